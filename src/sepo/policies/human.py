@@ -1,0 +1,66 @@
+"""A person at the terminal: asked for an action, or for the probability of each, at every information state."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+import numpy as np
+
+from sepo.errors import InputError
+from sepo.games.base import Decision
+from sepo.solve.tree import Floats
+
+
+@dataclass(frozen=True)
+class HumanPolicy:
+    """Shows the same chat a model reads, and reads a word or one probability per action."""
+
+    name: str = "human"
+    ask: TextIO | None = None
+    tell: TextIO | None = None
+
+    def probabilities(self, decisions: Sequence[Decision]) -> list[Floats]:
+        """Ask about each decision in turn.
+
+        Raises
+        ------
+        InputError
+            If the input ends.
+        """
+        rules = decisions[0].chat()[0].content if decisions else ""
+        self._say(rules)
+        return [self._answer(d) for d in decisions]
+
+    def legal_mass(self) -> Mapping[str, float] | None:
+        """People are no model."""
+        return None
+
+    def about(self) -> Mapping[str, Any]:
+        """Nothing beyond the name."""
+        return {}
+
+    def _answer(self, decision: Decision) -> Floats:
+        words = decision.words()
+        for turn in decision.chat()[1:]:
+            self._say(("you: " if turn.role == "assistant" else "") + turn.content)
+        while True:
+            self._say(f"[{' | '.join(words)}] or {len(words)} probabilities:")
+            line = (self.ask or sys.stdin).readline()
+            if not line:
+                raise InputError(f"the input ended before information state '{decision.key}' was answered")
+            said = line.split()
+            if len(said) == 1 and said[0].lower() in [w.lower() for w in words]:
+                return np.array([float(said[0].lower() == w.lower()) for w in words])
+            try:
+                p = np.array([float(x) for x in said])
+            except ValueError:
+                p = np.array([])
+            if len(p) == len(words) and np.isfinite(p).all() and (p >= 0).all() and abs(p.sum() - 1) < 1e-6:
+                return p
+            self._say(f"'{line.strip()}' is neither a legal word nor {len(words)} probabilities that sum to 1.")
+
+    def _say(self, text: str) -> None:
+        print(text, file=self.tell or sys.stderr, flush=True)

@@ -1,0 +1,82 @@
+"""Scripted policies: a game's named opponents, and the uniform policy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sepo.errors import ContractError, InputError
+from sepo.games.base import Decision, Game, Opponent
+from sepo.solve.tree import Floats
+
+
+@dataclass(frozen=True)
+class ScriptPolicy:
+    """Plays one of a game's scripted opponents; which game, the decisions say."""
+
+    name: str
+    script: str
+
+    def probabilities(self, decisions: Sequence[Decision]) -> list[Floats]:
+        """Compute each answer from the script."""
+        return [played(opponent(d.game, self.script), d) for d in decisions]
+
+    def legal_mass(self) -> Mapping[str, float] | None:
+        """Scripts are no model."""
+        return None
+
+    def about(self) -> Mapping[str, Any]:
+        """Nothing beyond the name."""
+        return {}
+
+
+@dataclass(frozen=True)
+class UniformPolicy:
+    """Every legal action with the same probability."""
+
+    name: str = "uniform"
+
+    def probabilities(self, decisions: Sequence[Decision]) -> list[Floats]:
+        """Return one over the number of legal actions."""
+        return [np.full(len(d.legal), 1 / len(d.legal)) for d in decisions]
+
+    def legal_mass(self) -> Mapping[str, float] | None:
+        """Uniform play is no model."""
+        return None
+
+    def about(self) -> Mapping[str, Any]:
+        """Nothing beyond the name."""
+        return {}
+
+
+def opponent(game: Game, name: str) -> Opponent:
+    """Look a scripted opponent up.
+
+    Raises
+    ------
+    InputError
+        If the game has no opponent of that name.
+    """
+    if name not in game.opponents:
+        raise InputError(f"unknown script '{name}' in game '{game.name}': it has {', '.join(game.opponents)}")
+    return game.opponents[name]
+
+
+def played(opponent: Opponent, decision: Decision) -> Floats:
+    """Return the script's probabilities in the order of ``decision.legal``.
+
+    Raises
+    ------
+    ContractError
+        If the script offers an illegal action.
+    """
+    answer = opponent.script(decision)
+    if illegal := [a for a, p in answer.items() if p > 0 and a not in decision.legal]:
+        raise ContractError(
+            f"script '{opponent.name}' plays the illegal action '{illegal[0]}' at '{decision.key}' "
+            f"of game '{decision.game.name}'"
+        )
+    return np.array([answer.get(action, 0.0) for action in decision.legal], dtype=float)

@@ -1,0 +1,52 @@
+"""POLICY strings: the one table from a prefix to the policy it makes.
+
+``script:NAME`` · ``uniform`` · ``table:FILE`` · ``bundled:smollm2`` · ``hf:ID_OR_PATH[+ADAPTER]`` · ``human``
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from sepo.errors import InputError
+from sepo.games.base import Game
+from sepo.policies.base import Policy
+from sepo.policies.human import HumanPolicy
+from sepo.policies.script import ScriptPolicy, UniformPolicy, opponent
+from sepo.policies.table import load_table
+
+FORMS = "script:NAME, uniform, table:FILE, bundled:smollm2, hf:ID_OR_PATH[+ADAPTER] or human"
+
+
+def load_policy(text: str, game: Game | None = None) -> Policy:
+    """Make a policy from a POLICY string; with ``game``, a script's name is checked at once.
+
+    Raises
+    ------
+    InputError
+        If the string is of no known form, or what it names is not there.
+    """
+    kind, _, rest = text.partition(":")
+    if kind not in MAKERS or (bool(rest) == (kind in ("uniform", "human"))):
+        raise InputError(f"unknown policy '{text}': a policy is {FORMS}")
+    policy = MAKERS[kind](rest)
+    if game is not None and isinstance(policy, ScriptPolicy):
+        opponent(game, policy.script)
+    return policy
+
+
+def _model(reference: str) -> Policy:
+    from sepo.lm.load import load_model  # torch takes seconds to import: only when a model is asked for
+    from sepo.policies.direct import DirectPolicy
+
+    return DirectPolicy(load_model(reference), name=reference)
+
+
+MAKERS: Mapping[str, Callable[[str], Policy]] = {
+    "script": lambda rest: ScriptPolicy(f"script:{rest}", rest),
+    "uniform": lambda rest: UniformPolicy(),
+    "table": lambda rest: load_table(Path(rest)),
+    "human": lambda rest: HumanPolicy(),
+    "bundled": lambda rest: _model(f"bundled:{rest}"),
+    "hf": lambda rest: _model(f"hf:{rest}"),
+}

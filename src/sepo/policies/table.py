@@ -1,0 +1,182 @@
+"""Policy tables: information state key -> probability of each legal action. Read, checked, written, elicited.
+
+The file format is ``{"schema": "sepo.policy/1", "game": …, "rules": …, "table": {KEY: {ACTION: p}}}``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sepo.errors import InputError
+from sepo.files import read_json, write_json
+from sepo.games.base import Decision, Game
+from sepo.policies.base import SUM_TOLERANCE, Policy, checked
+from sepo.solve.tree import Floats, Tree
+
+SCHEMA = "sepo.policy/1"
+
+
+@dataclass(frozen=True)
+class PolicyTable:
+    """A policy written out.
+
+    Attributes
+    ----------
+    table
+        Information state key -> action -> probability.
+    default
+        ``"uniform"`` to play uniformly where the table has no row; None makes that an error.
+    mass
+        Where the table was elicited from a language model: its probability on the legal strings, by key.
+    """
+
+    name: str
+    game: str
+    rules: Mapping[str, Any]
+    table: Mapping[str, Mapping[str, float]]
+    default: str | None = None
+    mass: Mapping[str, float] | None = None
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def probabilities(self, decisions: Sequence[Decision]) -> list[Floats]:
+        """Look each decision up.
+
+        Raises
+        ------
+        InputError
+            If the table is for another game or other rules, lacks the state, or has another action there.
+        """
+        return [self._row(d) for d in decisions]
+
+    def legal_mass(self) -> Mapping[str, float] | None:
+        """As elicited."""
+        return self.mass
+
+    def about(self) -> Mapping[str, Any]:
+        """What the file notes of the policy it was elicited from."""
+        return self.notes
+
+    def _row(self, decision: Decision) -> Floats:
+        game = decision.game
+        if game.name != self.game or dict(game.rules) != dict(self.rules):
+            ours, theirs = describe(self.game, self.rules), describe(game.name, game.rules)
+            raise InputError(f"policy table '{self.name}' is for {ours}, not for {theirs}")
+        row = self.table.get(decision.key)
+        if row is None:
+            if self.default == "uniform":
+                return np.full(len(decision.legal), 1 / len(decision.legal))
+            raise InputError(
+                f"policy table '{self.name}' lacks information state '{decision.key}' "
+                f'(add it, or give "default": "uniform")'
+            )
+        if extra := [a for a in row if a not in decision.legal]:
+            raise InputError(
+                f"policy table '{self.name}': '{extra[0]}' is no legal action at '{decision.key}'; "
+                f"legal are {', '.join(decision.legal)}"
+            )
+        return np.array([row.get(a, 0.0) for a in decision.legal], dtype=float)
+
+    def document(self) -> dict[str, Any]:
+        """Return the file's JSON document."""
+        out: dict[str, Any] = {"schema": SCHEMA, "game": self.game, "rules": dict(self.rules)}
+        if self.default is not None:
+            out["default"] = self.default
+        if self.notes:
+            out["about"] = dict(self.notes)
+        if self.mass is not None:
+            out["legal_mass"] = dict(self.mass)
+        return out | {"table": {key: dict(row) for key, row in self.table.items()}}
+
+    def save(self, path: Path) -> None:
+        """Write the file, whole or not at all."""
+        write_json(path, self.document())
+
+
+def describe(game: str, rules: Mapping[str, Any]) -> str:
+    """Return a game and its rules in words."""
+    options = ", ".join(f"{k}={v}" for k, v in rules.items())
+    return f"game '{game}'" + (f" with {options}" if options else "")
+
+
+def load_table(path: Path, name: str | None = None) -> PolicyTable:
+    """Read and check a policy table file.
+
+    Raises
+    ------
+    InputError
+        Naming the file, the information state and what is wrong there.
+    """
+    what = "policy table"
+    document = read_json(path, what)
+    if document.get("schema") != SCHEMA:
+        raise InputError(f"{what} '{path}': schema must be '{SCHEMA}', not {document.get('schema')!r}")
+    known = {"schema", "game", "rules", "table", "default", "legal_mass", "about"}
+    if extra := sorted(set(document) - known):
+        raise InputError(f"{what} '{path}': unknown key '{extra[0]}'; known are {', '.join(sorted(known))}")
+    if not isinstance(document.get("game"), str):
+        raise InputError(f"{what} '{path}': 'game' must name a game")
+    if document.get("default") not in (None, "uniform"):
+        raise InputError(f"{what} '{path}': 'default' can only be 'uniform'")
+    for key in ("rules", "legal_mass", "about"):
+        if not isinstance(document.get(key, {}), dict):
+            raise InputError(f"{what} '{path}': '{key}' must be an object")
+    table = document.get("table")
+    if not isinstance(table, dict) or not table:
+        raise InputError(f"{what} '{path}': 'table' must map information states to action probabilities")
+    for key, row in table.items():
+        _check_row(path, key, row)
+    return PolicyTable(
+        name=name or f"table:{path}",
+        game=document["game"],
+        rules=document.get("rules", {}),
+        table=table,
+        default=document.get("default"),
+        mass=document.get("legal_mass"),
+        notes=document.get("about", {}),
+    )
+
+
+def _check_row(path: Path, key: str, row: object) -> None:
+    where = f"policy table '{path}' at information state '{key}'"
+    if not isinstance(row, dict) or not row:
+        raise InputError(f"{where}: must map actions to probabilities")
+    for action, p in row.items():
+        if isinstance(p, bool) or not isinstance(p, int | float) or not math.isfinite(p):
+            raise InputError(f"{where}: the probability of '{action}' must be a finite number, not {p!r}")
+        if p < 0:
+            raise InputError(f"{where}: the probability of '{action}' is negative ({p})")
+    total = math.fsum(row.values())
+    if abs(total - 1) > SUM_TOLERANCE:
+        raise InputError(f"{where}: probabilities sum to {total:.9g}, not 1")
+
+
+def tabulate(game: Game, tree: Tree, vector: Floats, name: str, **fields: Any) -> PolicyTable:
+    """Write a strategy vector (entries,) over a tree out as a table."""
+    rows = {
+        i.key: {a: float(p) for a, p in zip(i.decision.legal, vector[i.entries], strict=True)} for i in tree.infosets
+    }
+    return PolicyTable(name=name, game=game.name, rules=game.rules, table=rows, **fields)
+
+
+def elicit(policy: Policy, game: Game, tree: Tree) -> PolicyTable:
+    """Ask a policy once for each distinct information state of the tree, in one batch, and write the answers out."""
+    distinct = {i.key: i.decision for i in tree.infosets}
+    answers = checked(policy, list(distinct.values()))
+    rows = {
+        d.key: {a: float(p) for a, p in zip(d.legal, answer / answer.sum(), strict=True)}
+        for d, answer in zip(distinct.values(), answers, strict=True)
+    }
+    return PolicyTable(
+        name=policy.name,
+        game=game.name,
+        rules=game.rules,
+        table=rows,
+        mass=policy.legal_mass(),
+        notes=policy.about(),
+    )

@@ -1,0 +1,243 @@
+"""A game as flat arrays.
+
+Nodes are numbered breadth first, so the children of a node are contiguous, every level is a slice, and
+a sweep over levels is a forward or backward pass over the whole game. An *entry* is one legal action at
+one information state; a behavioural strategy (or a pair of them) is a vector over entries. Everything
+else in ``solve`` is written on these arrays.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sepo.errors import ContractError
+from sepo.games.base import CHANCE, TERMINAL, Decision, Game, State
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+MAX_NODES = 2_000_000
+TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Infoset:
+    """One information state of one seat: its entries are ``start .. start + len(legal)``."""
+
+    seat: int
+    decision: Decision
+    start: int
+
+    @property
+    def key(self) -> str:
+        """The information state key."""
+        return self.decision.key
+
+    @property
+    def entries(self) -> slice:
+        """Where its actions stand in a strategy vector."""
+        return slice(self.start, self.start + len(self.decision.legal))
+
+
+@dataclass(frozen=True, eq=False)
+class Tree:
+    """The arrays of a game.
+
+    Attributes
+    ----------
+    parent, actor, infoset, round : (nodes,)
+        Parent node (-1 at the root); who moves (a seat, ``CHANCE``, ``TERMINAL``); information state (-1
+        where no seat moves); round of the move into the node.
+    entry : (nodes,)
+        Entry of the action that led to the node, -1 after a chance move and at the root.
+    chance : (nodes,)
+        Probability of the chance move that led to the node, 1 elsewhere.
+    first, count : (nodes,)
+        Children of node n are ``first[n] .. first[n] + count[n]``.
+    features : (2, features, nodes)
+        What falls due on entering a node, counted from seat 0 and from seat 1; see ``names``.
+    names
+        ``own``, ``other`` (payoffs), ``round`` (the rounds of the episode, due at its end), then the game's own.
+    levels
+        One slice of nodes per depth.
+    infosets
+        Information states of both seats.
+    last : (2, nodes)
+        The seat's last own entry on the way to the node, -1 where it has not moved.
+    """
+
+    game: Game
+    parent: Ints
+    actor: Ints
+    infoset: Ints
+    entry: Ints
+    round: Ints
+    chance: Floats
+    first: Ints
+    count: Ints
+    features: Floats
+    names: tuple[str, ...]
+    levels: tuple[slice, ...]
+    infosets: tuple[Infoset, ...]
+    last: Ints
+    index: dict[tuple[int, str], int] = field(repr=False)
+
+    @property
+    def nodes(self) -> int:
+        """Number of nodes."""
+        return len(self.parent)
+
+    @cached_property
+    def owner(self) -> Ints:
+        """Information state of each entry. (entries,)."""  # noqa: D401
+        return np.repeat(np.arange(len(self.infosets)), [len(i.decision.legal) for i in self.infosets])
+
+    @cached_property
+    def seat(self) -> Ints:
+        """Seat of each entry. (entries,)."""
+        return np.array([self.infosets[i].seat for i in self.owner], dtype=np.int64)
+
+    @cached_property
+    def previous(self) -> Ints:
+        """Return each information state's last own entry before it, -1 where there is none. (infosets,).
+
+        Raises
+        ------
+        ContractError
+            If a seat forgets what it did: nodes of one information state differ in their own past.
+        """
+        out = np.full(len(self.infosets), -2, dtype=np.int64)
+        for seat in (0, 1):
+            here = np.flatnonzero(self.actor == seat)
+            out[self.infoset[here]] = self.last[seat, here]
+            if (bad := np.flatnonzero(out[self.infoset[here]] != self.last[seat, here])).size:
+                key = self.infosets[self.infoset[here[bad[0]]]].key
+                raise ContractError(f"game '{self.game.name}': no perfect recall at information state '{key}'")
+        return out
+
+    @cached_property
+    def recall_levels(self) -> tuple[Ints, ...]:
+        """Information states by the number of own decisions before them, first ones first."""
+        depth = np.zeros(len(self.infosets), dtype=np.int64)
+        pending = np.flatnonzero(self.previous >= 0)
+        while pending.size:
+            new = depth[self.owner[self.previous[pending]]] + 1
+            changed = new != depth[pending]
+            depth[pending] = new
+            if not changed.any():
+                break
+        return tuple(np.flatnonzero(depth == d) for d in range(int(depth.max(initial=0)) + 1))
+
+    def feature(self, name: str, learner: int) -> Floats:
+        """Return what falls due at each node under ``name``, from the learner's seat. (nodes,)."""
+        out: Floats = self.features[learner, self.names.index(name)]
+        return out
+
+    def combine(self, learner: int, weights: dict[str, float]) -> Floats:
+        """Return the weighted sum of features at each node. (nodes,)."""
+        out = np.zeros(self.nodes)
+        for name, weight in weights.items():
+            if weight:
+                out += weight * self.feature(name, learner)
+        return out
+
+    def join(self, learner: int, own: Floats, other: Floats) -> Floats:
+        """Let ``own`` play the learner's seat and ``other`` the other one. Each is (entries,)."""
+        return np.where(self.seat == learner, own, other)
+
+
+def expand(game: Game, max_nodes: int = MAX_NODES) -> Tree:
+    """Walk the whole game breadth first and return its arrays; a game is walked once per process.
+
+    Raises
+    ------
+    ContractError
+        If the game breaks its contract or has more than ``max_nodes`` nodes.
+    """
+    return _expand(game, max_nodes)
+
+
+@lru_cache(maxsize=16)
+def _expand(game: Game, max_nodes: int) -> Tree:
+    states: list[State] = [game.root()]
+    parent, entry, chance, depth = [-1], [-1], [1.0], [0]
+    last: list[tuple[int, int]] = [(-1, -1)]
+    actor: list[int] = []
+    infoset: list[int] = []
+    first: list[int] = []
+    count: list[int] = []
+    infosets: list[Infoset] = []
+    index: dict[tuple[int, str], int] = {}
+    entries = 0
+    node = 0
+    while node < len(states):
+        state = states[node]
+        actor.append(state.actor)
+        first.append(len(states))
+        which = -1
+        moves: list[tuple[str, int, float]] = []
+        if state.actor == CHANCE:
+            moves = [(label, -1, p) for label, p in state.chance()]
+            total = math.fsum(p for _, _, p in moves)
+            if abs(total - 1) > TOLERANCE or any(p <= 0 for _, _, p in moves):
+                raise ContractError(f"game '{game.name}': chance probabilities at {state!r} sum to {total}, not 1")
+        elif state.actor != TERMINAL:
+            decision = game.decision(state)
+            which = index.setdefault((state.actor, decision.key), len(infosets))
+            if which == len(infosets):
+                if not decision.legal or len(set(decision.legal)) < len(decision.legal):
+                    raise ContractError(
+                        f"game '{game.name}': no legal action, or one twice, at information state '{decision.key}'"
+                    )
+                infosets.append(Infoset(state.actor, decision, entries))
+                entries += len(decision.legal)
+            known = infosets[which]
+            if known.decision.legal != decision.legal:
+                raise ContractError(f"game '{game.name}': legal actions differ within '{decision.key}'")
+            moves = [(action, known.start + i, 1.0) for i, action in enumerate(decision.legal)]
+        infoset.append(which)
+        count.append(len(moves))
+        for label, e, p in moves:
+            states.append(state.child(label))
+            parent.append(node)
+            entry.append(e)
+            chance.append(p)
+            depth.append(depth[node] + 1)
+            a, b = last[node]
+            last.append((a, b) if e < 0 else ((e, b) if state.actor == 0 else (a, e)))
+        if len(states) > max_nodes:
+            raise ContractError(f"game '{game.name}' has more than {max_nodes} nodes: too large to hold as a tree")
+        node += 1
+
+    names = ("own", "other", "round", *game.features)
+    features = np.zeros((2, len(names), len(states)))
+    for n, state in enumerate(states):
+        rewards = state.rewards()
+        if n == 0:
+            continue
+        over = float(game.rounds) if state.actor == TERMINAL else 0.0
+        for seat in (0, 1):
+            features[seat, :, n] = (rewards[seat], rewards[1 - seat], over, *state.features(seat))
+    bounds = np.searchsorted(np.array(depth), np.arange(depth[-1] + 2))
+    return Tree(
+        game=game,
+        parent=np.array(parent),
+        actor=np.array(actor),
+        infoset=np.array(infoset),
+        entry=np.array(entry),
+        round=np.array([s.round for s in states]),
+        chance=np.array(chance),
+        first=np.array(first),
+        count=np.array(count),
+        features=features,
+        names=names,
+        levels=tuple(slice(int(a), int(b)) for a, b in zip(bounds[:-1], bounds[1:], strict=True)),
+        infosets=tuple(infosets),
+        last=np.array(last).T.copy(),
+        index=index,
+    )
