@@ -1,0 +1,114 @@
+"""Scorecards, comparisons and games as tables in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from sepo.games.base import Game
+
+MEANING = {
+    "exploitability": "what a best-responding opponent wins beyond the game's value",
+    "worst_case_advantage": "the most any opponent can be ahead",
+    "security_gap": "payoff lost against the worst opponent, from the maximin value",
+    "pool_coverage": "share of the worst case that the exploiter pool finds",
+    "robustness": "payoff against the exploiter pool",
+    "held_out": "payoff against opponents never trained on",
+    "nra": "normalized relative advantage",
+    "welfare": "both payoffs together",
+    "illegal_rate": "share of replies that were no legal action",
+    "legal_mass": "probability the unconstrained model puts on legal replies",
+}
+
+
+def figure(found: Mapping[str, Any] | None) -> str:
+    """Return a figure as text: ``0.1234``, with its interval where it has one, ``n/a`` where it does not apply."""
+    if found is None:
+        return "n/a"
+    value, low, high = found["value"], found["low"], found["high"]
+    text = f"{value:.4f}"
+    return text if low == high else f"{text} [{low:.4f}, {high:.4f}]"
+
+
+def show_cards(cards: Sequence[Mapping[str, Any]], console: Console | None = None) -> None:
+    """Print scorecards side by side, one table a game."""
+    out = console or Console()
+    for game in cards[0]["games"]:
+        parts = [card["games"][game] for card in cards]
+        table = Table(title=f"{escape(game)} ({escape(parts[0]['unit'])}, {parts[0]['method']})", title_justify="left")
+        table.add_column("measure")
+        for card in cards:
+            table.add_column(escape(str(card["policy"])), justify="right")
+        if len(cards) == 1:
+            table.add_column("meaning", style="dim")
+        for name in parts[0]["measures"]:
+            for key in parts[0]["measures"][name]:
+                row = [figure(p["measures"][name][key]) for p in parts]
+                table.add_row(f"{name} {key}", *row, style="bold" if key == "J" else None)
+        for key, meaning in MEANING.items():
+            row = [figure(p[key]) for p in parts]
+            table.add_row(key, *row, *([meaning] if len(cards) == 1 else []))
+        out.print(table)
+        if len(cards) == 1:
+            out.print(_opponents(parts[0]))
+
+
+def _opponents(part: Mapping[str, Any]) -> Table:
+    table = Table(title="opponent by opponent", title_justify="left")
+    for heading in ("pool", "opponent", "own", "other", "regret"):
+        table.add_column(heading, justify="left" if heading in ("pool", "opponent") else "right")
+    for row in part["opponents"]:
+        table.add_row(row["pool"], escape(row["name"]), *(figure(row[k]) for k in ("own", "other", "regret")))
+    return table
+
+
+def show_comparison(document: Mapping[str, Any], console: Console | None = None) -> None:
+    """Print what changed between two scorecards."""
+    out = console or Console()
+    for game, rows in document["games"].items():
+        table = Table(title=escape(game), title_justify="left")
+        for heading in ("figure", str(document["before"]), str(document["after"]), "difference", ""):
+            table.add_column(escape(heading), justify="right" if heading != "figure" else "left")
+        for row in rows:
+            verdict = {True: "better", False: "worse", None: ""}[row["better"]]
+            change = f"{row['difference']:+.4f}"
+            table.add_row(row["figure"], figure(row["before"]), figure(row["after"]), change, verdict)
+        out.print(table)
+
+
+def show_games(games: Sequence[Game], console: Console | None = None) -> None:
+    """Print a line a game."""
+    table = Table()
+    for heading in ("game", "title", "unit", "zero-sum", "opponents"):
+        table.add_column(heading)
+    for game in games:
+        table.add_row(
+            game.name, game.title, game.unit, "yes" if game.zero_sum else "no", escape(", ".join(game.opponents))
+        )
+    (console or Console()).print(table)
+
+
+def show_game(game: Game, console: Console | None = None) -> None:
+    """Print everything about one game."""
+    out = console or Console()
+    out.print(f"[bold]{escape(game.title)}[/] ({game.name}), {game.unit}")
+    rules = ", ".join(f"{k}={v}" for k, v in game.rules.items())
+    out.print(f"rules: {escape(rules) or 'no options'}")
+    for name in ("paper", "sepo"):
+        chosen = game.measures(name)
+        weights = ", ".join(f"{k}={v}" for k, v in chosen.weights._asdict().items())
+        out.print(f"measures '{name}': e is {chosen.e}; lambda {weights}")
+    table = Table(title="opponents", title_justify="left")
+    for heading in ("name", "pools", "plays"):
+        table.add_column(heading)
+    pools = game.measures("sepo").pools
+    for name, opponent in game.opponents.items():
+        member = ", ".join(pool for pool, names in pools.items() if name in names)
+        table.add_row(name, member, escape(opponent.about))
+    out.print(table)
+
+

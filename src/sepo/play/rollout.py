@@ -1,0 +1,70 @@
+"""Sampled play on a tree: many episodes in lockstep, a few numpy calls a move.
+
+Randomness is a uniform number per episode and move, so who shares a number shares the draw: a group of
+rollouts with *common random numbers* meets the same cards and the same coins of the opponent, while the
+learner's own draws differ.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NamedTuple
+
+import numpy as np
+
+from sepo.games.base import TERMINAL
+from sepo.solve.tree import Floats, Ints, Tree
+from sepo.solve.value import transition
+
+
+def generator(*key: object) -> np.random.Generator:
+    """Return a random generator made from a key, such as (seed, game, opponent, step); the same on every machine."""
+    digest = hashlib.sha256("\x1f".join(map(str, key)).encode()).digest()
+    return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "big")))
+
+
+class Paths(NamedTuple):
+    """Episodes as the nodes they pass: ``nodes`` (episodes, depth), -1 after the end."""
+
+    nodes: Ints
+
+
+def rollout(tree: Tree, profile: Floats, shared: Floats, private: Floats | None = None, learner: int = 0) -> Paths:
+    """Play one episode per row, in lockstep.
+
+    Parameters
+    ----------
+    profile : (entries,)
+        Action probabilities of both seats.
+    shared : (episodes, depth - 1)
+        The uniform number that decides each move.
+    private : (episodes, depth - 1), optional
+        Decides the moves of the seat ``learner`` instead.
+    """
+    episodes = len(shared)
+    cumulative = np.cumsum(transition(tree, profile))
+    nodes = np.full((episodes, len(tree.levels)), -1, dtype=np.int64)
+    nodes[:, 0] = 0
+    for move in range(len(tree.levels) - 1):
+        at = nodes[:, move]
+        alive = np.flatnonzero((at >= 0) & (tree.actor[at] != TERMINAL))
+        if not alive.size:
+            break
+        at = at[alive]
+        draw = shared[alive, move]
+        if private is not None:
+            draw = np.where(tree.actor[at] == learner, private[alive, move], draw)
+        first = tree.first[at]
+        last = first + tree.count[at] - 1
+        low = cumulative[first - 1]
+        wanted = low + draw * (cumulative[last] - low)
+        nodes[alive, move + 1] = np.clip(np.searchsorted(cumulative, wanted, side="right"), first, last)
+    return Paths(nodes)
+
+
+def grouped_rollout(tree: Tree, profile: Floats, learner: int, groups: int, size: int, key: tuple[object, ...]) -> Paths:
+    """Play ``groups`` groups of ``size`` rollouts with common random numbers; episodes of a group are contiguous."""
+    moves = len(tree.levels) - 1
+    rng = generator(*key)
+    shared = np.repeat(rng.random((groups, moves)), size, axis=0)
+    return rollout(tree, profile, shared, rng.random((groups * size, moves)), learner)

@@ -1,0 +1,1 @@
+"""Training: the objective's terms become weights of decisions, and one update follows them."""

@@ -1,0 +1,293 @@
+"""From the terms of J to a weight for every action: who is credited with what.
+
+J is a sum of terms, each the expected return of the learner's own actions in that term's episodes, so the
+gradient of a penalty lives in the exploiter's and the partner's episodes. ``credit`` says where a
+penalty is charged:
+
+=============  =========================================================================================
+``credited``   to the actions of the episodes in which it arises: the gradient of J
+``rollout``    a fresh penalty episode per rollout, charged to that rollout's *training* actions, as in the
+               published method: the two are independent given the policy, so the expected gradient is 0
+``constant``   one number for the whole group: the group's baseline removes it exactly
+=============  =========================================================================================
+
+Weights multiply probability ratios: the gradient of ``sum(weights * ratio)`` at ratio 1 is the gradient of
+J (for ``credited``, unscaled, without ``immediate``). Shapes: weights and strategies are (entries,) over a tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from sepo.audit.measures import KINDS, Kind, Term, gradient
+from sepo.play.rollout import grouped_rollout
+from sepo.solve.gradient import action_gradient, centred
+from sepo.solve.tree import Floats, Ints, Tree
+from sepo.solve.value import infoset_reach
+
+Credit = Literal["credited", "rollout", "constant"]
+EPSILON = 1e-12
+
+
+@dataclass(frozen=True)
+class CreditRules:
+    """How returns become advantages.
+
+    Attributes
+    ----------
+    credit
+        See the module.
+    estimator
+        ``exact``: reach * (Q - V) from the tree. ``sampled``: rollouts.
+    scale
+        ``joint``: every advantage of a step is divided by one number, the root mean square advantage, so
+        the lambdas keep their meaning. ``group``: each group by its own standard deviation, as published
+        (sampled only). ``none``.
+    returns
+        ``to_go``, or ``immediate``: only the payoff of the decision's own round, as published.
+    baseline
+        Sampled only. ``group``: the mean of the other rollouts of the group at the same own decision.
+        ``value``: the exact value of the information state.
+    groups, group_size
+        Rollouts a term: groups that share cards and coins, and the size of a group.
+    """
+
+    credit: Credit = "credited"
+    estimator: Literal["exact", "sampled"] = "exact"
+    scale: Literal["joint", "group", "none"] = "joint"
+    returns: Literal["to_go", "immediate"] = "to_go"
+    baseline: Literal["group", "value"] = "group"
+    groups: int = 64
+    group_size: int = 8
+
+
+class LedgerRow(NamedTuple):
+    """What one measure contributed to a step.
+
+    ``value`` is its summand of J. ``variance`` is the within-group variance of what episodes were credited
+    with. ``advantage_share`` is its share of the advantage's variance (shares sum to 1 and may be negative),
+    ``gradient_share`` its share of the gradient's norm over action probabilities. ``recovered`` is the
+    projection of its weights on the exact gradient of that summand: 1 where the gradient is the true one, 0
+    where the penalty does not reach the policy; None where the exact gradient is zero.
+    """
+
+    kind: Kind
+    value: float
+    variance: float
+    advantage_share: float
+    gradient_share: float
+    recovered: float | None
+
+    @property
+    def dead(self) -> bool:
+        """Whether the summand has a value and a gradient, and none of it reaches the policy."""
+        return abs(self.value) > 1e-9 and self.gradient_share < 1e-9 and self.recovered is not None
+
+
+class Signal(NamedTuple):
+    """The weights of a step, (entries,), what they were divided by, and the ledger."""
+
+    weights: Floats
+    divisor: float
+    ledger: tuple[LedgerRow, ...]
+
+
+class _Credited(NamedTuple):
+    """One measure's weights (entries,), and samples of its advantages with their probabilities."""
+
+    weights: Floats
+    advantages: Floats
+    probability: Floats
+    variance: float
+
+
+def signal(tree: Tree, learner: Floats, terms: Sequence[Term], rules: CreditRules, key: tuple[object, ...]) -> Signal:
+    """Turn the terms of J at the policy ``learner`` into weights of its actions.
+
+    Parameters
+    ----------
+    key
+        Of the rollouts' randomness: run seed, arm, step.
+    """
+    if rules.estimator == "exact":
+        found = {kind: _exact(tree, learner, terms, kind, rules) for kind in KINDS}
+    else:
+        found = _sampled(tree, learner, terms, rules, key)
+    weights = np.sum([found[k].weights for k in KINDS], axis=0)
+    advantages = np.sum([found[k].advantages for k in KINDS], axis=0)
+    probability = found["u"].probability
+    divisor = 1.0
+    if rules.scale == "joint":
+        square = float(probability @ advantages**2)
+        divisor = float(np.sqrt(square)) if square > EPSILON**2 else 1.0
+    return Signal(weights / divisor, divisor, _ledger(tree, learner, terms, found, advantages))
+
+
+def tangent(tree: Tree, learner: Floats, weights: Floats) -> Floats:
+    """Return the gradient of ``sum(weights * ratio)`` with respect to softmax logits, at ratio 1. (entries,)."""
+    total = np.bincount(tree.owner, weights, len(tree.infosets))
+    out: Floats = weights - learner * total[tree.owner]
+    return out
+
+
+def _exact(tree: Tree, learner: Floats, terms: Sequence[Term], kind: Kind, rules: CreditRules) -> _Credited:
+    """Return the limit of infinitely many rollouts."""
+    charged = [t for t in terms if t.kind == kind and (kind == "u" or rules.credit == "credited")]
+    slope = gradient(tree, learner, charged, immediate=rules.returns == "immediate")
+    advantages = centred(tree, learner, slope)
+    probability = learner / len(tree.infosets)
+    variance = float(probability @ advantages**2)
+    return _Credited(learner * advantages, advantages, probability, variance)
+
+
+def _sampled(
+    tree: Tree, learner: Floats, terms: Sequence[Term], rules: CreditRules, key: tuple[object, ...]
+) -> dict[Kind, _Credited]:
+    """Estimate the weights from grouped rollouts against every opponent of every term."""
+    episodes = rules.groups * rules.group_size
+    parts: list[tuple[Kind, Ints, Floats]] = []  # measure, entry of each decision, its credit
+    spread: dict[Kind, list[float]] = {k: [] for k in KINDS}
+    penalties = [t for t in terms if t.kind != "u"]
+    for number, term in enumerate(terms):
+        if rules.credit != "credited" and term.kind != "u":
+            continue
+        play = _play(tree, learner, term, rules, (*key, number))
+        returns: dict[Kind, Floats] = {term.kind: term.weight * play.returns}
+        if rules.credit != "credited":
+            for kind in KINDS[1:]:
+                charge = _charge(tree, learner, [t for t in penalties if t.kind == kind], rules, (*key, number, kind))
+                returns[kind] = term.share * np.repeat(charge[:, None], play.returns.shape[1], axis=1)
+        advantages = {k: _baselined(tree, learner, term, play, r, k, rules) for k, r in returns.items()}
+        if rules.scale == "group":
+            total = np.sum(list(advantages.values()), axis=0)
+            deviation = np.sqrt(_group_mean(total**2, play.mask, rules))
+            size = np.where(deviation > EPSILON, deviation, 1.0)
+            advantages = {k: term.share * a / size for k, a in advantages.items()}
+        for kind, values in advantages.items():
+            parts.append((kind, play.entries[play.mask], values[play.mask]))
+            spread[kind].append(float(np.mean(_group_mean(values**2, play.mask, rules)[play.mask])))
+    return {kind: _collected(tree, parts, kind, episodes, spread[kind]) for kind in KINDS}
+
+
+class _Play(NamedTuple):
+    """Own decisions of grouped episodes: (episodes, own decisions), ``mask`` where there is one."""
+
+    entries: Ints
+    mask: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+    returns: Floats
+    collected: Floats
+
+
+def _play(tree: Tree, learner: Floats, term: Term, rules: CreditRules, key: tuple[object, ...]) -> _Play:
+    profile = tree.join(term.seat, learner, term.other)
+    nodes = grouped_rollout(tree, profile, term.seat, rules.groups, rules.group_size, key).nodes
+    due = np.where(nodes >= 0, tree.combine(term.seat, dict(term.due))[nodes], 0.0)
+    own = (nodes[:, 1:] >= 0) & (tree.actor[nodes[:, :-1]] == term.seat)
+    after = np.cumsum(due[:, ::-1], axis=1)[:, ::-1][:, 1:]  # what falls due after each move
+    if rules.returns == "immediate":
+        rounds = np.where(nodes >= 0, tree.round[nodes], -1)
+        same = rounds[:, None, 1:] == rounds[:, 1:, None]
+        later = np.triu(np.ones((due.shape[1] - 1,) * 2, dtype=bool))
+        after = np.einsum("ekd,ed->ek", same & later, due[:, 1:])
+    order = np.argsort(~own, axis=1, kind="stable")[:, : max(1, int(own.sum(axis=1).max()))]
+    mask = np.take_along_axis(own, order, axis=1)
+    entries = np.take_along_axis(np.where(nodes[:, 1:] >= 0, tree.entry[nodes[:, 1:]], -1), order, axis=1)
+    return _Play(entries, mask, np.take_along_axis(after, order, axis=1), due.sum(axis=1))
+
+
+def _charge(
+    tree: Tree, learner: Floats, penalties: Sequence[Term], rules: CreditRules, key: tuple[object, ...]
+) -> Floats:
+    """Return the penalty charged to each training rollout. (episodes,)."""
+    episodes = rules.groups * rules.group_size
+    if rules.credit == "constant":
+        return np.full(episodes, sum(t.coefficient * t.share * t.value for t in penalties))
+    out = np.zeros(episodes)
+    for number, term in enumerate(penalties):
+        out += term.weight * _play(tree, learner, term, rules, (*key, number)).collected
+    return out
+
+
+def _baselined(
+    tree: Tree, learner: Floats, term: Term, play: _Play, returns: Floats, kind: Kind, rules: CreditRules
+) -> Floats:
+    """Subtract a baseline that does not depend on the action taken, so the gradient stays unbiased."""
+    if rules.baseline == "value" and kind == term.kind:
+        return np.where(play.mask, returns - term.weight * _values(tree, learner, term, rules)[play.entries], 0.0)
+    shape = (rules.groups, rules.group_size, -1)
+    mask = play.mask.reshape(shape).astype(float)
+    values = returns.reshape(shape) * mask
+    members, total = mask.sum(axis=1, keepdims=True), values.sum(axis=1, keepdims=True)
+    mean = (total - values) / np.maximum(members - mask, 1.0)
+    # alone in its group at this decision: the other groups, which are independent of it, give the mean
+    elsewhere = (total.sum(axis=0) - total) / np.maximum(members.sum(axis=0) - members, 1.0)
+    mean = np.where(members - mask > 0, mean, elsewhere)
+    out: Floats = np.where(mask > 0, values - mean, 0.0).reshape(returns.shape)
+    return out
+
+
+def _values(tree: Tree, learner: Floats, term: Term, rules: CreditRules) -> Floats:
+    """Return each entry's information-state value in the term's episodes. (entries,)."""
+    profile = tree.join(term.seat, learner, term.other)
+    due = tree.combine(term.seat, dict(term.due))
+    slope = action_gradient(tree, profile, due, immediate=rules.returns == "immediate")
+    reach = infoset_reach(tree, profile)
+    total = np.bincount(tree.owner, profile * slope, len(tree.infosets))
+    out: Floats = (total / np.maximum(reach, EPSILON))[tree.owner]
+    return out
+
+
+def _group_mean(
+    values: Floats, mask: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], rules: CreditRules
+) -> Floats:
+    """Return the mean over the group at the same own decision, for every episode. (episodes, own decisions)."""
+    shape = (rules.groups, rules.group_size, -1)
+    weight = mask.reshape(shape).astype(float)
+    mean = (values.reshape(shape) * weight).sum(axis=1) / np.maximum(weight.sum(axis=1), 1.0)
+    return np.repeat(mean, rules.group_size, axis=0)
+
+
+def _collected(
+    tree: Tree, parts: Sequence[tuple[Kind, Ints, Floats]], kind: Kind, episodes: int, spread: Sequence[float]
+) -> _Credited:
+    """Sum one measure's credits by entry; its advantages stand at their place among those of all measures."""
+    weights = np.zeros(len(tree.seat))
+    for of, entries, credit in parts:
+        if of == kind:
+            np.add.at(weights, entries, credit / episodes)
+    advantages = np.concatenate([credit if of == kind else np.zeros_like(credit) for of, _, credit in parts])
+    probability = np.full(len(advantages), 1 / max(1, len(advantages)))
+    return _Credited(weights, advantages, probability, float(np.mean(spread)) if spread else 0.0)
+
+
+def _ledger(
+    tree: Tree, learner: Floats, terms: Sequence[Term], found: dict[Kind, _Credited], total: Floats
+) -> tuple[LedgerRow, ...]:
+    slopes = {k: tangent(tree, learner, found[k].weights) for k in KINDS}
+    norms = {k: float(np.linalg.norm(slopes[k])) for k in KINDS}
+    norm = sum(norms.values())
+    square = float(found["u"].probability @ total**2)
+    rows = []
+    for kind in KINDS:
+        own = [t for t in terms if t.kind == kind]
+        if not own:
+            continue
+        true = learner * centred(tree, learner, gradient(tree, learner, own))
+        length = float(true @ true)
+        rows.append(
+            LedgerRow(
+                kind=kind,
+                value=float(sum(t.coefficient * t.share * t.value for t in own)),
+                variance=found[kind].variance,
+                advantage_share=float(found[kind].probability @ (found[kind].advantages * total)) / square
+                if square > EPSILON**2
+                else 0.0,
+                gradient_share=norms[kind] / norm if norm > EPSILON else 0.0,
+                recovered=float(slopes[kind] @ true) / length if length > EPSILON**2 else None,
+            )
+        )
+    return tuple(rows)
