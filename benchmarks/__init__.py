@@ -1,0 +1,9 @@
+"""What the claims of speed rest on: ``sepo bench`` runs these from a clone of the repository.
+
+Each module names the ways it compares and what they are compared with; ``timing`` alone measures. A way
+is warmed up, then all ways take turns (A, B, C, A, B, C, ...), so that whatever else the machine does
+meets them alike; medians are compared.
+"""
+
+BENCHMARKS = ("elicitation", "training_step", "exploitability")
+"""Names of the modules, in the order in which they run."""

@@ -1,0 +1,89 @@
+"""The live display of a run: stage, step, J, exploitability and the time left. On stderr."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from sepo.train.recipe import Recipe
+
+
+class RunDisplay:
+    """Told of every step of a run; counts all steps of all arms and seeds, and says what is left.
+
+    Where stderr is no terminal, one line a tenth of a stage is printed instead of a live bar.
+    """
+
+    def __init__(self, recipe: Recipe, measures: Mapping[str, str], console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True)
+        self.measures = measures
+        self.left = sum(_steps(recipe, arm.name) for arm in recipe.arms) * len(recipe.seeds)
+        self.pace: list[float] = []
+        self.last = time.monotonic()
+        self.shown = ""
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self.task: TaskID | None = None
+
+    def __enter__(self) -> RunDisplay:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+
+    def tell(self, event: Mapping[str, Any]) -> None:
+        """Show a step, or note that a unit is finished."""
+        line, steps = event["line"], event["steps"]
+        if not line:
+            return
+        self._clock()
+        title = f"{event['arm']} seed {event['seed']} ({event['stage']})"
+        figures = self._figures(event["arm"], line)
+        left = f"about {self._remaining()} left"
+        if title != self.shown or self.task is None:
+            if self.task is not None:
+                self.bar.remove_task(self.task)
+            self.task = self.bar.add_task(title, total=max(1, steps), figures="", left="")
+            self.shown = title
+        self.bar.update(self.task, completed=line["step"], figures=figures, left=left)
+        if not self.console.is_terminal and (line["step"] % max(1, steps // 10) == 0 or line["step"] == steps):
+            print(f"{title} step {line['step']}/{steps} {figures} {left}", file=self.console.file, flush=True)
+
+    def _figures(self, arm: str, line: Mapping[str, Any]) -> str:
+        out = f"J {line['measures'][self.measures[arm]]['J']:+.4f}"
+        if line.get("exploitability") is not None:
+            out += f"  exploitability {line['exploitability']:.4f}"
+        return out
+
+    def _clock(self) -> None:
+        now = time.monotonic()
+        self.pace = [*self.pace[-40:], now - self.last]
+        self.last = now
+        self.left = max(0, self.left - 1)
+
+    def _remaining(self) -> str:
+        seconds = self.left * sorted(self.pace)[len(self.pace) // 2]
+        return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
+
+
+def _steps(recipe: Recipe, name: str) -> int:
+    arm = next(a for a in recipe.arms if a.name == name)
+    if arm.stage == "base":
+        return 1
+    return 1 + (recipe.sft.steps if arm.stage == "sft" else recipe.settings(arm).steps)

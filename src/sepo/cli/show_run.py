@@ -1,0 +1,37 @@
+"""A run's summary as a table in the terminal: its arms side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+COLUMNS = ("exploitability", "sepo.J", "sepo.u", "paper.J", "robustness", "held_out", "legal_mass")
+
+
+def show_run(summary: Mapping[str, Any], console: Console | None = None) -> None:
+    """Print the last step of every arm, mean and 95 % interval over seeds, and the best step's exploitability or J."""
+    seeds = len(summary["seeds"])
+    title = f"{summary['name']}: {summary['model']}, {seeds} seed{'s' if seeds > 1 else ''}, {summary['unit']}"
+    table = Table(title=escape(title), title_justify="left")
+    table.add_column("arm")
+    columns = [c for c in COLUMNS if any(c in arm["last"] for arm in summary["arms"])]
+    for column in columns:
+        table.add_column(column, justify="right")
+    for arm in summary["arms"]:
+        table.add_row(escape(arm["name"]), *(_cell(arm["last"].get(c)) for c in columns))
+    out = console or Console()
+    out.print(table)
+    for arm in summary["arms"]:
+        for warning in arm["warnings"]:
+            out.print(f"[yellow]{escape(arm['name'])}: {escape(warning)}[/]")
+
+
+def _cell(figure: Mapping[str, Any] | None) -> str:
+    if figure is None:
+        return "n/a"
+    text = f"{figure['value']:.4f}"
+    return text if figure["n"] == 1 else f"{text}\n[{figure['low']:.4f}, {figure['high']:.4f}]"

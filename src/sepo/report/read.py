@@ -1,0 +1,201 @@
+"""A run folder, read and checked: the summary, each seed's metrics and policy, and where it came from.
+
+Knows the files of a run and nothing of how a page shows them. The summary must be there; metrics, policies,
+recipe and environment are optional, since a run may have been interrupted. Numbers that are not finite are
+read as missing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from sepo.errors import InputError
+from sepo.files import read_json
+from sepo.policies.table import PolicyTable, load_table
+
+SCHEMA = "sepo.run/1"
+
+
+def _finite(value: object) -> object:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+Number = Annotated[float | None, BeforeValidator(_finite)]
+
+
+class _Read(BaseModel):
+    """A part of a file: further keys are ignored, so a newer run can still be shown."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class Estimate(_Read):
+    """A figure over seeds: its mean, its 95 % Student t interval, and each seed's own value."""
+
+    value: float
+    low: float
+    high: float
+    n: int | None = None
+    seeds: tuple[Number, ...] = ()
+
+
+class ArmSummary(_Read):
+    """One arm's figures at its last step and at the step that the validation criterion chose."""
+
+    name: str
+    about: str = ""
+    seeds: tuple[int, ...] = ()
+    steps: int | None = None
+    last: Mapping[str, Estimate | None] = Field(default_factory=dict)
+    best: Mapping[str, Estimate | None] = Field(default_factory=dict)
+    best_steps: tuple[int | None, ...] = ()
+    criterion: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class Summary(_Read):
+    """``summary.json``."""
+
+    schema_: Literal["sepo.run/1"] = Field(alias="schema")
+    name: str
+    game: str
+    rules: Mapping[str, Any] = Field(default_factory=dict)
+    unit: str = "points per round"
+    measures: str = "sepo"
+    model: str = ""
+    seeds: tuple[int, ...] = ()
+    arms: tuple[ArmSummary, ...]
+    published: tuple[Mapping[str, Any], ...] = ()
+
+
+class LedgerLine(_Read):
+    """What one measure contributed to a step; see ``train.objective.LedgerRow``."""
+
+    kind: str
+    value: Number = None
+    gradient_share: Number = None
+    recovered: Number = None
+    dead: bool = False
+
+
+class Step(_Read):
+    """A line of ``metrics.jsonl``."""
+
+    step: int
+    stage: str = "train"
+    measures: Mapping[str, Mapping[str, Number]] = Field(default_factory=dict)
+    exploitability: Number = None
+    ledger: tuple[LedgerLine, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SeedRun:
+    """One seed of one arm: its steps in order, and its policy at the last step where one was written."""
+
+    seed: int
+    steps: tuple[Step, ...]
+    policy: PolicyTable | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder.
+
+    Attributes
+    ----------
+    histories
+        By arm name, the seeds that have files, in the order of the summary.
+    recipe
+        The text of ``recipe.yaml``, empty where it is missing.
+    environment
+        ``environment.json``, empty where it is missing.
+    """
+
+    summary: Summary
+    histories: Mapping[str, tuple[SeedRun, ...]]
+    recipe: str
+    environment: Mapping[str, Any]
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run folder.
+
+    Raises
+    ------
+    InputError
+        If there is no run, or one of its files is not as it should be; the message names the file and key.
+    """
+    if not folder.is_dir():
+        raise InputError(f"no run folder at '{folder}'")
+    path = folder / "summary.json"
+    if not path.exists():
+        raise InputError(f"'{folder}' has no summary.json: give a run folder that `sepo run` wrote")
+    document = read_json(path, "run summary")
+    if document.get("schema") != SCHEMA:
+        raise InputError(f"run summary '{path}': schema must be '{SCHEMA}', not {document.get('schema')!r}")
+    summary = _validated(Summary, document, f"run summary '{path}'")
+    environment = folder / "environment.json"
+    return Run(
+        summary=summary,
+        histories={arm.name: _histories(folder / "arms", arm) for arm in summary.arms},
+        recipe=_text(folder / "recipe.yaml"),
+        environment=read_json(environment, "environment") if environment.exists() else {},
+    )
+
+
+def _histories(arms: Path, arm: ArmSummary) -> tuple[SeedRun, ...]:
+    home = arms / arm.name
+    if not home.resolve().is_relative_to(arms.resolve()):  # a name such as ``..`` reads nothing outside the run
+        return ()
+    out = []
+    for seed in arm.seeds:
+        folder = home / f"seed-{seed}"
+        table = folder / "policies" / "last.json"
+        steps = _steps(folder / "metrics.jsonl")
+        if steps or table.exists():
+            out.append(SeedRun(seed, steps, load_table(table) if table.exists() else None))
+    return tuple(out)
+
+
+def _steps(path: Path) -> tuple[Step, ...]:
+    """Read a metrics file; a last line without its line break is one that a killed run did not finish."""
+    out = []
+    for number, line in enumerate(_text(path).split("\n")[:-1], start=1):
+        if not line.strip():
+            continue
+        where = f"metrics '{path}', line {number}"
+        try:
+            document = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InputError(f"{where}: not JSON: {error.msg}") from None
+        out.append(_validated(Step, document, where))
+    return tuple(out)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read '{path}': {error}") from None
+
+
+_Model = TypeVar("_Model", bound=_Read)
+
+
+def _validated(kind: type[_Model], document: object, where: str) -> _Model:
+    try:
+        return kind.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{where}{f', key {key!r}' if key else ''}: {first['msg']}") from None

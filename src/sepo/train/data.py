@@ -1,0 +1,50 @@
+"""Demonstrations: decisions of a game's demonstrators, sampled by episode and merged.
+
+One demonstrator and one opponent of the train pool are drawn per episode; the demonstrator's decisions are the
+examples. Examples are split by episode, so no episode stands on both sides.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sepo.audit.measures import pool
+from sepo.games.base import MeasureSet
+from sepo.play.rollout import generator, rollout
+from sepo.policies.script import played
+from sepo.solve.tree import Floats, Tree
+
+VALIDATION = 0.2
+
+
+class Demonstrations(NamedTuple):
+    """How often each action was shown: counts (entries,), in training and in validation episodes."""
+
+    train: Floats
+    validation: Floats
+
+
+def demonstrations(tree: Tree, measures: MeasureSet, examples: int, seed: int) -> Demonstrations:
+    """Sample about ``examples`` demonstrated decisions (the last episode is completed)."""
+    game = tree.game
+    shares = np.array([share for share, _ in game.demonstrators])
+    styles = [
+        np.concatenate([played(o, info.decision) for info in tree.infosets]) for _, o in game.demonstrators
+    ]
+    opponents = pool(tree, measures, "train")
+    rng = generator("demonstrations", game.name, seed)
+    counts = np.zeros((2, len(tree.seat)))
+    moves = len(tree.levels) - 1
+    while counts.sum() < examples:
+        style = styles[rng.choice(len(styles), p=shares / shares.sum())]
+        opponent = opponents[rng.integers(len(opponents))]
+        split = int(rng.random() < VALIDATION)
+        for hand in range(game.hands):
+            seat = game.seats[hand % len(game.seats)]
+            nodes = rollout(tree, tree.join(seat, style, opponent.strategy), rng.random((1, moves))).nodes[0]
+            entries = tree.entry[nodes[nodes >= 0]]
+            entries = entries[entries >= 0]
+            np.add.at(counts[split], entries[tree.seat[entries] == seat], 1.0)
+    return Demonstrations(*counts)

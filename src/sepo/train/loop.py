@@ -1,0 +1,90 @@
+"""The step loop that every stage of training shares: look, record, step, checkpoint; and continue after a kill."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import torch
+
+from sepo.lm.adapter import snapshot
+from sepo.train.learner import Learner, Look, load_state, rate, save_state
+from sepo.train.record import Metrics, measured
+
+
+class Stage(Protocol):
+    """One stage of training: what a step does, and what the best step is chosen by."""
+
+    @property
+    def name(self) -> str:
+        """``sft`` or ``train``."""
+
+    @property
+    def criterion(self) -> str:
+        """Name of the figure that chooses the best step."""
+
+    def worth(self, line: Mapping[str, Any]) -> float:
+        """Return the criterion of a metrics line, higher is better."""
+
+    def observe(self, look: Look) -> dict[str, Any]:
+        """Return the stage's own figures of a policy, for the metrics."""
+
+    def advance(self, look: Look) -> dict[str, Any]:
+        """Take one step from a look at the policy; return what it did, for the metrics."""
+
+    def state(self) -> dict[str, Any]:
+        """Return what the next step depends on beyond the learner."""
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Continue from a state."""
+
+
+class Best(NamedTuple):
+    """The best step so far by the stage's criterion, and its trained weights."""
+
+    step: int
+    value: float
+    weights: dict[str, torch.Tensor]
+
+
+def newest(folder: Path) -> Path:
+    """Return where a unit keeps its newest checkpoint while it is unfinished."""
+    return folder / "checkpoints" / "newest.pt"
+
+
+def loop(
+    learner: Learner, stage: Stage, folder: Path, every: int, tell: Callable[[Mapping[str, Any]], None]
+) -> Best:
+    """Run a stage to its last step, from its newest checkpoint if there is one.
+
+    Each step is measured before it is taken, so the line of step k shows the policy after k updates; the
+    last line has no update.
+    """
+    best: Best | None = None
+    if newest(folder).exists():
+        state = load_state(newest(folder))
+        learner.load(state["learner"])
+        stage.load(state["stage"])
+        best = Best(**state["best"]) if state["best"] else None
+    metrics = Metrics(folder / "metrics.jsonl", learner.step, stage.name)
+    steps = learner.schedule.steps
+    while True:
+        number = learner.step
+        if number % every == 0:
+            kept = {"learner": learner.state(), "stage": stage.state(), "best": best._asdict() if best else None}
+            save_state(newest(folder), {"step": number, **kept})
+        started = time.perf_counter()
+        look = learner.look(gradient=number < steps)
+        line: dict[str, Any] = {"step": number, "stage": stage.name, "lr": rate(learner.schedule, number)}
+        line |= {**measured(learner.tree, look.strategy), "legal_mass": float(look.mass.mean()), **stage.observe(look)}
+        if best is None or stage.worth(line) > best.value:
+            best = Best(number, stage.worth(line), snapshot(learner.policy.language_model))
+        if number < steps:
+            line |= stage.advance(look)
+        line["seconds"] = time.perf_counter() - started
+        metrics.add(line)
+        tell(line)
+        if number >= steps:
+            return best

@@ -1,0 +1,231 @@
+"""Recipes: what a run trains, on what, and how. YAML, validated; unknown keys are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sepo.errors import InputError
+from sepo.games.base import MeasureName, Weights
+
+
+class Section(BaseModel):
+    """A part of a recipe."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class ModelSection(Section):
+    """The model and what of it is trained."""
+
+    policy: str = "bundled:smollm2"
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    adapter: Literal["lora", "full"] = "lora"
+    rank: Annotated[int, Field(ge=1)] = 16
+    alpha: Annotated[int, Field(ge=1)] = 32
+    targets: Literal["attention", "linear"] = "linear"
+    budget: Annotated[int, Field(ge=1, description="tokens of one forward pass")] = 1536
+    template: dict[str, Any] = Field(default_factory=dict, description="arguments of the chat template")
+
+
+class Schedule(Section):
+    """Adam's learning rate: a linear warm-up, then a decay to 0 over the rest of the steps."""
+
+    steps: Annotated[int, Field(ge=0)] = 80
+    learning_rate: Annotated[float, Field(gt=0)] = 3e-4
+    warmup: Annotated[int, Field(ge=0)] = 5
+    decay: Literal["cosine", "linear", "none"] = "cosine"
+    clip_norm: Annotated[float, Field(gt=0)] = 1.0
+
+
+class SftSection(Schedule):
+    """Supervised fine-tuning on demonstrations."""
+
+    steps: Annotated[int, Field(ge=0)] = 30
+    decay: Literal["cosine", "linear", "none"] = "none"
+    examples: Annotated[int, Field(ge=1)] = 7000
+
+
+class LambdaSection(Section):
+    """Weights of the penalties; what is left out keeps the measure set's weight."""
+
+    e: float | None = None
+    c: float | None = None
+    x: float | None = None
+
+
+class EntropySection(Section):
+    """The entropy bonus: from ``start`` to ``end`` in a straight line over ``over`` steps."""
+
+    start: Annotated[float, Field(ge=0)] = 0.0
+    end: Annotated[float, Field(ge=0)] = 0.0
+    over: Annotated[int, Field(ge=0)] = 0
+
+
+class MirrorSection(Section):
+    """Magnetic mirror descent on the table; see ``train.mirror``."""
+
+    eta: Annotated[float, Field(gt=0)] = 10.0
+    alpha: Annotated[float, Field(ge=0)] = 0.005
+    steps: Annotated[int, Field(ge=1)] = 500
+    decay: Annotated[float, Field(gt=0)] = 5.0
+    projections: Annotated[int, Field(ge=1, description="model updates per table target")] = 4
+
+
+class TrainSection(Schedule):
+    """Training on J; see ``train.objective`` and ``train.direct``."""
+
+    measures: MeasureName | None = None
+    lambda_: LambdaSection = Field(default_factory=LambdaSection, alias="lambda")
+    start: Literal["sft", "base"] = "sft"
+    credit: Literal["credited", "rollout", "constant"] = "credited"
+    estimator: Literal["exact", "sampled"] = "exact"
+    scale: Literal["joint", "group", "none"] = "joint"
+    returns: Literal["to_go", "immediate"] = "to_go"
+    baseline: Literal["group", "value"] = "group"
+    groups: Annotated[int, Field(ge=1)] = 64
+    group_size: Annotated[int, Field(ge=2)] = 8
+    exploiter: Literal["pool", "best_response", "both"] = "best_response"
+    best_response_every: Annotated[int, Field(ge=1)] = 1
+    update: Literal["clipped", "mmd"] = "mmd"
+    clip: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    mirror: MirrorSection = Field(default_factory=MirrorSection)
+    kl: Annotated[float, Field(ge=0)] = 0.0
+    entropy: EntropySection = Field(default_factory=EntropySection)
+    legal_mass: Annotated[float, Field(ge=0)] = 0.1
+    coverage: Annotated[float, Field(ge=0, le=1, description="share of uniform play in the reach that weighs decisions")] = 0.5
+
+    @model_validator(mode="after")
+    def _group_scale_needs_groups(self) -> TrainSection:
+        if self.scale == "group" and self.estimator == "exact":
+            raise ValueError("scale 'group' needs estimator 'sampled': an exact gradient has no groups")
+        return self
+
+
+class Arm(Section):
+    """One variant: ``base`` is the model as loaded, ``sft`` after fine-tuning, ``train`` trained on J from there."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=60)]
+    stage: Literal["base", "sft", "train"] = "train"
+    about: str = ""
+    train: dict[str, Any] = Field(default_factory=dict)
+
+
+class Recipe(Section):
+    """A whole run."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=60)]
+    game: str
+    rules: dict[str, Any] = Field(default_factory=dict)
+    measures: MeasureName = "sepo"
+    seeds: Annotated[list[int], Field(min_length=1)] = [0]
+    model: ModelSection = Field(default_factory=ModelSection)
+    sft: SftSection = Field(default_factory=SftSection)
+    train: TrainSection = Field(default_factory=TrainSection)
+    arms: Annotated[list[Arm], Field(min_length=1)]
+    checkpoint_every: Annotated[int, Field(ge=1)] = 10
+    episodes: Annotated[int, Field(ge=0, description="episodes written out per opponent at the end")] = 4
+
+    @model_validator(mode="after")
+    def _whole(self) -> Recipe:
+        names = [arm.name for arm in self.arms]
+        if twice := [n for n in names if names.count(n) > 1]:
+            raise ValueError(f"two arms are named '{twice[0]}'")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"a seed stands twice in {self.seeds}")
+        stages = [arm.stage for arm in self.arms]
+        if stages.count("sft") > 1:
+            raise ValueError("two arms have stage 'sft'; one is enough, since they would be the same")
+        for arm in self.arms:
+            section = self.settings(arm)
+            if arm.stage == "train" and section.start == "sft" and "sft" not in stages:
+                raise ValueError(f"arm '{arm.name}' starts from sft, but no arm has stage 'sft'")
+        return self
+
+    def settings(self, arm: Arm) -> TrainSection:
+        """Return the training settings of an arm: the recipe's, with the arm's own on top."""
+        base = self.train.model_dump(by_alias=True)
+        return TrainSection.model_validate(merged(base, arm.train))
+
+    def measure_name(self, arm: Arm) -> MeasureName:
+        """Return the measure set that an arm is trained on."""
+        return self.settings(arm).measures or self.measures
+
+
+def weights(section: LambdaSection, default: Weights) -> Weights:
+    """Return the lambdas of a recipe over those of a measure set."""
+    return Weights(*(d if w is None else w for w, d in zip((section.e, section.c, section.x), default, strict=True)))
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``base`` with ``over`` on top, mapping by mapping."""
+    out = dict(base)
+    for key, value in over.items():
+        below = out.get(key)
+        out[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return out
+
+
+def load_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
+    """Read a recipe file and apply ``key=value`` settings (dotted keys; arms by name).
+
+    Raises
+    ------
+    InputError
+        Naming the file, the key and what is wrong.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"no recipe at '{path}'") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read recipe '{path}': {error}") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"recipe '{path}' is not YAML: {error}") from None
+    if not isinstance(document, dict):
+        raise InputError(f"recipe '{path}' must be a mapping of keys to values")
+    for setting in settings:
+        _set(document, setting)
+    return parse_recipe(document, str(path))
+
+
+def parse_recipe(document: Mapping[str, Any], where: str) -> Recipe:
+    """Validate a recipe's document; see ``load_recipe``."""
+    try:
+        return Recipe.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise InputError(f"recipe '{where}': unknown key '{key}'") from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"recipe '{where}'{f', key {key!r}' if key else ''}: {message}") from None
+
+
+def _set(document: dict[str, Any], setting: str) -> None:
+    key, equals, text = setting.partition("=")
+    if not equals or not key:
+        raise InputError(f"--set takes key=value, not '{setting}'")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"--set {setting}: the value is not YAML: {error}") from None
+    at: Any = document
+    *way, last = key.split(".")
+    for part in way:
+        if isinstance(at, list):
+            named = [a for a in at if isinstance(a, dict) and a.get("name") == part]
+            if not named:
+                raise InputError(f"--set {setting}: no arm is named '{part}'")
+            at = named[0]
+        else:
+            at = at.setdefault(part, {})
+        if not isinstance(at, dict | list):
+            raise InputError(f"--set {setting}: '{part}' holds a value, not keys")
+    if isinstance(at, list):
+        raise InputError(f"--set {setting}: name a key of the arm '{last}'")
+    at[last] = value

@@ -1,0 +1,101 @@
+"""What a step is measured by, and the files that keep it: metrics, one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sepo.audit.measures import KINDS, measure, objective, terms
+from sepo.files import write_text
+from sepo.games.base import MeasureName
+from sepo.solve.response import exploitability
+from sepo.solve.tree import Floats, Tree
+from sepo.train.objective import LedgerRow
+
+SETS: tuple[MeasureName, ...] = ("paper", "sepo")
+
+
+def measured(tree: Tree, learner: Floats) -> dict[str, Any]:
+    """Return both sets of measures and, in zero-sum games, exploitability of a policy. Exact."""
+    out: dict[str, Any] = {"measures": {}}
+    for name in SETS:
+        chosen = tree.game.measures(name)
+        found = terms(tree, chosen, learner)
+        row: dict[str, float | None] = {k: measure(found, k) for k in KINDS}
+        row["c"] = row["c"] if chosen.c else None
+        row["x"] = row["x"] if chosen.x else None
+        out["measures"][name] = {**row, "J": objective(found)}
+    zero_sum = tree.game.zero_sum
+    out["exploitability"] = exploitability(tree, learner) / tree.game.rounds if zero_sum else None
+    return out
+
+
+def entropy(rows: Sequence[Floats], share: Floats) -> float:
+    """Return the mean entropy in nats over decisions, weighed by ``share``."""
+    each = [float(-(p * np.log(np.maximum(p, 1e-30))).sum()) for p in rows]
+    return float(np.dot(share, each))
+
+
+def divergence(rows: Sequence[Floats], reference: Sequence[Floats], share: Floats) -> float:
+    """Return the mean KL(policy, reference) in nats over decisions, weighed by ``share``."""
+    each = [
+        float((p * (np.log(np.maximum(p, 1e-30)) - np.log(np.maximum(q, 1e-30)))).sum())
+        for p, q in zip(rows, reference, strict=True)
+    ]
+    return float(np.dot(share, each))
+
+
+def ledger_rows(ledger: Sequence[LedgerRow]) -> list[dict[str, Any]]:
+    """Return a ledger as JSON objects."""
+    return [{**row._asdict(), "dead": row.dead} for row in ledger]
+
+
+class Metrics:
+    """The metrics file of one arm and seed. Lines are appended as they come; a resumed run drops those it repeats."""
+
+    def __init__(self, path: Path, keep_before: int = 0, stage: str = "") -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kept = [line for line in read_metrics(path) if line["stage"] != stage or line["step"] < keep_before]
+        write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        """Append a line."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, allow_nan=False) + "\n")
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Read a metrics file; a last line that was cut off by a kill is left out."""
+    if not path.exists():
+        return []
+    out = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            out.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return out
+
+
+def environment(command: str, versions: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a reader of the figures must know of the machine: versions, command, commit, platform, threads."""
+    found = None
+    if shutil.which("git"):
+        asked = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+        found = asked.stdout.strip() or None
+    return {
+        "versions": dict(versions),
+        "command": command,
+        "commit": found,
+        "platform": platform.platform(),
+        "threads": os.cpu_count(),
+    }

@@ -1,0 +1,92 @@
+"""A run's summary: every figure over the seeds, with its interval, last step beside best."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import t as student
+
+from sepo.audit.compare import figures
+from sepo.files import read_json
+from sepo.games.registry import make
+from sepo.train.recipe import Arm, Recipe
+from sepo.train.record import read_metrics
+
+SCHEMA = "sepo.run/1"
+CONFIDENCE = 0.95
+
+
+def summarise(recipe: Recipe, folder: Path) -> dict[str, Any]:
+    """Read a run's finished units and return its summary document."""
+    game = make(recipe.game, recipe.rules)
+    return {
+        "schema": SCHEMA,
+        "name": recipe.name,
+        "game": game.name,
+        "rules": dict(game.rules),
+        "unit": game.unit,
+        "measures": recipe.measures,
+        "model": recipe.model.policy,
+        "seeds": recipe.seeds,
+        "arms": [_arm(recipe, arm, folder) for arm in recipe.arms],
+        "published": published(game.name),
+    }
+
+
+def published(game: str) -> list[dict[str, Any]]:
+    """Return the published figures of a game (arXiv 2605.30854 and its public result files)."""
+    document = json.loads((files("sepo.report") / "published.json").read_text(encoding="utf-8"))
+    return [row for row in document["rows"] if row["game"] == game]
+
+
+def interval(values: Sequence[float]) -> dict[str, Any]:
+    """Return the mean over seeds with its 95 % Student t interval; with one seed the interval is the value."""
+    mean = float(np.mean(values))
+    half = 0.0
+    if len(values) > 1:
+        error = float(np.std(values, ddof=1)) / np.sqrt(len(values))
+        half = float(student.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * error
+    return {"value": mean, "low": mean - half, "high": mean + half, "n": len(values), "seeds": list(values)}
+
+
+def _arm(recipe: Recipe, arm: Arm, folder: Path) -> dict[str, Any]:
+    done: list[int] = []
+    cards: dict[str, list[Mapping[str, Any]]] = {"last": [], "best": []}
+    steps: list[dict[str, Any]] = []
+    warnings: dict[str, int] = {}
+    for seed in recipe.seeds:
+        unit = folder / "arms" / arm.name / f"seed-{seed}"
+        if not (unit / "done.json").exists():
+            continue
+        done.append(seed)
+        steps.append(read_json(unit / "done.json", "unit record"))
+        for name, found in cards.items():
+            found.append(read_json(unit / "scorecards" / f"{name}.json", "scorecard")["games"][recipe.game])
+        for line in read_metrics(unit / "metrics.jsonl"):
+            for text in line.get("warnings", []):
+                warnings[text] = warnings.get(text, 0) + 1
+    return {
+        "name": arm.name,
+        "stage": arm.stage,
+        "about": arm.about,
+        "seeds": done,
+        "steps": steps[0]["steps"] if steps else 0,
+        "last": _over_seeds(cards["last"]),
+        "best": _over_seeds(cards["best"]),
+        "best_steps": [s["best_step"] for s in steps],
+        "criterion": steps[0]["criterion"] if steps else None,
+        "warnings": [f"{text} ({n} steps)" for text, n in warnings.items()],
+    }
+
+
+def _over_seeds(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    values: dict[str, list[float]] = {}
+    for card in cards:
+        for name, figure in figures(card):
+            values.setdefault(name, []).append(float(figure["value"]))
+    return {name: interval(found) for name, found in values.items()}

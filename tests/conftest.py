@@ -1,0 +1,76 @@
+"""Fixtures that several rooms share: the games and their trees, and the program as its user calls it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from sepo.games.base import Game
+from sepo.games.registry import make
+from sepo.solve.tree import Tree, expand
+from tests.small_games import Stakes
+
+SOURCE = Path(__file__).parent.parent / "src"
+
+
+@pytest.fixture(scope="session")
+def kuhn() -> Game:
+    return make("kuhn")
+
+
+@pytest.fixture(scope="session")
+def tree(kuhn: Game) -> Tree:
+    """Kuhn poker's tree."""
+    return expand(kuhn)
+
+
+@pytest.fixture(scope="session")
+def stakes() -> Game:
+    return Stakes()
+
+
+@pytest.fixture(scope="session")
+def stakes_tree(stakes: Game) -> Tree:
+    return expand(stakes)
+
+
+class Finished(NamedTuple):
+    """A finished run of the program."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        """Return stdout as one JSON document; anything else on it is an error."""
+        return json.loads(self.out)
+
+
+def run_program(*arguments: object, before: str = "", input: str | None = None) -> Finished:
+    """Run ``sepo`` with arguments in a process of its own, after the Python statements ``before``."""
+    code = f"{before}\nfrom sepo.cli.main import main\nmain()"
+    environment = os.environ | {"PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        input=input,
+        timeout=60,
+        check=False,
+    )
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="session")
+def sepo() -> Callable[..., Finished]:
+    """Run ``sepo ARGUMENTS``: returns exit code, stdout and stderr."""
+    return run_program
