@@ -42,7 +42,7 @@ RANK, ALPHA = 16, 32
 LEARNING_RATE = 1e-4
 CLIP = 0.2
 COMPLETIONS = 16
-"""Decisions of one timed TRL step: two prompts, eight completions each."""
+"""Decisions of one timed TRL step: two prompts, eight completions each, in passes of eight."""
 KEY = ("bench", "training_step")
 
 
@@ -157,8 +157,8 @@ def trl_step(learner: Learner, table: Table, decisions: list[tuple[int, int]], f
     lm = load_model(BUNDLED)
     config = GRPOConfig(
         output_dir=str(folder),
-        per_device_train_batch_size=COMPLETIONS,
-        gradient_accumulation_steps=1,
+        per_device_train_batch_size=GROUP,
+        gradient_accumulation_steps=COMPLETIONS // GROUP,
         num_generations=GROUP,
         max_completion_length=learner.longest,
         max_steps=1,

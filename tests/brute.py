@@ -1,4 +1,4 @@
-"""Independent answers by brute force: every line of play, every pure strategy, in plain recursion over ``State``."""
+"""Independent answers by brute force: every line of play, every pure strategy, by plain recursion."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Profile = Mapping[tuple[int, str], Mapping[str, float]]
 
 
 class Line(NamedTuple):
-    """One line of play: its probability, the states it passes and the moves (seat, key, action) of the seats."""
+    """One line of play: its probability, the states it passes and the seats' moves (seat, key, action)."""
 
     probability: float
     states: tuple[State, ...]
@@ -26,7 +26,8 @@ class Line(NamedTuple):
 def as_profile(tree: Tree, vector: Floats) -> Profile:
     """Spell a strategy vector out by seat, information state key and action."""
     return {
-        (i.seat, i.key): dict(zip(i.decision.legal, map(float, vector[i.entries]), strict=True)) for i in tree.infosets
+        (i.seat, i.key): dict(zip(i.decision.legal, map(float, vector[i.entries]), strict=True))
+        for i in tree.infosets
     }
 
 
@@ -45,7 +46,9 @@ def lines(game: Game, profile: Profile) -> list[Line]:
         return [
             found
             for action, p, move in steps
-            for found in walk(Line(line.probability * p, (*line.states, state.child(action)), line.moves + move))
+            for found in walk(
+                Line(line.probability * p, (*line.states, state.child(action)), line.moves + move)
+            )
         ]
 
     return walk(Line(1.0, (game.root(),), ()))
@@ -89,6 +92,6 @@ def best_value(game: Game, profile: Profile, seat: int, objective: Callable[[Lin
 
 
 def random_strategy(tree: Tree, seed: int, sharpness: float = 1.0) -> Floats:
-    """Draw a strategy (entries,), uniform over each information state's simplex unless ``sharpness`` differs."""
+    """Draw a strategy (entries,), uniform over each simplex unless ``sharpness`` differs from 1."""
     rng = np.random.default_rng(seed)
     return np.concatenate([rng.dirichlet(np.full(len(i.decision.legal), sharpness)) for i in tree.infosets])

@@ -1,4 +1,4 @@
-"""Games made for the tests: trees drawn by hand, matrix games, and a two-round game that uses every part of the contract."""
+"""Games made for the tests: trees drawn by hand, matrix games, and two rounds that use the whole contract."""
 
 from __future__ import annotations
 
@@ -217,7 +217,12 @@ class Stakes(Game):
         if len(seen) < 3:
             return rules, first
         own, other = seen[1 + seat], seen[2 - seat]
-        return rules, first, Turn("assistant", self.word(own)), Turn("user", f"Stake {seen[0]}, they chose {other}.")
+        return (
+            rules,
+            first,
+            Turn("assistant", self.word(own)),
+            Turn("user", f"Stake {seen[0]}, they chose {other}."),
+        )
 
     def word(self, action: str) -> str:
         return {"L": "left", "R": "right", "OUT": "out"}[action]

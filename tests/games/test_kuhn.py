@@ -22,7 +22,7 @@ from tests.small_games import BackwardsKuhn
 
 
 def side_by_side() -> list[tuple[Hand, pyspiel.State]]:
-    """Walk our tree and OpenSpiel's together, deal by deal and move by move, and return every pair of nodes."""
+    """Walk our tree and OpenSpiel's together, move by move, and return every pair of nodes."""
     pairs = []
 
     def walk(ours: Hand, theirs: pyspiel.State) -> None:
@@ -84,7 +84,7 @@ def test_every_hand_is_zero_sum_and_the_deals_are_equally_likely():
 
 
 def test_features_count_decisions_folds_and_decisions_of_hands_that_cost_two_chips():
-    # The queen bets after a check, the king calls: seat 0 decided twice and won 2; seat 1 decided once and lost 2.
+    # The queen bets after a check, the king calls: seat 0 decided twice and won 2, seat 1 once and lost 2.
     showdown = Hand("KQ", "pbb")
     assert showdown.features(0) == (2.0, 0.0, 0.0)
     assert showdown.features(1) == (1.0, 0.0, 1.0)

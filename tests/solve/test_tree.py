@@ -1,4 +1,4 @@
-"""The arrays of a tree, on Kuhn poker and on a game that uses every part of the contract; and broken games."""
+"""The arrays of a tree, on Kuhn poker and on a game that uses the whole contract; and broken games."""
 
 from __future__ import annotations
 
@@ -13,11 +13,6 @@ from sepo.solve.response import best_response
 from sepo.solve.tree import Tree, expand
 from tests.brute import due
 from tests.small_games import Drawn, Node, Stage, Stakes, chooses, draws, leaf, matrix_game
-
-
-@pytest.fixture(params=["kuhn", "stakes"])
-def any_tree(request: pytest.FixtureRequest, tree: Tree, stakes_tree: Tree) -> Tree:
-    return tree if request.param == "kuhn" else stakes_tree
 
 
 def states(game: Game) -> list[State]:
@@ -90,7 +85,9 @@ def test_last_is_the_seats_own_latest_action_on_the_way(any_tree: Tree):
     for node in range(any_tree.nodes):
         for seat in (0, 1):
             above = node
-            while above > 0 and not (any_tree.entry[above] >= 0 and any_tree.seat[any_tree.entry[above]] == seat):
+            while above > 0 and not (
+                any_tree.entry[above] >= 0 and any_tree.seat[any_tree.entry[above]] == seat
+            ):
                 above = any_tree.parent[above]
             assert any_tree.last[seat, node] == (any_tree.entry[above] if above > 0 else -1)
 
@@ -129,49 +126,51 @@ def test_chance_that_sums_to_nine_tenths_is_refused_naming_game_and_state():
 
 @pytest.mark.parametrize("bad", [float("nan"), -0.2])
 def test_chance_that_is_no_number_or_negative_is_refused(bad: float):
-    with pytest.raises(ContractError, match="game 'drawn'.*chance"):
+    with pytest.raises(ContractError, match=r"game 'drawn'.*chance"):
         expand(Drawn(draws(("heads", 1 - bad, SHOW), ("tails", bad, SHOW))))
 
 
 def test_the_same_legal_action_twice_is_refused_naming_game_and_state():
     root = Node(0, "start", (("go", SHOW, 1.0), ("go", SHOW, 1.0)))
-    with pytest.raises(ContractError, match="game 'drawn'.*twice.*'start'"):
+    with pytest.raises(ContractError, match=r"game 'drawn'.*twice.*'start'"):
         expand(Drawn(root))
 
 
 def test_a_seat_without_a_legal_action_is_refused_naming_game_and_state():
-    with pytest.raises(ContractError, match="game 'drawn'.*no legal action.*'stuck'"):
+    with pytest.raises(ContractError, match=r"game 'drawn'.*no legal action.*'stuck'"):
         expand(Drawn(chooses(0, "start", go=Node(1, "stuck"))))
 
 
 def test_legal_actions_that_differ_within_a_state_are_refused_naming_game_and_state():
-    root = draws(("a", 0.5, chooses(0, "same", x=SHOW, y=SHOW)), ("b", 0.5, chooses(0, "same", x=SHOW, z=SHOW)))
-    with pytest.raises(ContractError, match="game 'drawn'.*legal actions differ.*'same'"):
+    root = draws(
+        ("a", 0.5, chooses(0, "same", x=SHOW, y=SHOW)), ("b", 0.5, chooses(0, "same", x=SHOW, z=SHOW))
+    )
+    with pytest.raises(ContractError, match=r"game 'drawn'.*legal actions differ.*'same'"):
         expand(Drawn(root))
 
 
 def test_a_key_that_asks_both_seats_different_questions_is_refused_naming_game_and_state():
     root = chooses(0, "same", x=chooses(1, "same", p=SHOW, q=SHOW, r=SHOW), y=SHOW)
-    with pytest.raises(ContractError, match="game 'drawn'.*legal actions differ.*'same'"):
+    with pytest.raises(ContractError, match=r"game 'drawn'.*legal actions differ.*'same'"):
         expand(Drawn(root))
 
 
 def test_a_seat_that_forgets_its_own_move_is_refused_naming_game_and_state():
     again = chooses(0, "later", x=leaf(1), y=leaf(-1))
     tree = expand(Drawn(chooses(0, "first", left=again, right=again)))
-    with pytest.raises(ContractError, match="game 'drawn'.*no perfect recall.*'later'"):
+    with pytest.raises(ContractError, match=r"game 'drawn'.*no perfect recall.*'later'"):
         best_response(tree, np.full(4, 0.5), 0, tree.feature("own", 0))
 
 
 def test_a_seat_that_meets_its_state_twice_is_refused_naming_game_and_state():
     root = chooses(0, "again", stay=chooses(0, "again", stay=leaf(1), go=leaf(2)), go=leaf(-1))
     tree = expand(Drawn(root))
-    with pytest.raises(ContractError, match="game 'drawn'.*no perfect recall.*'again'"):
+    with pytest.raises(ContractError, match=r"game 'drawn'.*no perfect recall.*'again'"):
         best_response(tree, np.full(2, 0.5), 0, tree.feature("own", 0))
 
 
 def test_a_game_with_too_many_nodes_is_refused_naming_game_and_limit(kuhn: Game):
-    with pytest.raises(ContractError, match="game 'kuhn' has more than 54 nodes"):
+    with pytest.raises(ContractError, match=r"game 'kuhn' has more than 54 nodes"):
         expand(kuhn, max_nodes=54)
     assert expand(kuhn, max_nodes=55).nodes == 55
 
@@ -192,16 +191,19 @@ class ShortStage(Stage):
 
 
 def test_a_state_with_too_few_features_is_refused_naming_the_game():
-    with pytest.raises(ContractError, match="game 'one_feature_short'.*features"):
+    with pytest.raises(ContractError, match=r"game 'one_feature_short'.*features"):
         expand(OneFeatureShort())
 
 
 def test_a_game_that_only_claims_to_be_zero_sum_is_refused_naming_game_and_state():
-    with pytest.raises(ContractError, match="game 'drawn'.*zero-sum"):
+    with pytest.raises(ContractError, match=r"game 'drawn'.*zero-sum"):
         expand(Drawn(chooses(0, "start", a=leaf(1, 1), b=leaf(0))))
 
 
 def test_a_matrix_game_has_one_information_state_a_seat():
     tree = expand(matrix_game([[1, -1, 0], [0, 2, 1]]))
     assert tree.nodes == 1 + 2 + 6
-    assert [(i.key, i.decision.legal) for i in tree.infosets] == [("row", ("r0", "r1")), ("column", ("c0", "c1", "c2"))]
+    assert [(i.key, i.decision.legal) for i in tree.infosets] == [
+        ("row", ("r0", "r1")),
+        ("column", ("c0", "c1", "c2")),
+    ]

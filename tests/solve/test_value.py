@@ -14,11 +14,6 @@ from sepo.solve.value import counterfactual_reach, expected, infoset_reach, node
 from tests.brute import Profile, as_profile, due, expectation, lines, random_strategy
 
 
-@pytest.fixture(params=["kuhn", "stakes"])
-def any_tree(request: pytest.FixtureRequest, tree: Tree, stakes_tree: Tree) -> Tree:
-    return tree if request.param == "kuhn" else stakes_tree
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_every_features_expectation_is_that_of_enumeration(any_tree: Tree, seed: int):
     vector = random_strategy(any_tree, seed)
@@ -31,8 +26,8 @@ def test_every_features_expectation_is_that_of_enumeration(any_tree: Tree, seed:
             assert node_values(any_tree, vector, due_here)[0] == pytest.approx(want, abs=1e-12)
 
 
-def test_a_textbook_value_the_all_in_jack_and_king_against_always_bet(tree: Tree):
-    # Both bet and call everything: every hand is shown down for 2 chips, and the first seat wins half of them.
+def test_a_textbook_value_all_hands_are_shown_down_when_both_always_bet(tree: Tree):
+    # Both bet and call everything: each hand is shown down for 2 chips, half of them won by the first seat.
     always = np.tile([0.0, 1.0], 12)
     won = tree.feature("own", 0)
     assert expected(tree, always, won) == pytest.approx(0, abs=1e-12)
@@ -50,20 +45,26 @@ def test_terminal_reach_sums_to_one_and_every_node_splits_its_reach_among_its_ch
 def test_an_episode_has_the_games_number_of_rounds(any_tree: Tree):
     vector = random_strategy(any_tree, 2)
     for seat in (0, 1):
-        assert expected(any_tree, vector, any_tree.feature("round", seat)) == pytest.approx(any_tree.game.rounds)
+        assert expected(any_tree, vector, any_tree.feature("round", seat)) == pytest.approx(
+            any_tree.game.rounds
+        )
 
 
 def test_counterfactual_reach_ignores_the_own_strategy_and_reach_is_its_product_with_it(any_tree: Tree):
     ours, theirs, another = (random_strategy(any_tree, s) for s in (1, 2, 3))
     for seat in (0, 1):
         first = counterfactual_reach(any_tree, any_tree.join(seat, ours, theirs), seat)
-        np.testing.assert_array_equal(first, counterfactual_reach(any_tree, any_tree.join(seat, another, theirs), seat))
+        np.testing.assert_array_equal(
+            first, counterfactual_reach(any_tree, any_tree.join(seat, another, theirs), seat)
+        )
         alone = any_tree.join(seat, ours, np.ones_like(ours))
         own = np.ones(any_tree.nodes)
         for node in range(1, any_tree.nodes):
             step = alone[any_tree.entry[node]] if any_tree.entry[node] >= 0 else 1.0
             own[node] = own[any_tree.parent[node]] * step
-        np.testing.assert_allclose(reach(any_tree, any_tree.join(seat, ours, theirs)), first * own, atol=1e-12)
+        np.testing.assert_allclose(
+            reach(any_tree, any_tree.join(seat, ours, theirs)), first * own, atol=1e-12
+        )
 
 
 def test_information_states_are_reached_as_often_as_lines_pass_them(any_tree: Tree):
@@ -88,7 +89,9 @@ def after(
         steps = dict(state.chance())
     else:
         steps = profile[state.actor, game.key(state.view(state.actor))]
-    return here + math.fsum(p * after(game, profile, state.child(a), name, learner, only_round) for a, p in steps.items())
+    return here + math.fsum(
+        p * after(game, profile, state.child(a), name, learner, only_round) for a, p in steps.items()
+    )
 
 
 @pytest.mark.parametrize("immediate", [False, True])

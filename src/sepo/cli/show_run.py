@@ -23,11 +23,17 @@ def show_run(summary: Mapping[str, Any], console: Console | None = None) -> None
         table.add_column(column, justify="right")
     for arm in summary["arms"]:
         table.add_row(escape(arm["name"]), *(_cell(arm["last"].get(c)) for c in columns))
-    out = console or Console()
+    out = console or wide()
     out.print(table)
     for arm in summary["arms"]:
         for warning in arm["warnings"]:
             out.print(f"[yellow]{escape(arm['name'])}: {escape(warning)}[/]")
+
+
+def wide() -> Console:
+    """Return a console that does not squeeze tables into 80 columns where the output is no terminal."""
+    console = Console()
+    return console if console.is_terminal else Console(width=130)
 
 
 def _cell(figure: Mapping[str, Any] | None) -> str:

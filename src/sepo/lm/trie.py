@@ -194,9 +194,8 @@ def _padded(questions: Sequence[Question], group: list[int], rows: list[tuple[in
         prompt = questions[i].prompt
         for reply in questions[i].replies:
             read = prompt + reply[:-1]
-            r = next((r for r, row in enumerate(rows) if row[: len(read)] == read), None)
-            if r is not None:
-                scored += [(r, len(prompt) - 1 + k, token, replies) for k, token in enumerate(reply)]
+            holding = [r for r, row in enumerate(rows) if row[: len(read)] == read][:1]
+            scored += [(r, len(prompt) - 1 + k, token, replies) for r in holding for k, token in enumerate(reply)]
             replies += 1
     needed = [sorted({at for row, at, _, _ in scored if row == r}) for r in range(len(rows))]
     width = max(map(len, needed))

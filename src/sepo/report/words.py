@@ -12,6 +12,7 @@ from sepo.report.read import Estimate
 
 NONE = "n/a"
 NAME_LENGTH = 28
+ALIKE = 1e-12  # an interval narrower than this is rounding
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -22,9 +23,11 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def interval(found: Estimate | None, digits: int = 3) -> str:
-    """Return ``[low, high]``, or nothing where there is none: no figure, or a single seed."""
+    """Return ``[low, high]``; nothing where there is none: no figure, or a single seed."""
     if found is None or found.n is None or found.n < 2:
         return ""
+    if found.high - found.low < ALIKE:
+        return "all seeds alike"
     return f"[{number(found.low, digits)}, {number(found.high, digits)}]"
 
 

@@ -54,4 +54,14 @@ def node_values(tree: Tree, profile: Floats, due: Floats, *, immediate: bool = F
 def infoset_reach(tree: Tree, profile: Floats) -> Floats:
     """Return the probability of passing through each information state. (infosets,)."""
     here = np.flatnonzero(tree.infoset >= 0)
-    return np.bincount(tree.infoset[here], reach(tree, profile)[here], len(tree.infosets))
+    out: Floats = np.bincount(tree.infoset[here], reach(tree, profile)[here], len(tree.infosets)).astype(float)
+    return out
+
+
+def own_reach(tree: Tree, profile: Floats) -> Floats:
+    """Return the probability that each information state's own seat plays towards it. (infosets,)."""
+    out = np.ones(len(tree.infosets))
+    for level in tree.recall_levels[1:]:
+        before = tree.previous[level]
+        out[level] = profile[before] * out[tree.owner[before]]
+    return out

@@ -31,6 +31,8 @@ from sepo.solve.value import infoset_reach
 
 Credit = Literal["credited", "rollout", "constant"]
 EPSILON = 1e-12
+VANISHING = 1e-3
+"""A gradient this much smaller than its summand has all but vanished."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class LedgerRow(NamedTuple):
 
     @property
     def dead(self) -> bool:
-        """Whether the summand has a value and a gradient, and none of it reaches the policy."""
+        """Whether the summand has a value and a true gradient, and none of it reaches the policy."""
         return abs(self.value) > 1e-9 and self.gradient_share < 1e-9 and self.recovered is not None
 
 
@@ -278,16 +280,18 @@ def _ledger(
             continue
         true = learner * centred(tree, learner, gradient(tree, learner, own))
         length = float(true @ true)
+        value = float(sum(t.coefficient * t.share * t.value for t in own))
+        vanished = np.sqrt(length) <= VANISHING * abs(value) + EPSILON
         rows.append(
             LedgerRow(
                 kind=kind,
-                value=float(sum(t.coefficient * t.share * t.value for t in own)),
+                value=value,
                 variance=found[kind].variance,
                 advantage_share=float(found[kind].probability @ (found[kind].advantages * total)) / square
                 if square > EPSILON**2
                 else 0.0,
                 gradient_share=norms[kind] / norm if norm > EPSILON else 0.0,
-                recovered=float(slopes[kind] @ true) / length if length > EPSILON**2 else None,
+                recovered=None if vanished else float(slopes[kind] @ true) / length,
             )
         )
     return tuple(rows)

@@ -113,7 +113,7 @@ class Optimiser:
             "loss": loss,
             "divisor": found.divisor,
             "ledger": ledger_rows(found.ledger),
-            "warnings": [f"dead term: the penalty '{kind}' has a value, but its gradient is zero" for kind in dead],
+            "warnings": [f"dead term: '{kind}' has a value, but its gradient is zero" for kind in dead],
         }
 
     def state(self) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from sepo.train.record import read_metrics
 
 SCHEMA = "sepo.run/1"
 CONFIDENCE = 0.95
+MANY = 20
+"""Steps from which a term is judged over a whole run."""
 
 
 def summarise(recipe: Recipe, folder: Path) -> dict[str, Any]:
@@ -59,6 +61,7 @@ def _arm(recipe: Recipe, arm: Arm, folder: Path) -> dict[str, Any]:
     cards: dict[str, list[Mapping[str, Any]]] = {"last": [], "best": []}
     steps: list[dict[str, Any]] = []
     warnings: dict[str, int] = {}
+    lines: list[dict[str, Any]] = []
     for seed in recipe.seeds:
         unit = folder / "arms" / arm.name / f"seed-{seed}"
         if not (unit / "done.json").exists():
@@ -67,9 +70,11 @@ def _arm(recipe: Recipe, arm: Arm, folder: Path) -> dict[str, Any]:
         steps.append(read_json(unit / "done.json", "unit record"))
         for name, found in cards.items():
             found.append(read_json(unit / "scorecards" / f"{name}.json", "scorecard")["games"][recipe.game])
-        for line in read_metrics(unit / "metrics.jsonl"):
-            for text in line.get("warnings", []):
-                warnings[text] = warnings.get(text, 0) + 1
+        lines += read_metrics(unit / "metrics.jsonl")
+    for line in lines:
+        for text in line.get("warnings", []):
+            warnings[text] = warnings.get(text, 0) + 1
+    ledger = credit(lines)
     return {
         "name": arm.name,
         "stage": arm.stage,
@@ -80,8 +85,40 @@ def _arm(recipe: Recipe, arm: Arm, folder: Path) -> dict[str, Any]:
         "best": _over_seeds(cards["best"]),
         "best_steps": [s["best_step"] for s in steps],
         "criterion": steps[0]["criterion"] if steps else None,
-        "warnings": [f"{text} ({n} steps)" for text, n in warnings.items()],
+        "ledger": ledger,
+        "warnings": [f"{text} ({n} steps)" for text, n in warnings.items()] + unrecovered(ledger),
     }
+
+
+def credit(lines: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Return, by measure, the mean over steps of how much of its true gradient a run's weights held, with its error.
+
+    ``recovered`` is 1 for the true gradient and 0 where a penalty does not reach the policy; see
+    ``train.objective.LedgerRow``.
+    """
+    values: dict[str, list[float]] = {}
+    for line in lines:
+        for row in line.get("ledger", []):
+            if row["recovered"] is not None and abs(row["value"]) > 1e-9:
+                values.setdefault(row["kind"], []).append(row["recovered"])
+    return {
+        kind: {
+            "recovered": float(np.mean(found)),
+            "error": float(np.std(found, ddof=1) / np.sqrt(len(found))) if len(found) > 1 else 0.0,
+            "steps": float(len(found)),
+        }
+        for kind, found in values.items()
+    }
+
+
+def unrecovered(ledger: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Return a dead-term warning for each penalty whose gradient a whole run cannot tell from zero."""
+    return [
+        f"dead term: over {row['steps']:.0f} steps '{kind}' recovered {row['recovered']:.2f} +- {row['error']:.2f} "
+        "of its true gradient, which is not distinguishable from zero"
+        for kind, row in ledger.items()
+        if row["steps"] >= MANY and row["error"] > 0 and abs(row["recovered"]) < 2 * row["error"]
+    ]
 
 
 def _over_seeds(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

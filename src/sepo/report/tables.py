@@ -1,0 +1,215 @@
+"""The tables of the page: results by arm, the published figures beside them, and what the columns mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from sepo.files import read_json
+from sepo.report.read import ArmSummary, Estimate, Summary
+from sepo.report.words import NONE, interval, number, span
+
+SOURCE = "arXiv 2605.30854"
+DASH = "\N{EN DASH}"
+
+
+class Cell(NamedTuple):
+    """A cell: its text, and smaller text below it."""
+
+    text: str
+    note: str = ""
+
+
+class Head(NamedTuple):
+    """A row's header: an arm has its index, and may span the rows of its steps."""
+
+    text: str
+    note: str = ""
+    rows: int = 1
+    arm: int | None = None
+
+
+class Row(NamedTuple):
+    """A row: its headers, then its cells."""
+
+    heads: Sequence[Head]
+    cells: Sequence[Cell]
+    warned: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: the first columns are those of the rows' headers. Notes stand below it."""
+
+    caption: str
+    columns: Sequence[Cell]
+    rows: Sequence[Row]
+    notes: Sequence[str] = ()
+
+
+class Column(NamedTuple):
+    """A measure of the results: its key in the summary, its heading, which way is better, its meaning."""
+
+    key: str
+    title: str
+    better: str
+    meaning: str
+    digits: int = 3
+
+
+COLUMNS = (
+    Column(
+        "exploitability",
+        "exploitability",
+        "lower",
+        "what an opponent who knows the policy wins, averaged over both seats; 0 at an equilibrium",
+        4,
+    ),
+    Column(
+        "sepo.J", "J (sepo)", "higher", "the objective with sepo's measures, whose e is the exact worst case"
+    ),
+    Column("sepo.u", "u", "higher", "payoff against the opponents of the train pool"),
+    Column("paper.J", "J (paper)", "higher", "the objective with the published measures and weights"),
+    Column("paper.e", "e (paper)", "lower", "how far the fixed scripts of the exploiter pool get ahead"),
+    Column("paper.c", "c (paper)", "lower", "the published collusion measure"),
+    Column("robustness", "robustness", "higher", "payoff against the exploiter pool"),
+    Column("held_out", "held out", "higher", "payoff against opponents never trained on"),
+    Column(
+        "security_gap",
+        "security gap",
+        "lower",
+        "payoff lost against the worst opponent, from the maximin value",
+    ),
+    Column(
+        "legal_mass", "legal mass", "higher", "probability that the unconstrained model puts on legal replies"
+    ),
+)
+WITHOUT_EXPLOITABILITY = "security_gap"  # says the same as exploitability where the game is zero-sum
+
+
+def columns(summary: Summary) -> list[Column]:
+    """Return the measures that at least one arm has."""
+    found = {
+        key
+        for arm in summary.arms
+        for at in (arm.last, arm.best)
+        for key, value in at.items()
+        if value is not None
+    }
+    if "exploitability" in found:
+        found.discard(WITHOUT_EXPLOITABILITY)
+    return [column for column in COLUMNS if column.key in found]
+
+
+def results(summary: Summary) -> Table:
+    """Return the results: two rows an arm, the last step and the step chosen by the validation criterion."""
+    shown = columns(summary)
+    rows: list[Row] = []
+    for index, arm in enumerate(summary.arms):
+        times = _times(arm)
+        for place, (head, found) in enumerate(times):
+            arm_head = [Head(arm.name, "", len(times), index)] if place == 0 else []
+            cells = [_cell(found.get(c.key), c.digits) for c in shown]
+            rows.append(Row([*arm_head, head], cells))
+    many = any(e is not None and (e.n or 0) > 1 for arm in summary.arms for e in arm.last.values())
+    notes = [
+        "Mean over seeds, with its 95 % Student t interval below."
+        if many
+        else "One seed: no intervals, and no way to tell luck from skill."
+    ]
+    if criteria := sorted({arm.criterion for arm in summary.arms if arm.best and arm.criterion}):
+        notes.append(f"Best step: each seed's checkpoint with the best validation {', '.join(criteria)}.")
+    if any(not arm.last for arm in summary.arms):
+        notes.append("An arm without figures has not finished any seed.")
+    heads = [Cell("arm"), Cell("at")]
+    return Table(
+        f"Results by arm, payoffs in {summary.unit}",
+        [*heads, *(Cell(c.title, f"{c.better} is better") for c in shown)],
+        rows,
+        notes,
+    )
+
+
+def _times(arm: ArmSummary) -> list[tuple[Head, Mapping[str, Estimate | None]]]:
+    out = [(Head("last step", f"step {arm.steps}" if arm.steps is not None else ""), arm.last)]
+    chosen = [step for step in arm.best_steps if step is not None]
+    if arm.best and arm.steps != 0:
+        out.append((Head("best step", f"step {span(chosen)}" if chosen else ""), arm.best))
+    return out
+
+
+def _cell(found: Estimate | None, digits: int) -> Cell:
+    return Cell(number(found.value, digits) if found else NONE, interval(found, digits))
+
+
+def published(summary: Summary) -> Table | None:
+    """Return the published figures for this game, or None where there are none."""
+    if not summary.published:
+        return None
+    keys = [
+        ("exploitability", "exploitability"),
+        ("J", "J (paper)"),
+        ("u", "u"),
+        ("e", "e (paper)"),
+        ("c", "c (paper)"),
+        ("robust", "robustness"),
+    ]
+    shown = [
+        (key, title) for key, title in keys if any(row.get(key) is not None for row in summary.published)
+    ]
+    rows = [
+        Row(
+            [Head(str(row.get("arm", NONE)))],
+            [
+                Cell(str(row.get("model", NONE))),
+                Cell(str(row.get("protocol", NONE))),
+                Cell(_lambdas(row.get("lambda"))),
+                *(_printed(row.get(key)) for key, _ in shown),
+            ],
+        )
+        for row in summary.published
+    ]
+    notes = [f"{name}: {text}." for name, text in _protocols(summary).items()]
+    notes += dict.fromkeys(
+        f"{row.get('model')}, {row.get('protocol')}: {row['note']}."
+        for row in summary.published
+        if row.get("note")
+    )
+    return Table(
+        f"Published figures ({SOURCE}): 4-billion-parameter models, one seed, no intervals",
+        [
+            Cell("arm"),
+            Cell("model"),
+            Cell("protocol"),
+            Cell("λ of e, c, x"),
+            *(Cell(title) for _, title in shown),
+        ],
+        rows,
+        notes,
+    )
+
+
+def _lambdas(found: object) -> str:
+    if not isinstance(found, Sequence) or isinstance(found, str):
+        return NONE
+    return ", ".join(f"{v:g}" if isinstance(v, int | float) else str(v) for v in found)
+
+
+def _printed(value: object) -> Cell:
+    return Cell(number(float(value)) if isinstance(value, int | float) else DASH)
+
+
+def _protocols(summary: Summary) -> dict[str, Any]:
+    """Return what the protocols of the shown rows were, as far as the package knows them."""
+    known = read_json(_resource("published.json"), "published figures").get("protocols", {})
+    return {
+        name: known[name]
+        for name in dict.fromkeys(str(row.get("protocol")) for row in summary.published)
+        if name in known
+    }
+
+
+def _resource(name: str) -> Any:
+    return files("sepo.report") / name

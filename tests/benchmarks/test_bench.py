@@ -1,0 +1,106 @@
+"""``sepo bench`` from end to end, on the benchmark that takes no model; timings are not judged."""
+
+import json
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from sepo.cli import bench
+from sepo.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def app() -> typer.Typer:
+    made = typer.Typer()
+    made.command()(bench.command)
+    return made
+
+
+def test_exploitability_gives_a_document(
+    app: typer.Typer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("pyspiel")
+    monkeypatch.chdir(ROOT)
+    out = tmp_path / "bench.json"
+
+    done = CliRunner().invoke(app, ["exploitability", "--json", "--repeats", "2", "--out", str(out)])
+
+    assert done.exit_code == 0, done.exception
+    document = json.loads(done.stdout)  # stdout is one JSON document and nothing else
+    assert json.loads(out.read_text()) == document
+    assert document["schema"] == "sepo.bench/1"
+    assert document["machine"]["cpus"] > 0
+    assert set(document["machine"]["versions"]) >= {"sepo", "python", "numpy", "open_spiel"}
+    (part,) = document["benchmarks"]
+    assert part["name"] == "exploitability"
+    assert part["repeats"] == 2
+    seconds = {row["way"]: row["seconds"] for row in part["rows"]}
+    assert len(seconds) == len(part["rows"]) == 4
+    for row in part["rows"]:
+        assert 0 < row["min"] <= row["seconds"] <= row["max"]
+        assert row["work"]["policies"] == 50
+        assert row["work"]["largest difference"] <= 1e-9
+    assert part["ratios"]["tree held vs OpenSpiel"] == seconds["OpenSpiel"] / seconds["sepo, tree held"]
+    assert min(part["ratios"].values()) > 0
+    assert "turn 2 of 2" in done.stderr
+
+
+def test_ways_take_turns_and_medians_are_scaled() -> None:
+    package = bench.load_benchmarks(ROOT / "benchmarks")
+    timing = import_module(f"{package.__name__}.timing")
+    calls: list[str] = []
+
+    def way(name: str, seconds: list[float], scale: float = 1.0) -> object:
+        left = iter(seconds)
+
+        def run() -> float:
+            calls.append(name)
+            return next(left)
+
+        return timing.Way(name, run, {"n": 1}, "a note", scale)
+
+    ways = [way("slow", [99.0, 3.0, 2.0, 9.0], scale=10.0), way("fast", [99.0, 1.0, 5.0, 2.0])]
+    comparison = timing.Comparison("both", ways, {"fast vs slow": ("slow", "fast")})
+
+    part = timing.measure("both", comparison, 3, lambda _: None)
+
+    assert calls == ["slow", "fast"] * 4  # the first turn warms up and does not count
+    assert part["rows"][0] == {
+        "way": "slow",
+        "seconds": 30.0,
+        "min": 20.0,
+        "max": 90.0,
+        "work": {"n": 1},
+        "note": "a note",
+    }
+    assert part["rows"][1]["seconds"] == 2.0
+    assert part["ratios"] == {"fast vs slow": 15.0}
+
+
+def test_the_result_is_a_table_without_json(app: typer.Typer, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyspiel")
+    monkeypatch.chdir(ROOT)
+    done = CliRunner().invoke(app, ["exploitability", "--repeats", "1"])
+    assert done.exit_code == 0, done.exception
+    assert "OpenSpiel" in done.stdout
+    assert "times faster" in done.stdout
+    assert "turn 1 of 1" not in done.stdout
+
+
+def test_unknown_benchmark_names_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(
+        InputError, match=r"unknown benchmark 'speed'.*elicitation, training_step, exploitability"
+    ):
+        bench.command(["speed"])
+
+
+def test_no_folder_is_an_input_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="no benchmarks here: run sepo bench from a clone of the repository"):
+        bench.command(["exploitability"])

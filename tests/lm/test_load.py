@@ -1,0 +1,127 @@
+"""Loading models: clear refusals, adapters that start as the identity, and the bundled model's conversion."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from tests.models import tiny_model, tiny_tokenizer
+
+from sepo.errors import InputError
+from sepo.games.registry import make
+from sepo.lm.adapter import anchored, make_trainable, restore, save_model, snapshot, trainable
+from sepo.lm.load import bundled_folder, load_model
+from sepo.policies.direct import DirectPolicy
+from sepo.policies.spec import load_policy
+from sepo.solve.tree import expand
+
+DECISIONS = [i.decision for i in expand(make("kuhn")).infosets]
+
+
+def table(lm) -> np.ndarray:
+    return np.concatenate(DirectPolicy(lm, "x").probabilities(DECISIONS))
+
+
+def disturb(lm) -> None:
+    with torch.no_grad():
+        for parameter in trainable(lm).values():
+            parameter.add_(0.2)
+
+
+def test_a_folder_without_weights_is_refused_by_name(tmp_path):
+    tiny_tokenizer().save_pretrained(tmp_path)
+    with pytest.raises(InputError, match=r"holds no weights"):
+        load_model(f"hf:{tmp_path}")
+
+
+@pytest.mark.parametrize("reference", ["bundled:other", "hf:", "hf:/nowhere/at/all", "gguf:x"])
+def test_what_is_not_there_is_refused(reference):
+    with pytest.raises(InputError):
+        load_policy(reference)
+
+
+def test_lora_starts_as_the_identity_and_is_trained_in_float32(tmp_path):
+    reference = tiny_model(tmp_path)
+    plain = table(load_model(reference))
+    lm = load_model(reference, dtype="bfloat16")
+    make_trainable(lm, "lora", rank=4, alpha=8)
+    assert {p.dtype for p in trainable(lm).values()} == {torch.float32}
+    adapted = load_model(reference)
+    make_trainable(adapted, "lora", rank=4, alpha=8)
+    np.testing.assert_allclose(table(adapted), plain, atol=1e-6)
+
+
+def test_full_fine_tuning_trains_every_weight_in_float32(tmp_path):
+    lm = load_model(tiny_model(tmp_path), dtype="bfloat16")
+    make_trainable(lm, "full")
+    assert len(trainable(lm)) == len(list(lm.model.parameters()))
+    assert {p.dtype for p in trainable(lm).values()} == {torch.float32}
+
+
+def test_adapters_differ_between_seeds_and_agree_within_one(tmp_path):
+    reference = tiny_model(tmp_path)
+    made = []
+    for seed in (0, 0, 1):
+        lm = load_model(reference)
+        make_trainable(lm, "lora", rank=4, alpha=8, seed=seed)
+        made.append(torch.cat([p.flatten() for p in trainable(lm).values()]))
+    assert torch.equal(made[0], made[1])
+    assert not torch.equal(made[0], made[2])
+
+
+def test_an_anchored_model_is_its_reference_and_comes_back(tmp_path):
+    lm = load_model(tiny_model(tmp_path))
+    make_trainable(lm, "lora", rank=4, alpha=8)
+    anchor, before = snapshot(lm), table(lm)
+    disturb(lm)
+    after = table(lm)
+    assert np.abs(after - before).max() > 1e-3
+    with anchored(lm, anchor):
+        np.testing.assert_array_equal(table(lm), before)
+    np.testing.assert_array_equal(table(lm), after)
+
+
+def test_a_saved_adapter_loads_as_a_policy_string(tmp_path):
+    reference = tiny_model(tmp_path / "model")
+    lm = load_model(reference)
+    make_trainable(lm, "lora", rank=4, alpha=8)
+    disturb(lm)
+    save_model(lm, tmp_path / "adapter")
+    again = load_model(f"{reference}+{tmp_path / 'adapter'}")
+    np.testing.assert_allclose(table(again), table(lm), atol=1e-6)
+
+
+def test_weights_of_another_adapter_are_refused(tmp_path):
+    lm = load_model(tiny_model(tmp_path))
+    make_trainable(lm, "lora", rank=4, alpha=8)
+    with pytest.raises(InputError, match="checkpoint"):
+        restore(lm, {"other": torch.zeros(1)})
+
+
+@pytest.mark.weights
+def test_two_processes_that_convert_the_bundled_model_at_once_both_get_it_whole(tmp_path, monkeypatch):
+    code = "from sepo.lm.load import bundled_folder; print(bundled_folder())"
+    env = {"SEPO_CACHE": str(tmp_path), "PATH": "", "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "passive"}
+    both = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=env) for _ in range(2)
+    ]
+    folders = {process.communicate(timeout=300)[0].strip() for process in both}
+    assert [process.returncode for process in both] == [0, 0]
+    assert len(folders) == 1
+    monkeypatch.setenv("SEPO_CACHE", str(tmp_path))
+    names = {f.name for f in bundled_folder().iterdir()}
+    assert {"model.safetensors", "config.json", "tokenizer.json"} <= names
+    assert not [f for f in tmp_path.iterdir() if f.name.startswith(".")]
+
+
+@pytest.mark.weights
+def test_the_bundled_model_answers_every_kuhn_decision_in_float32():
+    policy = load_policy("bundled:smollm2")
+    answers = policy.probabilities(DECISIONS)
+    assert policy.about()["dtype"] == "float32"
+    assert policy.about()["packing"] == "trie"
+    assert all(p.shape == (2,) and abs(p.sum() - 1) < 1e-9 for p in answers)
+    assert all(0 < m < 1 for m in policy.legal_mass().values())

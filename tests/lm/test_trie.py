@@ -1,0 +1,109 @@
+"""One way of scoring: tries, padded batches and one-by-one passes give the same figures and gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from tests.models import NO_SYSTEM, tiny_model, tiny_tokenizer
+
+from sepo.games.registry import make
+from sepo.lm.chat import Question, encode
+from sepo.lm.load import load_model
+from sepo.lm.trie import plans, score, trie_agrees
+from sepo.policies.direct import DirectPolicy
+from sepo.solve.tree import expand
+
+TREE = expand(make("kuhn"))
+DECISIONS = [i.decision for i in TREE.infosets]
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory):
+    reference = tiny_model(tmp_path_factory.mktemp("tiny"))
+    return DirectPolicy(load_model(reference), reference)
+
+
+def by_hand(model, question: Question) -> list[float]:
+    """Sum token log-probabilities of each reply with plain forward passes, one a reply."""
+    out = []
+    for reply in question.replies:
+        ids = torch.tensor([question.prompt + reply])
+        with torch.no_grad():
+            scores = torch.log_softmax(model(input_ids=ids).logits[0].double(), dim=-1)
+        start = len(question.prompt) - 1
+        out.append(sum(float(scores[start + k, token]) for k, token in enumerate(reply)))
+    return out
+
+
+@pytest.mark.parametrize("packing", ["trie", "padded", "single"])
+@pytest.mark.parametrize("budget", [1, 150, 100_000])
+def test_every_packing_and_budget_gives_the_log_probabilities_of_plain_passes(policy, packing, budget):
+    questions = [policy.question(d) for d in DECISIONS]
+    found = score(policy.language_model.model, questions, packing, budget)
+    for question, scores in zip(questions, found, strict=True):
+        np.testing.assert_allclose(scores.numpy(), by_hand(policy.language_model.model, question), atol=2e-5)
+
+
+def test_a_trie_computes_each_shared_token_once(policy):
+    questions = [policy.question(d) for d in DECISIONS]
+    (packed,) = plans(questions, "trie", 100_000)
+    rows = {q.prompt + r[:-1] for q in questions for r in q.replies}
+    prefixes = {row[: k + 1] for row in rows for k in range(len(row))}
+    assert packed.computed == len(prefixes)
+    (padded,) = plans(questions, "padded", 100_000)
+    assert padded.computed > 4 * packed.computed
+
+
+def test_plans_keep_to_the_budget_and_answer_every_question_once(policy):
+    questions = [policy.question(d) for d in DECISIONS]
+    longest = max(len(q.prompt) + sum(len(r) - 1 for r in q.replies) for q in questions)
+    found = plans(questions, "trie", longest + 20)
+    assert len(found) > 1
+    assert all(plan.computed <= longest + 20 for plan in found)
+    assert sorted(i for plan in found for i in plan.questions) == list(range(len(questions)))
+
+
+def test_repeated_questions_cost_nothing(policy):
+    questions = [policy.question(d) for d in DECISIONS]
+    (once,), (twice,) = plans(questions, "trie", 100_000), plans(questions * 2, "trie", 100_000)
+    assert twice.computed == once.computed
+
+
+def test_a_model_that_sees_its_ancestors_passes_the_self_check(policy):
+    agrees, worst = trie_agrees(policy.language_model.model, [policy.question(d) for d in DECISIONS], 1e-3)
+    assert agrees
+    assert worst < 1e-4
+
+
+def test_a_sliding_window_shorter_than_the_prompt_falls_back_to_padding_and_gives_the_right_table(tmp_path, caplog):
+    reference = tiny_model(tmp_path / "window", window=16)
+    policy = DirectPolicy(load_model(reference), reference)
+    answers = policy.probabilities(DECISIONS)
+    assert policy.about()["packing"] == "padded"
+    assert "padded" in caplog.text
+    for decision, p in zip(DECISIONS, answers, strict=True):
+        raw = np.exp(by_hand(policy.language_model.model, policy.question(decision)))
+        np.testing.assert_allclose(p, raw / raw.sum(), rtol=1e-4)
+        assert policy.legal_mass()[decision.key] == pytest.approx(raw.sum(), rel=1e-4)
+
+
+def test_replies_end_with_the_end_of_turn_token_and_prompts_with_the_assistants_turn():
+    tokenizer = tiny_tokenizer()
+    question = encode(tokenizer, DECISIONS[0].chat(), DECISIONS[0].words(), {})
+    assert tokenizer.decode(question.prompt).endswith("<|im_start|>assistant\n")
+    assert [tokenizer.decode(r) for r in question.replies] == ["check<|im_end|>", "bet<|im_end|>"]
+
+
+def test_a_template_without_a_system_role_gets_the_rules_in_front_of_the_first_turn():
+    plain = tiny_tokenizer(NO_SYSTEM)
+    text = plain.decode(encode(plain, DECISIONS[0].chat(), DECISIONS[0].words(), {}).prompt)
+    rules, first = (t.content for t in DECISIONS[0].chat())
+    assert text.startswith(f"<|im_start|>user\n{rules}\n\n{first}")
+
+
+def test_longer_chats_extend_shorter_ones_in_tokens():
+    tokenizer = tiny_tokenizer()
+    at = {d.key: encode(tokenizer, d.chat(), d.words(), {}).prompt for d in DECISIONS}
+    for card in "JQK":
+        assert at[f"{card}:pb"][: len(at[f"{card}:"])] == at[f"{card}:"]

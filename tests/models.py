@@ -1,0 +1,67 @@
+"""Tiny causal language models with random weights and a real tokenizer, made on the spot: no network, no download."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    PreTrainedTokenizerFast,
+)
+
+from sepo.games.kuhn import CARD_WORDS, RULES, WORDS
+
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+NO_SYSTEM = (
+    "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}" + CHATML
+)
+SHAPE = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 512,
+}
+
+
+def tiny_tokenizer(template: str = CHATML) -> PreTrainedTokenizerFast:
+    """Train a byte-level BPE on the game's own words."""
+    raw = Tokenizer(models.BPE())
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    special = ["<|im_start|>", "<|im_end|>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=400, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
+    )
+    raw.train_from_iterator([RULES, " ".join([*CARD_WORDS.values(), *WORDS.values()])], trainer)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<|im_end|>", pad_token="<|im_end|>")
+    tokenizer.chat_template = template
+    return tokenizer
+
+
+def tiny_model(folder: Path, *, window: int | None = None, template: str = CHATML, seed: int = 0) -> str:
+    """Save a tiny model, with a sliding attention window if wanted, and return its POLICY string."""
+    tokenizer = tiny_tokenizer(template)
+    torch.manual_seed(seed)
+    if window is None:
+        model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **SHAPE))
+    else:
+        model = MistralForCausalLM(MistralConfig(vocab_size=len(tokenizer), sliding_window=window, **SHAPE))
+    with (
+        torch.no_grad()
+    ):  # random weights are nearly uniform; larger ones make the policy depend on the cards
+        for name, parameter in model.named_parameters():
+            if parameter.ndim == 2 and "embed" not in name:
+                parameter.mul_(6.0)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return f"hf:{folder}"

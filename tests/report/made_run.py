@@ -1,0 +1,158 @@
+"""A made-up run folder in the real formats: policies that move from uniform towards a script, audited exactly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.stats import t as student
+
+from sepo.audit.scorecard import audit_table, vector
+from sepo.files import write_json, write_text
+from sepo.games.registry import make
+from sepo.policies.script import ScriptPolicy
+from sepo.policies.table import elicit, tabulate
+from sepo.solve.tree import expand
+
+KEYS = ("exploitability", "worst_case_advantage", "security_gap", "robustness", "held_out")
+MASS = 0.98
+
+
+class MadeArm(NamedTuple):
+    """An arm that ends ``far`` of the way from uniform to the script ``towards``."""
+
+    name: str
+    towards: str = "nash"
+    far: float = 0.9
+    steps: int = 3
+    stage: str = "train"
+    about: str = ""
+    dead: bool = False
+
+
+ARMS = (
+    MadeArm("sft", "tight_passive", 0.6, stage="sft"),
+    MadeArm("sepo", "nash", 0.95, about="credited penalties"),
+)
+
+
+def made_run(
+    folder: Path,
+    arms: Sequence[MadeArm] = ARMS,
+    seeds: Sequence[int] = (0, 1),
+    published: Sequence[dict[str, Any]] = (),
+    every: int = 1,
+) -> dict[str, Any]:
+    """Write the run and return its summary."""
+    game = make("kuhn")
+    tree = expand(game)
+    uniform = np.concatenate(
+        [np.full(len(i.decision.legal), 1 / len(i.decision.legal)) for i in tree.infosets]
+    )
+    parts = []
+    for arm in arms:
+        goal = vector(elicit(ScriptPolicy(f"script:{arm.towards}", arm.towards), game, tree), tree)
+        finals = []
+        for seed in seeds:
+            rng = np.random.default_rng([seed, arm.steps])
+            home = folder / "arms" / arm.name / f"seed-{seed}"
+            pull = arm.far * rng.uniform(0.9, 1.0)
+            lines = []
+            for step in range(0, arm.steps + 1, every):
+                share = pull * (1 - np.exp(-4 * step / max(arm.steps, 1)))
+                mixed = (1 - share) * uniform + share * goal
+                table = tabulate(game, tree, mixed, "made")
+                card = audit_table(table, game, tree)
+                lines.append(_line(card, step, arm, rng))
+            write_text(home / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+            for name in ("last", "best"):
+                table.save(home / "policies" / f"{name}.json")
+            finals.append(card)
+        figures = _figures(finals)
+        warnings = ["dead term e: value 0.123, no share of the gradient"] if arm.dead else []
+        parts.append(
+            {
+                "name": arm.name,
+                "about": arm.about,
+                "seeds": list(seeds),
+                "steps": arm.steps,
+                "last": figures,
+                "best": figures,
+                "best_steps": [arm.steps] * len(seeds),
+                "criterion": "sepo.J",
+                "warnings": warnings,
+            }
+        )
+    summary = {
+        "schema": "sepo.run/1",
+        "name": "made",
+        "game": "kuhn",
+        "rules": {},
+        "unit": "chips per hand",
+        "measures": "sepo",
+        "model": "bundled:smollm2",
+        "seeds": list(seeds),
+        "arms": parts,
+        "published": list(published),
+    }
+    write_json(folder / "summary.json", summary)
+    write_text(folder / "recipe.yaml", "name: made\ngame: kuhn\n")
+    environment = {"python": "3.11", "sepo": "0.1.0"}
+    write_json(
+        folder / "environment.json",
+        {
+            "versions": environment,
+            "command": "sepo run recipes/made.yaml",
+            "commit": None,
+            "platform": "any",
+            "threads": 2,
+        },
+    )
+    return summary
+
+
+def _line(card: dict[str, Any], step: int, arm: MadeArm, rng: np.random.Generator) -> dict[str, Any]:
+    measures = {
+        which: {key: found and found["value"] for key, found in card["measures"][which].items()}
+        for which in ("paper", "sepo")
+    }
+    share = 0.0 if arm.dead else float(rng.uniform(0.3, 0.5))
+    ledger = [
+        {"kind": "u", "value": 0.1, "variance": 0.2, "advantage_share": 1 - share, "gradient_share": 1 - share,
+         "recovered": 1.0, "dead": False},
+        {"kind": "e", "value": -0.2, "variance": 0.1, "advantage_share": share, "gradient_share": share,
+         "recovered": 0.0 if arm.dead else float(rng.normal(1, 0.1)), "dead": arm.dead},
+    ]  # fmt: skip
+    line = {
+        "step": step,
+        "stage": arm.stage,
+        "measures": measures,
+        "exploitability": card["exploitability"]["value"],
+        "legal_mass": MASS,
+        "entropy": 0.4,
+        "kl": 0.01,
+        "loss": 0.3,
+        "lr": 3e-4,
+        "seconds": 1.9,
+        "warnings": [],
+    }
+    return line | ({"ledger": ledger} if arm.stage == "train" and step else {})
+
+
+def _figures(cards: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    out: dict[str, Any] = {key: _estimate([card[key]["value"] for card in cards]) for key in KEYS}
+    for which in ("paper", "sepo"):
+        for key in ("J", "u", "e", "c", "x"):
+            found = [card["measures"][which][key] for card in cards]
+            out[f"{which}.{key}"] = None if found[0] is None else _estimate([f["value"] for f in found])
+    out["legal_mass"] = _estimate([MASS] * len(cards))
+    return out
+
+
+def _estimate(values: Sequence[float]) -> dict[str, Any]:
+    mean, n = float(np.mean(values)), len(values)
+    half = float(student.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else 0.0
+    return {"value": mean, "low": mean - half, "high": mean + half, "n": n, "seeds": list(values)}
