@@ -89,16 +89,12 @@ class Learner:
         self.optimizer.step()
 
 
-def own_decisions(
-    tree: Tree, learner: Floats, found: list[Term], rules: CreditRules
-) -> list[tuple[int, int]]:
+def own_decisions(tree: Tree, learner: Floats, found: list[Term], rules: CreditRules) -> list[tuple[int, int]]:
     """Play a step's hands and return the learner's own decisions in them: number of the term, node."""
     out = []
     for number, term in enumerate(found):
         profile = tree.join(term.seat, learner, term.other)
-        nodes = grouped_rollout(
-            tree, profile, term.seat, rules.groups, rules.group_size, (*KEY, 0, number)
-        ).nodes
+        nodes = grouped_rollout(tree, profile, term.seat, rules.groups, rules.group_size, (*KEY, 0, number)).nodes
         passed = nodes[nodes >= 0]
         out += [(number, int(node)) for node in passed[tree.actor[passed] == term.seat]]
     return out
@@ -175,9 +171,7 @@ def trl_step(learner: Learner, table: Table, decisions: list[tuple[int, int]], f
         disable_tqdm=True,
         dataloader_pin_memory=False,
     )
-    lora = LoraConfig(
-        r=RANK, lora_alpha=ALPHA, lora_dropout=0.0, target_modules=list(LINEAR), task_type="CAUSAL_LM"
-    )
+    lora = LoraConfig(r=RANK, lora_alpha=ALPHA, lora_dropout=0.0, target_modules=list(LINEAR), task_type="CAUSAL_LM")
     clock = Clock()
     trainer = GRPOTrainer(
         model=lm.model,
@@ -210,9 +204,7 @@ def prepare(say: Say) -> Comparison:
     try:
         import trl
     except ImportError as error:
-        raise InputError(
-            f"benchmark 'training_step' needs TRL: pip install 'sepo[train]' ({error})"
-        ) from None
+        raise InputError(f"benchmark 'training_step' needs TRL: pip install 'sepo[train]' ({error})") from None
     logging.getLogger("transformers").setLevel(logging.ERROR)
     say(f"training_step: loading {BUNDLED} twice")
     learner = Learner()

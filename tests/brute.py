@@ -26,8 +26,7 @@ class Line(NamedTuple):
 def as_profile(tree: Tree, vector: Floats) -> Profile:
     """Spell a strategy vector out by seat, information state key and action."""
     return {
-        (i.seat, i.key): dict(zip(i.decision.legal, map(float, vector[i.entries]), strict=True))
-        for i in tree.infosets
+        (i.seat, i.key): dict(zip(i.decision.legal, map(float, vector[i.entries]), strict=True)) for i in tree.infosets
     }
 
 
@@ -46,9 +45,7 @@ def lines(game: Game, profile: Profile) -> list[Line]:
         return [
             found
             for action, p, move in steps
-            for found in walk(
-                Line(line.probability * p, (*line.states, state.child(action)), line.moves + move)
-            )
+            for found in walk(Line(line.probability * p, (*line.states, state.child(action)), line.moves + move))
         ]
 
     return walk(Line(1.0, (game.root(),), ()))

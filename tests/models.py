@@ -20,9 +20,7 @@ CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-NO_SYSTEM = (
-    "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}" + CHATML
-)
+NO_SYSTEM = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}" + CHATML
 SHAPE = {
     "hidden_size": 32,
     "intermediate_size": 64,
@@ -56,9 +54,7 @@ def tiny_model(folder: Path, *, window: int | None = None, template: str = CHATM
         model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **SHAPE))
     else:
         model = MistralForCausalLM(MistralConfig(vocab_size=len(tokenizer), sliding_window=window, **SHAPE))
-    with (
-        torch.no_grad()
-    ):  # random weights are nearly uniform; larger ones make the policy depend on the cards
+    with torch.no_grad():  # random weights are nearly uniform; larger ones make the policy depend on the cards
         for name, parameter in model.named_parameters():
             if parameter.ndim == 2 and "embed" not in name:
                 parameter.mul_(6.0)

@@ -80,7 +80,9 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read {what} '{path}': {error}") from None
     except json.JSONDecodeError as error:
-        raise InputError(f"{what} '{path}' is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
+        raise InputError(
+            f"{what} '{path}' is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from None
     if not isinstance(document, Mapping):
         raise InputError(f"{what} '{path}' must hold a JSON object, not {type(document).__name__}")
     return dict(document)

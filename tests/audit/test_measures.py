@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -28,6 +30,7 @@ from sepo.solve.response import exploitability
 from sepo.solve.tree import Floats, Tree, expand
 from sepo.solve.value import expected
 from tests.brute import (
+    Line,
     as_profile,
     best_value,
     collected,
@@ -62,9 +65,7 @@ class ByHand:
     def most(self, policy: Floats, seat: int, name: str, sign: float) -> float:
         """Return the best of all pure strategies of ``seat``, per round."""
         profile = as_profile(self.tree, policy)
-        value = best_value(
-            self.game, profile, seat, lambda line: sign * collected(self.game, line, name, seat)
-        )
+        value = best_value(self.game, profile, seat, lambda line: sign * collected(self.game, line, name, seat))
         return value / self.game.rounds
 
     @property
@@ -74,9 +75,7 @@ class ByHand:
     @property
     def e(self) -> float:
         if self.set.e == "exploitability":
-            gains = [
-                self.most(self.learner, 1 - s, "own", 1.0) - seat_value(self.tree, 1 - s) for s in (0, 1)
-            ]
+            gains = [self.most(self.learner, 1 - s, "own", 1.0) - seat_value(self.tree, 1 - s) for s in (0, 1)]
             return float(np.mean(gains))
         faults = []
         for name in self.set.pools["exploiter"]:
@@ -102,7 +101,7 @@ class ByHand:
 
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize("seed", range(3))
-def test_u_e_c_x_and_J_of_random_policies_are_those_of_enumeration(any_tree: Tree, name: str, seed: int):
+def test_u_e_c_x_and_j_of_random_policies_are_those_of_enumeration(any_tree: Tree, name: str, seed: int):
     measures = any_tree.game.measures(name)
     learner = random_strategy(any_tree, seed, sharpness=0.5)
     want = ByHand(any_tree, measures, learner).all()
@@ -119,7 +118,7 @@ def test_the_measures_of_always_pass_are_those_of_counting_on_fingers(tree: Tree
     found = terms(tree, tree.game.measures("paper"), scripted(tree)["always_pass"])
     # max_exploiter bets queens and kings: 2 of 3 hands lost for a chip; its jack checks and loses a chip.
     assert measure(found, "e") == pytest.approx(2 * (2 / 3 - 1 / 3), abs=1e-12)
-    # Against loose_aggressive: seat 0 checks always (3 of 3 hands) and folds in 2 of 3; seat 1 decides once, folds 2/3.
+    # Against loose_aggressive: seat 0 always checks, then folds in 2 of 3 hands; seat 1 decides once, folds in 2 of 3.
     assert measure(found, "c") == pytest.approx((2 / 3 + 2 / 3) / ((1 + 2 / 3) + 1), abs=1e-12)
     assert measure(found, "x") == 0
 
@@ -128,13 +127,11 @@ def test_given_weights_replace_the_games_own(any_tree: Tree):
     learner = random_strategy(any_tree, 5)
     measures = any_tree.game.measures("paper")
     plain = objective(terms(any_tree, measures, learner, Weights(0, 0, 0)))
-    assert plain == pytest.approx(
-        any_tree.game.scale * measure(terms(any_tree, measures, learner), "u"), abs=1e-12
-    )
+    assert plain == pytest.approx(any_tree.game.scale * measure(terms(any_tree, measures, learner), "u"), abs=1e-12)
 
 
 def test_the_clip_is_on_the_expected_advantage_and_never_on_an_episodes(tree: Tree):
-    """Clipped per episode, an equilibrium player would be charged for bad luck; on expectation it owes nothing."""
+    """Clipped per episode, an equilibrium player would pay for bad luck; on expectation it owes nothing."""
     nash = scripted(tree)["nash"]
     found = terms(tree, tree.game.measures("paper"), nash)
     assert measure(found, "e") == 0
@@ -142,8 +139,7 @@ def test_the_clip_is_on_the_expected_advantage_and_never_on_an_episodes(tree: Tr
     joined = [tree.join(seat, nash, scripted(tree)["max_exploiter"]) for seat in (0, 1)]
     unlucky = [
         sum(
-            line.probability
-            * max(0.0, collected(tree.game, line, "other", s) - collected(tree.game, line, "own", s))
+            line.probability * max(0.0, collected(tree.game, line, "other", s) - collected(tree.game, line, "own", s))
             for line in lines(tree.game, as_profile(tree, profile))
         )
         for s, profile in enumerate(joined)
@@ -172,9 +168,7 @@ def test_clipped_terms_have_no_gradient(tree: Tree):
 
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize("seed", range(4))
-def test_the_gradient_is_the_slope_of_J_when_mass_moves_between_two_actions(
-    any_tree: Tree, name: str, seed: int
-):
+def test_the_gradient_is_the_slope_of_j_when_mass_moves_between_two_actions(any_tree: Tree, name: str, seed: int):
     measures = any_tree.game.measures(name)
     learner = random_strategy(any_tree, 50 + seed, sharpness=3.0)  # interior, almost surely away from kinks
     found = terms(any_tree, measures, learner)
@@ -204,17 +198,13 @@ def test_each_measures_terms_have_the_slope_of_that_measure_alone(stakes_tree: T
             direction = np.zeros_like(learner)
             direction[[infoset.start, infoset.start + 1]] = 1.0, -1.0
             up, down = (
-                objective(
-                    [t for t in terms(stakes_tree, measures, learner + h * direction) if t.kind == kind]
-                )
+                objective([t for t in terms(stakes_tree, measures, learner + h * direction) if t.kind == kind])
                 for h in (1e-6, -1e-6)
             )
             assert got @ direction == pytest.approx((up - down) / 2e-6, abs=1e-6)
 
 
-def test_immediate_credit_is_the_gradient_in_a_game_of_one_round_and_not_in_one_of_two(
-    tree: Tree, stakes_tree: Tree
-):
+def test_immediate_credit_is_the_gradient_in_a_game_of_one_round_and_not_in_one_of_two(tree: Tree, stakes_tree: Tree):
     for any_tree, same in ((tree, True), (stakes_tree, False)):
         learner = random_strategy(any_tree, 9)
         found = terms(any_tree, any_tree.game.measures("paper"), learner)
@@ -223,7 +213,7 @@ def test_immediate_credit_is_the_gradient_in_a_game_of_one_round_and_not_in_one_
 
 
 def best_sepo_objective(tree: Tree) -> float:
-    """Return the largest sepo J there is, by the normal form: a mixture over all 64 pure strategies of each seat."""
+    """Return the largest sepo J there is, by the normal form: mixtures of all 64 pure strategies a seat."""
     pure: list[list[Floats]] = []
     for seat in (0, 1):
         starts = [i.start for i in tree.infosets if i.seat == seat]
@@ -241,9 +231,7 @@ def best_sepo_objective(tree: Tree) -> float:
     for seat, matrix in ((0, payoff), (1, -payoff.T)):
         against = np.array(
             [
-                np.mean(
-                    [expected(tree, tree.join(seat, p, a.strategy), tree.feature("own", seat)) for a in train]
-                )
+                np.mean([expected(tree, tree.join(seat, p, a.strategy), tree.feature("own", seat)) for a in train])
                 for p in pure[seat]
             ]
         )
@@ -273,17 +261,18 @@ def test_no_random_policy_exceeds_the_sepo_optimum_and_no_equilibrium_with_large
     for seed in range(300):
         assert objective(terms(tree, measures, random_strategy(tree, seed, sharpness=0.3))) < 1 / 18
     family = [objective(terms(tree, measures, equilibrium(tree, a))) for a in np.linspace(0, 1 / 3, 7)]
-    assert all(a > b for a, b in zip(family, family[1:], strict=False))
+    assert all(a > b for a, b in pairwise(family))
 
 
-def test_the_optimum_of_the_paper_J_is_exploitable_while_that_of_the_sepo_J_is_not(tree: Tree):
-    """Always bluffing with the jack and calling with the queen beats the equilibrium by the published measures."""
+def test_the_paper_objective_rewards_an_exploitable_bluffer_over_nash_and_the_sepo_objective_does_not(
+    tree: Tree,
+):
+    """Always bluffing with the jack and calling with the queen: better than equilibrium as published."""
     p = {"J:": 1, "J:p": 1, "J:b": 0, "J:pb": 0, "Q:": 0, "Q:p": 0, "Q:b": 1, "Q:pb": 1}
     bluffer = np.concatenate([[1 - q, q] for i in tree.infosets for q in [p.get(i.key, 1)]])
     nash = scripted(tree)["nash"]
     paper, sepo = (
-        [objective(terms(tree, tree.game.measures(name), policy)) for policy in (bluffer, nash)]
-        for name in SETS
+        [objective(terms(tree, tree.game.measures(name), policy)) for policy in (bluffer, nash)] for name in SETS
     )
     assert paper[0] > paper[1]
     assert sepo[0] < sepo[1]
@@ -318,9 +307,7 @@ def test_regret_against_an_exploiter_is_nothing_for_who_best_responds_to_it(stak
     for adversary in pool(stakes_tree, measures, "exploiter"):
         learner = respond(stakes_tree, adversary.strategy, {"own": 1.0}).strategy
         faults = [
-            t.value
-            for t in terms(stakes_tree, measures, learner)
-            if t.kind == "e" and t.opponent == adversary.name
+            t.value for t in terms(stakes_tree, measures, learner) if t.kind == "e" and t.opponent == adversary.name
         ]
         assert faults == pytest.approx([0, 0], abs=1e-12)
 
@@ -335,9 +322,7 @@ def test_a_share_of_nothing_is_nothing(stakes_tree: Tree):
 
 
 @pytest.mark.parametrize("sign", [{"own": 1.0}, {"own": 1.0, "other": -1.0}, {"other": -1.0}])
-def test_the_found_adversary_attains_the_worst_case_in_both_seats_at_once(
-    any_tree: Tree, sign: dict[str, float]
-):
+def test_the_found_adversary_attains_the_worst_case_in_both_seats_at_once(any_tree: Tree, sign: dict[str, float]):
     for seed in range(5):
         learner = random_strategy(any_tree, seed)
         found = respond(any_tree, learner, sign)
@@ -345,7 +330,7 @@ def test_the_found_adversary_attains_the_worst_case_in_both_seats_at_once(
         attained = sum(w * root_values(any_tree, learner, found, swapped[name]) for name, w in sign.items())
         assert attained == pytest.approx(worst_case(any_tree, learner, sign), abs=1e-12)
         for name in scripted(any_tree):
-            rival = [a for a in pool_of_all(any_tree) if a.name == name][0]
+            rival = next(a for a in pool_of_all(any_tree) if a.name == name)
             gained = sum(w * root_values(any_tree, learner, rival, swapped[n]) for n, w in sign.items())
             assert gained <= attained + 1e-12
 
@@ -356,7 +341,7 @@ def pool_of_all(tree: Tree) -> list:
 
 
 def test_values_against_an_opponent_mirror_the_opponents_values_against_the_policy(tree: Tree):
-    """With the seats averaged, what a wins from b in a zero-sum game is what b loses to a; from itself, nothing."""
+    """With the seats averaged, what a wins from b is what b loses to a; from itself, nothing."""
     every = pool_of_all(tree)
     for a in every:
         assert root_values(tree, a.strategy, a, "own") == pytest.approx(0, abs=1e-12)
@@ -369,24 +354,23 @@ def test_values_against_an_opponent_mirror_the_opponents_values_against_the_poli
             )
 
 
-def test_seat_values_are_kuhns_in_closed_form_and_a_linear_programmes_elsewhere(
-    tree: Tree, stakes_tree: Tree
-):
+def harmed(game: Game, seat: int, line: Line) -> float:
+    return -collected(game, line, "own", seat)
+
+
+def test_seat_values_are_kuhns_in_closed_form_and_a_linear_programmes_elsewhere(tree: Tree, stakes_tree: Tree):
     assert (seat_value(tree, 0), seat_value(tree, 1)) == pytest.approx((-1 / 18, 1 / 18), abs=1e-15)
     for seat in (0, 1):
         secured = seat_value(stakes_tree, seat)
         for seed in range(20):  # per round, as payoffs are
             learner = random_strategy(stakes_tree, seed, sharpness=0.2)
             profile = as_profile(stakes_tree, learner)
-            game = stakes_tree.game
-            harm = best_value(game, profile, 1 - seat, lambda line: -collected(game, line, "own", seat))
+            harm = best_value(stakes_tree.game, profile, 1 - seat, partial(harmed, stakes_tree.game, seat))
             assert -harm / 2 <= secured + 1e-9
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_listing_actions_and_chance_in_another_order_changes_no_measure(
-    stakes: Game, stakes_tree: Tree, name: str
-):
+def test_listing_actions_and_chance_in_another_order_changes_no_measure(stakes: Game, stakes_tree: Tree, name: str):
     other = expand(BackwardsStakes())
     for seed in range(3):
         learner = random_strategy(stakes_tree, seed)

@@ -21,9 +21,7 @@ def app() -> typer.Typer:
     return made
 
 
-def test_exploitability_gives_a_document(
-    app: typer.Typer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_exploitability_gives_a_document(app: typer.Typer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("pyspiel")
     monkeypatch.chdir(ROOT)
     out = tmp_path / "bench.json"
@@ -94,9 +92,7 @@ def test_the_result_is_a_table_without_json(app: typer.Typer, monkeypatch: pytes
 
 def test_unknown_benchmark_names_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    with pytest.raises(
-        InputError, match=r"unknown benchmark 'speed'.*elicitation, training_step, exploitability"
-    ):
+    with pytest.raises(InputError, match=r"unknown benchmark 'speed'.*elicitation, training_step, exploitability"):
         bench.command(["speed"])
 
 

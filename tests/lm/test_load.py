@@ -8,7 +8,6 @@ import sys
 import numpy as np
 import pytest
 import torch
-from tests.models import tiny_model, tiny_tokenizer
 
 from sepo.errors import InputError
 from sepo.games.registry import make
@@ -17,6 +16,7 @@ from sepo.lm.load import bundled_folder, load_model
 from sepo.policies.direct import DirectPolicy
 from sepo.policies.spec import load_policy
 from sepo.solve.tree import expand
+from tests.models import tiny_model, tiny_tokenizer
 
 DECISIONS = [i.decision for i in expand(make("kuhn")).infosets]
 

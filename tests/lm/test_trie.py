@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tests.models import NO_SYSTEM, tiny_model, tiny_tokenizer
 
 from sepo.games.registry import make
 from sepo.lm.chat import Question, encode
@@ -13,6 +12,7 @@ from sepo.lm.load import load_model
 from sepo.lm.trie import plans, score, trie_agrees
 from sepo.policies.direct import DirectPolicy
 from sepo.solve.tree import expand
+from tests.models import NO_SYSTEM, tiny_model, tiny_tokenizer
 
 TREE = expand(make("kuhn"))
 DECISIONS = [i.decision for i in TREE.infosets]
@@ -43,6 +43,13 @@ def test_every_packing_and_budget_gives_the_log_probabilities_of_plain_passes(po
     found = score(policy.language_model.model, questions, packing, budget)
     for question, scores in zip(questions, found, strict=True):
         np.testing.assert_allclose(scores.numpy(), by_hand(policy.language_model.model, question), atol=2e-5)
+
+
+@pytest.mark.parametrize("packing", ["trie", "padded", "single"])
+def test_replies_that_begin_other_replies_are_scored_once(policy, packing):
+    question = Question(tuple(range(10, 20)), ((30, 1), (30, 31, 1), (30, 32, 1), (1,)))
+    (found,) = score(policy.language_model.model, [question], packing)
+    np.testing.assert_allclose(found.numpy(), by_hand(policy.language_model.model, question), atol=2e-5)
 
 
 def test_a_trie_computes_each_shared_token_once(policy):

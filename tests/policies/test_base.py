@@ -1,4 +1,4 @@
-"""Every policy is held to its contract: a distribution over the legal actions, or an error that says where."""
+"""Every policy is held to its contract: a distribution over the legal actions, else an error."""
 
 from __future__ import annotations
 
@@ -76,15 +76,11 @@ def test_a_policy_is_asked_once_for_all_distinct_questions(tree: Tree):
 def test_a_strategy_vector_holds_each_answer_at_its_information_states_entries(kuhn: Game, tree: Tree):
     vector = strategy(ScriptPolicy("script:nash", "nash"), tree)
     for infoset in tree.infosets:
-        np.testing.assert_array_equal(
-            vector[infoset.entries], played(kuhn.opponents["nash"], infoset.decision)
-        )
+        np.testing.assert_array_equal(vector[infoset.entries], played(kuhn.opponents["nash"], infoset.decision))
 
 
 def test_uniform_is_one_over_the_number_of_legal_actions(stakes_tree: Tree):
     vector = strategy(UniformPolicy(), stakes_tree)
     assert {len(i.decision.legal) for i in stakes_tree.infosets} == {1, 2, 3}
     for infoset in stakes_tree.infosets:
-        assert vector[infoset.entries].tolist() == [1 / len(infoset.decision.legal)] * len(
-            infoset.decision.legal
-        )
+        assert vector[infoset.entries].tolist() == [1 / len(infoset.decision.legal)] * len(infoset.decision.legal)

@@ -15,9 +15,7 @@ from sepo.policies.table import PolicyTable, elicit
 from sepo.solve.tree import Tree
 
 
-def test_each_form_makes_its_policy_which_keeps_the_string_as_its_name(
-    kuhn: Game, tree: Tree, tmp_path: Path
-):
+def test_each_form_makes_its_policy_which_keeps_the_string_as_its_name(kuhn: Game, tree: Tree, tmp_path: Path):
     path = tmp_path / "nash.json"
     elicit(ScriptPolicy("script:nash", "nash"), kuhn, tree).save(path)
     forms = {
@@ -43,9 +41,7 @@ def test_a_table_file_may_have_a_colon_in_its_name(kuhn: Game, tree: Tree, tmp_p
     ["", "nash", "script", "script:", "table:", "uniform:1", "human:me", "gpt:4", "Script:nash", ":nash"],
 )
 def test_a_string_of_no_known_form_is_refused_with_the_forms_there_are(text: str):
-    with pytest.raises(
-        InputError, match=rf"unknown policy '{text}': a policy is script:NAME, uniform, table:FILE"
-    ):
+    with pytest.raises(InputError, match=rf"unknown policy '{text}': a policy is script:NAME, uniform, table:FILE"):
         load_policy(text)
 
 

@@ -78,9 +78,7 @@ def test_the_document_is_the_published_format(nash: dict[str, Any]):
 def test_eliciting_a_script_gives_its_strategy(kuhn: Game, tree: Tree):
     for name in kuhn.opponents:
         policy = ScriptPolicy(f"script:{name}", name)
-        np.testing.assert_allclose(
-            vector(elicit(policy, kuhn, tree), tree), strategy(policy, tree), atol=1e-15
-        )
+        np.testing.assert_allclose(vector(elicit(policy, kuhn, tree), tree), strategy(policy, tree), atol=1e-15)
 
 
 def test_eliciting_a_table_gives_the_table_with_its_notes_and_mass(kuhn: Game, tree: Tree):
@@ -96,12 +94,8 @@ def test_actions_left_out_have_probability_zero(nash: dict[str, Any], tree: Tree
     assert answers(read(short, tmp_path), tree) == answers(read(nash, tmp_path), tree)
 
 
-def test_the_order_of_states_and_actions_in_the_file_means_nothing(
-    nash: dict[str, Any], tree: Tree, tmp_path: Path
-):
-    turned = nash | {
-        "table": {key: dict([*row.items()][::-1]) for key, row in [*nash["table"].items()][::-1]}
-    }
+def test_the_order_of_states_and_actions_in_the_file_means_nothing(nash: dict[str, Any], tree: Tree, tmp_path: Path):
+    turned = nash | {"table": {key: dict([*row.items()][::-1]) for key, row in [*nash["table"].items()][::-1]}}
     assert list(turned["table"]) != list(nash["table"])
     assert answers(read(turned, tmp_path), tree) == answers(read(nash, tmp_path), tree)
 
@@ -203,9 +197,7 @@ def test_a_wrong_document_is_an_error_that_names_file_and_fault(
         read(nash | change, tmp_path)
 
 
-@pytest.mark.parametrize(
-    "mass", [{"J:": "much"}, {"J:": -0.1}, {"J:": 1.5}, {"J:": float("nan")}, {"J:": None}]
-)
+@pytest.mark.parametrize("mass", [{"J:": "much"}, {"J:": -0.1}, {"J:": 1.5}, {"J:": float("nan")}, {"J:": None}])
 def test_a_legal_mass_that_is_no_probability_is_an_error_that_names_file_and_state(
     nash: dict[str, Any], tmp_path: Path, mass: dict[str, Any]
 ):

@@ -1,4 +1,4 @@
-"""A made-up run folder in the real formats: policies that move from uniform towards a script, audited exactly."""
+"""A made-up run in the real formats: policies on their way from uniform to a script, audited exactly."""
 
 from __future__ import annotations
 
@@ -49,9 +49,7 @@ def made_run(
     """Write the run and return its summary."""
     game = make("kuhn")
     tree = expand(game)
-    uniform = np.concatenate(
-        [np.full(len(i.decision.legal), 1 / len(i.decision.legal)) for i in tree.infosets]
-    )
+    uniform = np.concatenate([np.full(len(i.decision.legal), 1 / len(i.decision.legal)) for i in tree.infosets])
     parts = []
     for arm in arms:
         goal = vector(elicit(ScriptPolicy(f"script:{arm.towards}", arm.towards), game, tree), tree)
@@ -121,11 +119,9 @@ def _line(card: dict[str, Any], step: int, arm: MadeArm, rng: np.random.Generato
     }
     share = 0.0 if arm.dead else float(rng.uniform(0.3, 0.5))
     ledger = [
-        {"kind": "u", "value": 0.1, "variance": 0.2, "advantage_share": 1 - share, "gradient_share": 1 - share,
-         "recovered": 1.0, "dead": False},
-        {"kind": "e", "value": -0.2, "variance": 0.1, "advantage_share": share, "gradient_share": share,
-         "recovered": 0.0 if arm.dead else float(rng.normal(1, 0.1)), "dead": arm.dead},
-    ]  # fmt: skip
+        _ledger("u", 0.1, 1 - share, 1.0, dead=False),
+        _ledger("e", -0.2, share, 0.0 if arm.dead else float(rng.normal(1, 0.1)), dead=arm.dead),
+    ]
     line = {
         "step": step,
         "stage": arm.stage,
@@ -140,6 +136,11 @@ def _line(card: dict[str, Any], step: int, arm: MadeArm, rng: np.random.Generato
         "warnings": [],
     }
     return line | ({"ledger": ledger} if arm.stage == "train" and step else {})
+
+
+def _ledger(kind: str, value: float, share: float, recovered: float, *, dead: bool) -> dict[str, Any]:
+    shares = {"advantage_share": share, "gradient_share": share}
+    return {"kind": kind, "value": value, "variance": 0.1, **shares, "recovered": recovered, "dead": dead}
 
 
 def _figures(cards: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -24,9 +24,7 @@ def differences(tree: Tree, vector: Floats, due: Floats, step: float = 1e-3) -> 
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("learner", [0, 1])
-def test_every_entry_is_the_finite_difference_of_every_features_expectation(
-    any_tree: Tree, learner: int, seed: int
-):
+def test_every_entry_is_the_finite_difference_of_every_features_expectation(any_tree: Tree, learner: int, seed: int):
     vector = random_strategy(any_tree, seed)
     for name in any_tree.names:
         due = any_tree.feature(name, learner)
@@ -49,9 +47,7 @@ def test_centred_gradients_average_to_zero_at_every_information_state(any_tree: 
     got = centred(any_tree, vector, gradient)
     np.testing.assert_allclose(np.bincount(any_tree.owner, vector * got), 0, atol=1e-12)
     for infoset in any_tree.infosets:  # and differences between actions stay
-        np.testing.assert_allclose(
-            np.diff(got[infoset.entries]), np.diff(gradient[infoset.entries]), atol=1e-12
-        )
+        np.testing.assert_allclose(np.diff(got[infoset.entries]), np.diff(gradient[infoset.entries]), atol=1e-12)
 
 
 def test_the_logit_gradient_is_the_finite_difference_through_a_softmax(any_tree: Tree):

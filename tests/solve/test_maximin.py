@@ -35,9 +35,7 @@ def test_the_strategy_secures_the_value_and_no_random_one_secures_more(any_tree:
     found = maximin(any_tree, seat)
     own = any_tree.seat == seat
     np.testing.assert_allclose(
-        np.bincount(any_tree.owner[own], found.strategy[own], len(any_tree.infosets))[
-            np.unique(any_tree.owner[own])
-        ],
+        np.bincount(any_tree.owner[own], found.strategy[own], len(any_tree.infosets))[np.unique(any_tree.owner[own])],
         1,
     )
     assert not found.strategy[~own].any()

@@ -85,9 +85,7 @@ def test_last_is_the_seats_own_latest_action_on_the_way(any_tree: Tree):
     for node in range(any_tree.nodes):
         for seat in (0, 1):
             above = node
-            while above > 0 and not (
-                any_tree.entry[above] >= 0 and any_tree.seat[any_tree.entry[above]] == seat
-            ):
+            while above > 0 and not (any_tree.entry[above] >= 0 and any_tree.seat[any_tree.entry[above]] == seat):
                 above = any_tree.parent[above]
             assert any_tree.last[seat, node] == (any_tree.entry[above] if above > 0 else -1)
 
@@ -142,9 +140,7 @@ def test_a_seat_without_a_legal_action_is_refused_naming_game_and_state():
 
 
 def test_legal_actions_that_differ_within_a_state_are_refused_naming_game_and_state():
-    root = draws(
-        ("a", 0.5, chooses(0, "same", x=SHOW, y=SHOW)), ("b", 0.5, chooses(0, "same", x=SHOW, z=SHOW))
-    )
+    root = draws(("a", 0.5, chooses(0, "same", x=SHOW, y=SHOW)), ("b", 0.5, chooses(0, "same", x=SHOW, z=SHOW)))
     with pytest.raises(ContractError, match=r"game 'drawn'.*legal actions differ.*'same'"):
         expand(Drawn(root))
 

@@ -45,26 +45,20 @@ def test_terminal_reach_sums_to_one_and_every_node_splits_its_reach_among_its_ch
 def test_an_episode_has_the_games_number_of_rounds(any_tree: Tree):
     vector = random_strategy(any_tree, 2)
     for seat in (0, 1):
-        assert expected(any_tree, vector, any_tree.feature("round", seat)) == pytest.approx(
-            any_tree.game.rounds
-        )
+        assert expected(any_tree, vector, any_tree.feature("round", seat)) == pytest.approx(any_tree.game.rounds)
 
 
 def test_counterfactual_reach_ignores_the_own_strategy_and_reach_is_its_product_with_it(any_tree: Tree):
     ours, theirs, another = (random_strategy(any_tree, s) for s in (1, 2, 3))
     for seat in (0, 1):
         first = counterfactual_reach(any_tree, any_tree.join(seat, ours, theirs), seat)
-        np.testing.assert_array_equal(
-            first, counterfactual_reach(any_tree, any_tree.join(seat, another, theirs), seat)
-        )
+        np.testing.assert_array_equal(first, counterfactual_reach(any_tree, any_tree.join(seat, another, theirs), seat))
         alone = any_tree.join(seat, ours, np.ones_like(ours))
         own = np.ones(any_tree.nodes)
         for node in range(1, any_tree.nodes):
             step = alone[any_tree.entry[node]] if any_tree.entry[node] >= 0 else 1.0
             own[node] = own[any_tree.parent[node]] * step
-        np.testing.assert_allclose(
-            reach(any_tree, any_tree.join(seat, ours, theirs)), first * own, atol=1e-12
-        )
+        np.testing.assert_allclose(reach(any_tree, any_tree.join(seat, ours, theirs)), first * own, atol=1e-12)
 
 
 def test_information_states_are_reached_as_often_as_lines_pass_them(any_tree: Tree):
@@ -78,17 +72,12 @@ def test_information_states_are_reached_as_often_as_lines_pass_them(any_tree: Tr
         assert got[which] == pytest.approx(passed[where], abs=1e-12)
 
 
-def after(
-    game: Game, profile: Profile, state: State, name: str, learner: int, only_round: int | None
-) -> float:
+def after(game: Game, profile: Profile, state: State, name: str, learner: int, only_round: int | None) -> float:
     """Return what falls due at ``state`` and after it; with ``only_round``, in that round alone."""
     here = due(game, state, name, learner) if only_round in (None, state.round) else 0.0
     if state.actor == TERMINAL:
         return here
-    if state.actor == CHANCE:
-        steps = dict(state.chance())
-    else:
-        steps = profile[state.actor, game.key(state.view(state.actor))]
+    steps = dict(state.chance()) if state.actor == CHANCE else profile[state.actor, game.key(state.view(state.actor))]
     return here + math.fsum(
         p * after(game, profile, state.child(a), name, learner, only_round) for a, p in steps.items()
     )

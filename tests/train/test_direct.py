@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tests.models import tiny_model
 
 from sepo.audit.measures import objective, terms
 from sepo.games.registry import make
@@ -26,6 +25,7 @@ from sepo.train.direct import (
 )
 from sepo.train.mirror import softmax
 from sepo.train.objective import CreditRules, signal
+from tests.models import tiny_model
 
 TREE = expand(make("kuhn"))
 MEASURES = TREE.game.measures("sepo")
@@ -85,7 +85,11 @@ def test_one_by_one_passes_give_the_same_gradient(policy):
     parts = np.zeros_like(whole)
     for i in range(len(DECISIONS)):
         alone = Batch(
-            DECISIONS[i : i + 1], batch.weights[i : i + 1], batch.old[i : i + 1], REFERENCE[i : i + 1], SHARE[i : i + 1]
+            DECISIONS[i : i + 1],
+            batch.weights[i : i + 1],
+            batch.old[i : i + 1],
+            REFERENCE[i : i + 1],
+            SHARE[i : i + 1],
         )
         parts += gradient(policy, alone, LOSSES["clipped"], "padded")
     np.testing.assert_allclose(parts, whole, atol=2e-5 * np.abs(whole).max())
@@ -106,9 +110,7 @@ def test_merged_and_unmerged_decisions_give_the_same_gradient(policy):
             np.concatenate([SHARE * cuts, SHARE * (1 - cuts)]),
         )
     ]
-    np.testing.assert_allclose(
-        gradient(policy, halves[0], LOSSES["clipped"]), whole, atol=2e-5 * np.abs(whole).max()
-    )
+    np.testing.assert_allclose(gradient(policy, halves[0], LOSSES["clipped"]), whole, atol=2e-5 * np.abs(whole).max())
 
 
 def test_the_update_follows_the_gradient_of_j_through_the_language_model(policy):

@@ -44,9 +44,7 @@ def test_exact_credited_weights_are_the_gradient_of_j_in_the_logits(measures, ex
     found = terms(TREE, measures, at, exploiters=exploiters)
     assert any(t.kind == "e" and t.active for t in found)
     weights = signal(TREE, at, found, CreditRules(scale="none"), ()).weights
-    expected = slope_by_differences(
-        logits, lambda p: objective(terms(TREE, measures, p, exploiters=exploiters))
-    )
+    expected = slope_by_differences(logits, lambda p: objective(terms(TREE, measures, p, exploiters=exploiters)))
     np.testing.assert_allclose(weights, expected, atol=1e-7)
 
 
@@ -62,7 +60,7 @@ def test_sampled_credited_weights_converge_to_the_gradient_of_j(baseline):
 
 
 def penalty_samples(rules: CreditRules, measures, exploiters, repeats: int) -> tuple[np.ndarray, float]:
-    """Project sampled weights, without the payoff's part, on the exact penalty gradient: (repeats,) with mean 1 if unbiased."""
+    """Project the penalty's sampled weights on its exact gradient. (repeats,), of mean 1 if unbiased."""
     at = policy(2)
     found = terms(TREE, measures, at, exploiters=exploiters)
     penalties = [t for t in found if t.kind != "u"]
@@ -122,7 +120,11 @@ def test_the_joint_scale_divides_all_terms_by_one_number_and_the_group_scale_era
         found = terms(TREE, SEPO, at, Weights(1.5 * factor, 0, 0))
         rules = CreditRules(estimator="sampled", scale=scale, groups=64, group_size=8)
         return signal(TREE, at, found, rules, ("scale",)), signal(
-            TREE, at, found, CreditRules(estimator="sampled", scale="none", groups=64, group_size=8), ("scale",)
+            TREE,
+            at,
+            found,
+            CreditRules(estimator="sampled", scale="none", groups=64, group_size=8),
+            ("scale",),
         )
 
     joint, plain = weights("joint", 1.0)

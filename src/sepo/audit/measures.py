@@ -192,14 +192,24 @@ def _exploitation(
         values = [t.value + _offset(tree, measures, adversary, t.seat) for t in found]
         active = float(np.mean(values)) > 0  # the clip is on the expectation over both seats, never per episode
         out += [
-            Term(t.kind, t.opponent, t.seat, t.other, t.coefficient, t.share, v if active else 0.0, t.due, active)
+            Term(
+                t.kind,
+                t.opponent,
+                t.seat,
+                t.other,
+                t.coefficient,
+                t.share,
+                v if active else 0.0,
+                t.due,
+                active,
+            )
             for t, v in zip(found, values, strict=True)
         ]
     return out
 
 
 def _offset(tree: Tree, measures: MeasureSet, adversary: Adversary, seat: int) -> float:
-    """What e adds to the expected sum of ``due`` that does not depend on the learner, per round."""
+    """Return what e adds, per round, to the expected sum of ``due``: it does not depend on the learner."""
     if measures.e == "exploitability":
         return -seat_value(tree, 1 - seat)
     if measures.e == "regret":

@@ -122,9 +122,7 @@ def show_benchmarks(found: Sequence[Mapping[str, Any]]) -> None:
         title = f"{part['name']}: {part['about']}; median of {part['repeats']}"
         table = Table(title=escape(title), title_justify="left")
         for heading in ("way", "time", "from", "to"):
-            table.add_column(
-                heading, justify="left" if heading == "way" else "right", no_wrap=heading != "way"
-            )
+            table.add_column(heading, justify="left" if heading == "way" else "right", no_wrap=heading != "way")
         table.add_column("work")
         for row in part["rows"]:
             work = ", ".join(f"{key} {_figure(value)}" for key, value in row["work"].items())

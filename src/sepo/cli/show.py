@@ -87,7 +87,11 @@ def show_games(games: Sequence[Game], console: Console | None = None) -> None:
         table.add_column(heading)
     for game in games:
         table.add_row(
-            game.name, game.title, game.unit, "yes" if game.zero_sum else "no", escape(", ".join(game.opponents))
+            game.name,
+            game.title,
+            game.unit,
+            "yes" if game.zero_sum else "no",
+            escape(", ".join(game.opponents)),
         )
     (console or Console()).print(table)
 
@@ -110,5 +114,3 @@ def show_game(game: Game, console: Console | None = None) -> None:
         member = ", ".join(pool for pool, names in pools.items() if name in names)
         table.add_row(name, member, escape(opponent.about))
     out.print(table)
-
-

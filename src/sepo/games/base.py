@@ -61,7 +61,7 @@ class State(Protocol):
 
 @dataclass(frozen=True)
 class Decision:
-    """A question to a policy: which action, in this information state?
+    """A question to a policy: which action to take in an information state.
 
     Two decisions of one game with the same key are the same question.
     """

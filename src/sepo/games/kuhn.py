@@ -157,11 +157,21 @@ DEMONSTRATORS: tuple[tuple[float, Opponent], ...] = (
     (0.45, OPPONENTS["nash_approx"]),
     (
         0.25,
-        Opponent("tight_value", by_card({"K": 1}, {"Q": 0.5, "K": 1}), "bets the king, calls king and half the queens"),
+        Opponent(
+            "tight_value",
+            by_card({"K": 1}, {"Q": 0.5, "K": 1}),
+            "bets the king, calls king and half the queens",
+        ),
     ),
-    (0.20, Opponent("pot_control", by_card({"J": 0.2, "K": 1}, {"K": 1}), "bluffs a fifth of jacks, calls the king")),
+    (
+        0.20,
+        Opponent("pot_control", by_card({"J": 0.2, "K": 1}, {"K": 1}), "bluffs a fifth of jacks, calls the king"),
+    ),
     (0.08, OPPONENTS["uniform"]),
-    (0.02, Opponent("never_bluff", by_card({"K": 1}, {"Q": 1, "K": 1}), "bets the king, calls king and queen")),
+    (
+        0.02,
+        Opponent("never_bluff", by_card({"K": 1}, {"Q": 1, "K": 1}), "bets the king, calls king and queen"),
+    ),
 )
 
 POOLS: dict[PoolName, tuple[str, ...]] = {
@@ -180,9 +190,7 @@ MEASURES: dict[MeasureName, MeasureSet] = {
         x=Ratio("big_loss", "decision", ("train", "exploiter")),
         pools=POOLS,
     ),
-    "sepo": MeasureSet(
-        name="sepo", weights=Weights(1.5, 0.0, 0.0), e="exploitability", c=None, x=None, pools=POOLS
-    ),
+    "sepo": MeasureSet(name="sepo", weights=Weights(1.5, 0.0, 0.0), e="exploitability", c=None, x=None, pools=POOLS),
 }
 
 
@@ -239,7 +247,7 @@ class Kuhn(Game):
 
     @property
     def demonstrators(self) -> Sequence[tuple[float, Opponent]]:
-        """The published mixture; tight_value, pot_control and never_bluff are defined here, since no source spells them out."""
+        """The published mixture. tight_value, pot_control and never_bluff are spelt out by no source, so here."""
         return DEMONSTRATORS
 
     def measures(self, name: MeasureName) -> MeasureSet:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 import torch
+from safetensors import SafetensorError
 
 from sepo.errors import InputError
 from sepo.lm.load import LanguageModel
@@ -50,7 +53,8 @@ def make_trainable(
     if not names:
         raise InputError(f"model '{lm.reference}' has none of the layers {', '.join(wanted)} to adapt")
     config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules=names, task_type="CAUSAL_LM")
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for a name it is about to drop
         torch.manual_seed(seed)
         lm.model = get_peft_model(lm.model, config)
     for parameter in trainable(lm).values():
@@ -97,5 +101,8 @@ def anchored(lm: LanguageModel, weights: Weights) -> Iterator[None]:
 
 def save_model(lm: LanguageModel, folder: Path) -> None:
     """Write what was trained (the adapter, or the whole model) with its tokenizer, as ``hf:`` loads it."""
-    lm.model.save_pretrained(folder)
-    lm.tokenizer.save_pretrained(folder)
+    try:
+        lm.model.save_pretrained(folder)
+        lm.tokenizer.save_pretrained(folder)
+    except SafetensorError as error:  # how its writer reports a full disk
+        raise OSError(errno.EIO, f"the model could not be written in full ({error})") from error

@@ -11,6 +11,7 @@ sum of token log-probabilities of each reply, questions in order, replies in ord
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -88,7 +89,8 @@ def plans(questions: Sequence[Question], packing: Packing, budget: int = TOKEN_B
     """
     order = sorted(range(len(questions)), key=lambda i: questions[i].prompt)
     if packing == "single":
-        return [_padded(questions, [i], [row]) for i in order for row in _rows(questions, [i])]
+        rows = {i: _rows(questions, [i]) for i in order}
+        return [_padded(questions, [i], rows[i], only=r) for i in order for r in range(len(rows[i]))]
     out: list[Plan] = []
     group: list[int] = []
     for i in order:
@@ -110,7 +112,7 @@ def _size(questions: Sequence[Question], group: list[int], packing: Packing) -> 
     if packing == "padded":
         return len(rows) * max(len(r) for r in rows)
     ordered = sorted(rows)
-    shared = [_common(a, b) for a, b in zip(ordered, ordered[1:], strict=False)]
+    shared = [_common(a, b) for a, b in itertools.pairwise(ordered)]
     return sum(map(len, ordered)) - sum(shared)
 
 
@@ -124,11 +126,9 @@ def _common(a: tuple[int, ...], b: tuple[int, ...]) -> int:
 
 
 def _rows(questions: Sequence[Question], group: Sequence[int]) -> list[tuple[int, ...]]:
-    """Return the distinct sequences a model must read (a reply's last token is only predicted), none a prefix of another."""
+    """Return the sequences a model must read, none a prefix of another; a reply's last token is only predicted."""
     wanted = sorted({questions[i].prompt + reply[:-1] for i in group for reply in questions[i].replies})
-    return [
-        row for row, after in zip(wanted, [*wanted[1:], ()], strict=True) if after[: len(row)] != row
-    ]
+    return [row for row, after in zip(wanted, [*wanted[1:], ()], strict=True) if after[: len(row)] != row]
 
 
 def _trie(questions: Sequence[Question], group: list[int]) -> Plan:
@@ -180,23 +180,28 @@ def _trie(questions: Sequence[Question], group: list[int]) -> Plan:
     )
 
 
-def _padded(questions: Sequence[Question], group: list[int], rows: list[tuple[int, ...]]) -> Plan:
-    """Lay rows out as a right-padded batch; replies whose row is elsewhere (packing ``single``) are left out."""
-    length = max(map(len, rows))
-    tokens = torch.zeros((len(rows), length), dtype=torch.long)
-    mask = torch.zeros((len(rows), length), dtype=torch.bool)
-    for r, row in enumerate(rows):
-        tokens[r, : len(row)] = torch.tensor(row)
-        mask[r, : len(row)] = True
+def _padded(
+    questions: Sequence[Question], group: list[int], rows: list[tuple[int, ...]], only: int | None = None
+) -> Plan:
+    """Lay rows out as a right-padded batch. With ``only``, just that row and the replies that it is first to hold."""
     scored: list[tuple[int, int, int, int]] = []  # row, position, next token, reply
     replies = 0
     for i in group:
         prompt = questions[i].prompt
         for reply in questions[i].replies:
             read = prompt + reply[:-1]
-            holding = [r for r, row in enumerate(rows) if row[: len(read)] == read][:1]
-            scored += [(r, len(prompt) - 1 + k, token, replies) for r in holding for k, token in enumerate(reply)]
+            r = next(r for r, row in enumerate(rows) if row[: len(read)] == read)
+            if only in (None, r):
+                at = 0 if only is not None else r
+                scored += [(at, len(prompt) - 1 + k, token, replies) for k, token in enumerate(reply)]
             replies += 1
+    rows = rows if only is None else [rows[only]]
+    length = max(map(len, rows))
+    tokens = torch.zeros((len(rows), length), dtype=torch.long)
+    mask = torch.zeros((len(rows), length), dtype=torch.bool)
+    for r, row in enumerate(rows):
+        tokens[r, : len(row)] = torch.tensor(row)
+        mask[r, : len(row)] = True
     needed = [sorted({at for row, at, _, _ in scored if row == r}) for r in range(len(rows))]
     width = max(map(len, needed))
     kept = torch.tensor([at + [0] * (width - len(at)) for at in needed])
@@ -213,7 +218,9 @@ def _padded(questions: Sequence[Question], group: list[int], rows: list[tuple[in
     )
 
 
-def score(model: Any, questions: Sequence[Question], packing: Packing, budget: int = TOKEN_BUDGET) -> list[torch.Tensor]:
+def score(
+    model: Any, questions: Sequence[Question], packing: Packing, budget: int = TOKEN_BUDGET
+) -> list[torch.Tensor]:
     """Return the log-probability of each reply to each question, without gradient. One (replies,) tensor a question."""
     out = [torch.zeros(len(q.replies)) for q in questions]
     with torch.no_grad():

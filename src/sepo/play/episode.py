@@ -1,7 +1,8 @@
-"""The neutral record of an episode, one JSON object a line: who met whom, what each did, how likely it was, what it paid."""
+"""The neutral record of an episode, one JSON object a line: who met whom, what each did, how likely, for what pay."""
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ def episodes(
 
 def _hand(tree: Tree, profile: Floats, seat: int, nodes: np.ndarray[Any, np.dtype[np.int64]]) -> dict[str, Any]:
     moves = []
-    for node, after in zip(nodes[:-1], nodes[1:], strict=True):
+    for node, after in itertools.pairwise(nodes):
         which = int(tree.infoset[node])
         if which < 0:
             continue

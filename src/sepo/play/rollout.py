@@ -62,7 +62,9 @@ def rollout(tree: Tree, profile: Floats, shared: Floats, private: Floats | None 
     return Paths(nodes)
 
 
-def grouped_rollout(tree: Tree, profile: Floats, learner: int, groups: int, size: int, key: tuple[object, ...]) -> Paths:
+def grouped_rollout(
+    tree: Tree, profile: Floats, learner: int, groups: int, size: int, key: tuple[object, ...]
+) -> Paths:
     """Play ``groups`` groups of ``size`` rollouts with common random numbers; episodes of a group are contiguous."""
     moves = len(tree.levels) - 1
     rng = generator(*key)

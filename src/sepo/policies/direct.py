@@ -67,7 +67,11 @@ class DirectPolicy:
             agrees, worst = trie_agrees(lm.model, questions, TOLERANCE[lm.dtype])
             self._packing, self._probed = ("trie" if agrees else "padded"), longest
             if not agrees:
-                log.warning("%s: prompt tries differ by %.2g from one-by-one scoring; using padded batches", self.name, worst)
+                log.warning(
+                    "%s: prompt tries differ by %.2g from one-by-one scoring; using padded batches",
+                    self.name,
+                    worst,
+                )
         return self._packing or "padded"
 
     def probabilities(self, decisions: Sequence[Decision]) -> list[Floats]:

@@ -59,7 +59,7 @@ class PolicyTable:
         return self.mass
 
     def about(self) -> Mapping[str, Any]:
-        """What the file notes of the policy it was elicited from."""
+        """Return what the file notes of the policy it was elicited from."""
         return self.notes
 
     def _row(self, decision: Decision) -> Floats:

@@ -42,9 +42,7 @@ def spread_cell(found: Spread | None) -> Cell:
     """Return a probability as a cell, with the lowest and highest seed below where they differ."""
     if found is None:
         return Cell(NONE)
-    return Cell(
-        number(found.mean), "" if found.low == found.high else f"{number(found.low)} to {number(found.high)}"
-    )
+    return Cell(number(found.mean), "" if found.low == found.high else f"{number(found.low)} to {number(found.high)}")
 
 
 def first_decisions(run: Run) -> Behaviour:
@@ -62,6 +60,4 @@ def first_decisions(run: Run) -> Behaviour:
             heads = [Head(key or "(start)", "", len(offered))] if place == 0 else []
             rows.append(Row([*heads, Head(action)], cells))
     columns = [Cell("information state"), Cell("action"), *(Cell(name) for name in run.histories)]
-    return Behaviour(
-        None, Table("Probability of each action at the first decisions, at the last step", columns, rows)
-    )
+    return Behaviour(None, Table("Probability of each action at the first decisions, at the last step", columns, rows))

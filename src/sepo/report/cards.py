@@ -41,11 +41,7 @@ def headline(summary: Summary) -> str:
 
 def heading(summary: Summary) -> str:
     """Return the title of the cards."""
-    return (
-        "Exploitability"
-        if headline(summary) == "exploitability"
-        else f"Objective J ({summary.measures} measures)"
-    )
+    return "Exploitability" if headline(summary) == "exploitability" else f"Objective J ({summary.measures} measures)"
 
 
 def title(summary: Summary) -> str:
@@ -60,8 +56,8 @@ def opening(run: Run) -> str:
     summary = run.summary
     arms, seeds = count(len(summary.arms), "arm"), count(len(summary.seeds), "seed")
     return (
-        f"The model {summary.model or '(not named)'} was trained to play {title(summary)}: {arms}, each one way "
-        f"of training, over {seeds}. The objective J is that of the {summary.measures} measures."
+        f"The model {summary.model or '(not named)'} was trained to play {title(summary)}: {arms}, "
+        f"each one way of training, over {seeds}. The objective J is that of the {summary.measures} measures."
     )
 
 

@@ -73,10 +73,7 @@ def _objectives(run: Run) -> Panel | None:
         "Objective J over steps",
         "J is the scaled payoff minus the weighted penalties of a measure set; higher is better. "
         f"This run's objective is that of the {trained} measures. {_reading(found.values())}",
-        [
-            _plot(f"{which} measures", "J", "points of J", by_arm, log=False)
-            for which, by_arm in found.items()
-        ],
+        [_plot(f"{which} measures", "J", "points of J", by_arm, log=False) for which, by_arm in found.items()],
         csv_uri(
             ("arm", "measures", "step", "mean", "lowest seed", "highest seed", "seeds"),
             [
@@ -93,14 +90,8 @@ def _reading(groups: Iterable[Mapping[str, Sequence[Point]]]) -> str:
     """Say how to read lines and bands, as far as they are there."""
     points = [points for group in groups for points in group.values()]
     many = any(p.seeds > 1 for ps in points for p in ps)
-    out = (
-        "Lines are means over seeds; bands reach from the lowest to the highest seed."
-        if many
-        else "One seed."
-    )
-    return out + (
-        " An arm without steps of its own is a level line." if any(len(ps) == 1 for ps in points) else ""
-    )
+    out = "Lines are means over seeds; bands reach from the lowest to the highest seed." if many else "One seed."
+    return out + (" An arm without steps of its own is a level line." if any(len(ps) == 1 for ps in points) else "")
 
 
 def _objective(which: str) -> Callable[[Step], float | None]:
@@ -110,9 +101,7 @@ def _objective(which: str) -> Callable[[Step], float | None]:
 def _published(run: Run) -> float | None:
     """Return the lowest published exploitability of this game."""
     found = [
-        row["exploitability"]
-        for row in run.summary.published
-        if isinstance(row.get("exploitability"), int | float)
+        row["exploitability"] for row in run.summary.published if isinstance(row.get("exploitability"), int | float)
     ]
     return min(found, default=None)
 
@@ -142,9 +131,7 @@ def _plot(
         for name, points in found.items()
         if points
     )
-    drawn = layout(
-        "step", axis, hovermode="x unified", yaxis=y, xaxis={"range": list(ends), "zeroline": False}
-    )
+    drawn = layout("step", axis, hovermode="x unified", yaxis=y, xaxis={"range": list(ends), "zeroline": False})
     return Plot(title, f"{what} over steps, mean over seeds. {label}.", data, drawn, 380 if log else 320, log)
 
 

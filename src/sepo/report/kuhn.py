@@ -95,9 +95,7 @@ def kuhn(run: Run) -> Behaviour:
         [("equilibrium", "equilibrium")],
     )
     columns = [Cell("situation"), Cell("card"), Cell("equilibrium"), *(Cell(name) for name in run.histories)]
-    return Behaviour(
-        panel, Table("Probability of betting or calling, with the lowest and highest seed", columns, rows)
-    )
+    return Behaviour(panel, Table("Probability of betting or calling, with the lowest and highest seed", columns, rows))
 
 
 def _kuhn_plot(run: Run, spot: Spot) -> Plot:
@@ -106,9 +104,7 @@ def _kuhn_plot(run: Run, spot: Spot) -> Plot:
     data: list[dict[str, Any]] = []
     for index, (name, seeds) in enumerate(run.histories.items()):
         offset = (index - (arms - 1) / 2) * pitch
-        found = {
-            lane: spread(seeds, f"{card}:{spot.betting}", spot.action) for lane, card in enumerate(CARDS)
-        }
+        found = {lane: spread(seeds, f"{card}:{spot.betting}", spot.action) for lane, card in enumerate(CARDS)}
         shown = {lane: s for lane, s in found.items() if s is not None}
         data.append(
             {
@@ -151,9 +147,7 @@ def _kuhn_plot(run: Run, spot: Spot) -> Plot:
         },
         shapes=[_equilibrium(lane, EQUILIBRIUM[f"{card}:{spot.betting}"]) for lane, card in enumerate(CARDS)],
     )
-    said = "; ".join(
-        f"{CARDS[card]}: equilibrium {_range_cell(f'{card}:{spot.betting}').text}" for card in CARDS
-    )
+    said = "; ".join(f"{CARDS[card]}: equilibrium {_range_cell(f'{card}:{spot.betting}').text}" for card in CARDS)
     return Plot(
         spot.title,
         f"{spot.title}, by card and arm. {said}. The table below has every figure.",

@@ -153,9 +153,7 @@ def read_run(folder: Path) -> Run:
 
 def _histories(arms: Path, arm: ArmSummary) -> tuple[SeedRun, ...]:
     home = arms / arm.name
-    if not home.resolve().is_relative_to(
-        arms.resolve()
-    ):  # a name such as ``..`` reads nothing outside the run
+    if not home.resolve().is_relative_to(arms.resolve()):  # a name such as ``..`` reads nothing outside the run
         return ()
     out = []
     for seed in arm.seeds:

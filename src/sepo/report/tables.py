@@ -67,9 +67,7 @@ COLUMNS = (
         "what an opponent who knows the policy wins, averaged over both seats; 0 at an equilibrium",
         4,
     ),
-    Column(
-        "sepo.J", "J (sepo)", "higher", "the objective with sepo's measures, whose e is the exact worst case"
-    ),
+    Column("sepo.J", "J (sepo)", "higher", "the objective with sepo's measures, whose e is the exact worst case"),
     Column("sepo.u", "u", "higher", "payoff against the opponents of the train pool"),
     Column("paper.J", "J (paper)", "higher", "the objective with the published measures and weights"),
     Column("paper.e", "e (paper)", "lower", "how far the fixed scripts of the exploiter pool get ahead"),
@@ -82,9 +80,7 @@ COLUMNS = (
         "lower",
         "payoff lost against the worst opponent, from the maximin value",
     ),
-    Column(
-        "legal_mass", "legal mass", "higher", "probability that the unconstrained model puts on legal replies"
-    ),
+    Column("legal_mass", "legal mass", "higher", "probability that the unconstrained model puts on legal replies"),
 )
 WITHOUT_EXPLOITABILITY = "security_gap"  # says the same as exploitability where the game is zero-sum
 
@@ -92,11 +88,7 @@ WITHOUT_EXPLOITABILITY = "security_gap"  # says the same as exploitability where
 def columns(summary: Summary) -> list[Column]:
     """Return the measures that at least one arm has."""
     found = {
-        key
-        for arm in summary.arms
-        for at in (arm.last, arm.best)
-        for key, value in at.items()
-        if value is not None
+        key for arm in summary.arms for at in (arm.last, arm.best) for key, value in at.items() if value is not None
     }
     if "exploitability" in found:
         found.discard(WITHOUT_EXPLOITABILITY)
@@ -156,9 +148,7 @@ def published(summary: Summary) -> Table | None:
         ("c", "c (paper)"),
         ("robust", "robustness"),
     ]
-    shown = [
-        (key, title) for key, title in keys if any(row.get(key) is not None for row in summary.published)
-    ]
+    shown = [(key, title) for key, title in keys if any(row.get(key) is not None for row in summary.published)]
     rows = [
         Row(
             [Head(str(row.get("arm", NONE)))],
@@ -173,9 +163,7 @@ def published(summary: Summary) -> Table | None:
     ]
     notes = [f"{name}: {text}." for name, text in _protocols(summary).items()]
     notes += dict.fromkeys(
-        f"{row.get('model')}, {row.get('protocol')}: {row['note']}."
-        for row in summary.published
-        if row.get("note")
+        f"{row.get('model')}, {row.get('protocol')}: {row['note']}." for row in summary.published if row.get("note")
     )
     return Table(
         f"Published figures ({SOURCE}): 4-billion-parameter models, one seed, no intervals",

@@ -26,7 +26,7 @@ class Response(NamedTuple):
 
 
 def best_response(tree: Tree, profile: Floats, seat: int, due: Floats) -> Response:
-    """Maximise the expected sum of ``due`` over all strategies of ``seat`` against the other seat's part of ``profile``.
+    """Maximise the expected sum of ``due`` over all strategies of ``seat`` against the other seat of ``profile``.
 
     Parameters
     ----------

@@ -8,6 +8,7 @@ else in ``solve`` is written on these arrays.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -94,7 +95,7 @@ class Tree:
 
     @cached_property
     def owner(self) -> Ints:
-        """Information state of each entry. (entries,)."""  # noqa: D401
+        """Information state of each entry. (entries,)."""
         return np.repeat(np.arange(len(self.infosets)), [len(i.decision.legal) for i in self.infosets])
 
     @cached_property
@@ -236,7 +237,7 @@ def _expand(game: Game, max_nodes: int) -> Tree:
         count=np.array(count),
         features=features,
         names=names,
-        levels=tuple(slice(int(a), int(b)) for a, b in zip(bounds[:-1], bounds[1:], strict=True)),
+        levels=tuple(slice(int(a), int(b)) for a, b in itertools.pairwise(bounds)),
         infosets=tuple(infosets),
         last=np.array(last).T.copy(),
         index=index,

@@ -30,9 +30,7 @@ def demonstrations(tree: Tree, measures: MeasureSet, examples: int, seed: int) -
     """Sample about ``examples`` demonstrated decisions (the last episode is completed)."""
     game = tree.game
     shares = np.array([share for share, _ in game.demonstrators])
-    styles = [
-        np.concatenate([played(o, info.decision) for info in tree.infosets]) for _, o in game.demonstrators
-    ]
+    styles = [np.concatenate([played(o, info.decision) for info in tree.infosets]) for _, o in game.demonstrators]
     opponents = pool(tree, measures, "train")
     rng = generator("demonstrations", game.name, seed)
     counts = np.zeros((2, len(tree.seat)))

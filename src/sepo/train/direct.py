@@ -41,7 +41,7 @@ class Batch:
 
 
 class Scores(NamedTuple):
-    """Some decisions of a batch, scored: summed log-probabilities of their replies. (decisions, most replies), padded."""
+    """Some decisions of a batch, scored: the log-probability of each reply. (decisions, most replies), padded."""
 
     chosen: tuple[int, ...]
     sums: torch.Tensor
@@ -107,7 +107,7 @@ def projection_loss(scores: Scores, batch: Batch) -> torch.Tensor:
 
 
 def imitation_loss(scores: Scores, batch: Batch) -> torch.Tensor:
-    """Return the cross-entropy of the whole reply strings, as in supervised fine-tuning: it raises the legal mass too."""
+    """Return the cross-entropy of whole reply strings, as in supervised fine-tuning: it raises the legal mass too."""
     share = scores.pick([np.array([s]) for s in batch.share])[:, 0]
     sums = scores.sums.masked_fill(~scores.legal, 0.0)
     return -(share * (scores.pick(batch.weights) * sums).sum(dim=-1)).sum()

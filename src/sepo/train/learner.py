@@ -5,6 +5,7 @@ Both stages, fine-tuning and training on J, are steps of this learner; it knows 
 
 from __future__ import annotations
 
+import errno
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -101,7 +102,14 @@ def rate(schedule: Schedule, step: int) -> float:
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write a checkpoint whole or not at all."""
-    write_atomic(path, lambda made: torch.save(state, made))
+
+    def write(made: Path) -> None:
+        try:
+            torch.save(state, made)
+        except RuntimeError as error:  # torch's own writer reports a full disk so
+            raise OSError(errno.EIO, f"the checkpoint could not be written in full ({error})") from error
+
+    write_atomic(path, write)
 
 
 def load_state(path: Path) -> dict[str, Any]:
@@ -119,4 +127,3 @@ def load_state(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict) or "step" not in state:
         raise InputError(f"'{path}' is no checkpoint")
     return state
-

@@ -54,9 +54,7 @@ def newest(folder: Path) -> Path:
     return folder / "checkpoints" / "newest.pt"
 
 
-def loop(
-    learner: Learner, stage: Stage, folder: Path, every: int, tell: Callable[[Mapping[str, Any]], None]
-) -> Best:
+def loop(learner: Learner, stage: Stage, folder: Path, every: int, tell: Callable[[Mapping[str, Any]], None]) -> Best:
     """Run a stage to its last step, from its newest checkpoint if there is one.
 
     Each step is measured before it is taken, so the line of step k shows the policy after k updates; the
@@ -73,12 +71,20 @@ def loop(
     while True:
         number = learner.step
         if number % every == 0:
-            kept = {"learner": learner.state(), "stage": stage.state(), "best": best._asdict() if best else None}
+            kept = {
+                "learner": learner.state(),
+                "stage": stage.state(),
+                "best": best._asdict() if best else None,
+            }
             save_state(newest(folder), {"step": number, **kept})
         started = time.perf_counter()
         look = learner.look(gradient=number < steps)
         line: dict[str, Any] = {"step": number, "stage": stage.name, "lr": rate(learner.schedule, number)}
-        line |= {**measured(learner.tree, look.strategy), "legal_mass": float(look.mass.mean()), **stage.observe(look)}
+        line |= {
+            **measured(learner.tree, look.strategy),
+            "legal_mass": float(look.mass.mean()),
+            **stage.observe(look),
+        }
         if best is None or stage.worth(line) > best.value:
             best = Best(number, stage.worth(line), snapshot(learner.policy.language_model))
         if number < steps:

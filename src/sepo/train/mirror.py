@@ -24,7 +24,7 @@ REACH_FLOOR = 1e-2
 
 
 class MirrorRules(NamedTuple):
-    """Step size ``eta``, magnet strength ``alpha``, ``steps`` per projection, and step k at ``eta / (1 + k / decay)``."""
+    """Step size ``eta`` and magnet ``alpha``; ``steps`` per projection, step k at ``eta / (1 + k / decay)``."""
 
     eta: float = 10.0
     alpha: float = 0.005

@@ -204,13 +204,17 @@ def _play(tree: Tree, learner: Floats, term: Term, rules: CreditRules, key: tupl
 def _charge(
     tree: Tree, learner: Floats, penalties: Sequence[Term], rules: CreditRules, key: tuple[object, ...]
 ) -> Floats:
-    """Return the penalty charged to each training rollout. (episodes,)."""
+    """Return the penalty charged to each training rollout. (episodes,).
+
+    A published penalty episode is as long as an episode of play, so each is a mean over the game's hands.
+    """
     episodes = rules.groups * rules.group_size
     if rules.credit == "constant":
         return np.full(episodes, sum(t.coefficient * t.share * t.value for t in penalties))
     out = np.zeros(episodes)
     for number, term in enumerate(penalties):
-        out += term.weight * _play(tree, learner, term, rules, (*key, number)).collected
+        for hand in range(tree.game.hands):
+            out += term.weight / tree.game.hands * _play(tree, learner, term, rules, (*key, number, hand)).collected
     return out
 
 
@@ -243,9 +247,7 @@ def _values(tree: Tree, learner: Floats, term: Term, rules: CreditRules) -> Floa
     return out
 
 
-def _group_mean(
-    values: Floats, mask: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], rules: CreditRules
-) -> Floats:
+def _group_mean(values: Floats, mask: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], rules: CreditRules) -> Floats:
     """Return the mean over the group at the same own decision, for every episode. (episodes, own decisions)."""
     shape = (rules.groups, rules.group_size, -1)
     weight = mask.reshape(shape).astype(float)

@@ -97,7 +97,9 @@ class TrainSection(Schedule):
     kl: Annotated[float, Field(ge=0)] = 0.0
     entropy: EntropySection = Field(default_factory=EntropySection)
     legal_mass: Annotated[float, Field(ge=0)] = 0.1
-    coverage: Annotated[float, Field(ge=0, le=1, description="share of uniform play in the reach that weighs decisions")] = 0.5
+    coverage: Annotated[
+        float, Field(ge=0, le=1, description="share of uniform play in the reach that weighs decisions")
+    ] = 0.5
 
     @model_validator(mode="after")
     def _group_scale_needs_groups(self) -> TrainSection:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from sepo.audit.measures import KINDS, measure, objective, terms
+from sepo.errors import InputError
 from sepo.files import write_text
 from sepo.games.base import MeasureName
 from sepo.solve.response import exploitability
@@ -63,14 +64,22 @@ class Metrics:
 
     def __init__(self, path: Path, keep_before: int = 0, stage: str = "") -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
         kept = [line for line in read_metrics(path) if line["stage"] != stage or line["step"] < keep_before]
         write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
 
     def add(self, line: Mapping[str, Any]) -> None:
-        """Append a line."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, allow_nan=False) + "\n")
+        """Append a line.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be written.
+        """
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line, allow_nan=False) + "\n")
+        except OSError as error:
+            raise InputError(f"cannot write '{self.path}': {error.strerror or error}") from error
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -103,7 +103,12 @@ def _run_unit(unit: Unit, folder: Path) -> None:
     if unit.arm.stage == "base":
         learner = Learner(policy, unit.tree, Schedule(steps=0))
         look = learner.look(gradient=False)
-        line = {"step": 0, "stage": "base", **measured(unit.tree, look.strategy), "legal_mass": float(look.mass.mean())}
+        line = {
+            "step": 0,
+            "stage": "base",
+            **measured(unit.tree, look.strategy),
+            "legal_mass": float(look.mass.mean()),
+        }
         Metrics(unit.folder / "metrics.jsonl").add(line)
         for name in ("last", "best"):
             _write_policy(unit, learner, look, name)
@@ -114,12 +119,23 @@ def _run_unit(unit: Unit, folder: Path) -> None:
         section = unit.recipe.settings(unit.arm)
         if section.start == "sft":
             sft = next(a for a in unit.recipe.arms if a.stage == "sft")
-            restore(lm, load_state(unit_folder(folder, sft.name, unit.seed) / "checkpoints" / "final.pt")["weights"])
+            restore(
+                lm,
+                load_state(unit_folder(folder, sft.name, unit.seed) / "checkpoints" / "final.pt")["weights"],
+            )
     learner = Learner(policy, unit.tree, section)
     stage = _stage(unit, learner)
 
     def tell(line: Mapping[str, Any]) -> None:
-        unit.tell({"arm": unit.arm.name, "seed": unit.seed, "stage": stage.name, "steps": section.steps, "line": line})
+        unit.tell(
+            {
+                "arm": unit.arm.name,
+                "seed": unit.seed,
+                "stage": stage.name,
+                "steps": section.steps,
+                "line": line,
+            }
+        )
 
     best = loop(learner, stage, unit.folder, unit.recipe.checkpoint_every, tell)
     _write_policy(unit, learner, learner.look(gradient=False), "last")
@@ -156,15 +172,20 @@ def _stage(unit: Unit, learner: Learner) -> Stage:
 def _write_policy(unit: Unit, learner: Learner, look: Look, name: str) -> None:
     """Write a policy as a table, and its scorecard."""
     rows = {
-        d.key: dict(zip(d.legal, map(float, p), strict=True))
-        for d, p in zip(learner.decisions, look.rows, strict=True)
+        d.key: dict(zip(d.legal, map(float, p), strict=True)) for d, p in zip(learner.decisions, look.rows, strict=True)
     }
     mass = {d.key: float(m) for d, m in zip(learner.decisions, look.mass, strict=True)}
     title = f"{unit.recipe.name}/{unit.arm.name}/seed-{unit.seed}/{name}"
     about = dict(learner.policy.about())
     table = PolicyTable(title, unit.game.name, unit.game.rules, rows, mass=mass, notes=about)
     table.save(unit.folder / "policies" / f"{name}.json")
-    card = {"schema": CARD_SCHEMA, "policy": title, "seed": unit.seed, "versions": versions(model=True), "model": about}
+    card = {
+        "schema": CARD_SCHEMA,
+        "policy": title,
+        "seed": unit.seed,
+        "versions": versions(model=True),
+        "model": about,
+    }
     part = audit_table(table, unit.game, unit.tree)
     write_json(unit.folder / "scorecards" / f"{name}.json", card | {"games": {unit.game.name: part}})
     if name == "last" and unit.recipe.episodes:

