@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from sepo.games.base import (
@@ -15,6 +15,7 @@ from sepo.games.base import (
     MeasureSet,
     Opponent,
     Ratio,
+    Script,
     State,
     Turn,
     Weights,
@@ -294,6 +295,15 @@ class BackwardsKuhn(Kuhn):
 
     def root(self) -> State:
         return Backwards(Hand())
+
+    @property
+    def opponents(self) -> Mapping[str, Opponent]:
+        """Kuhn's scripts, which tell a bet by the order of the legal actions, asked in that order."""
+
+        def forwards(script: Script) -> Script:
+            return lambda d: script(replace(d, legal=d.legal[::-1]))
+
+        return {name: replace(o, script=forwards(o.script)) for name, o in super().opponents.items()}
 
 
 class BackwardsStakes(Stakes):

@@ -118,7 +118,7 @@ def test_the_measures_of_always_pass_are_those_of_counting_on_fingers(tree: Tree
     found = terms(tree, tree.game.measures("paper"), scripted(tree)["always_pass"])
     # max_exploiter bets queens and kings: 2 of 3 hands lost for a chip; its jack checks and loses a chip.
     assert measure(found, "e") == pytest.approx(2 * (2 / 3 - 1 / 3), abs=1e-12)
-    # Against loose_aggressive: seat 0 always checks, then folds in 2 of 3 hands; seat 1 decides once, folds in 2 of 3.
+    # Against loose_aggressive: seat 0 checks, then folds in 2 of 3 hands; seat 1 only folds, in 2 of 3.
     assert measure(found, "c") == pytest.approx((2 / 3 + 2 / 3) / ((1 + 2 / 3) + 1), abs=1e-12)
     assert measure(found, "x") == 0
 

@@ -213,7 +213,7 @@ def test_legal_mass_is_the_mean_over_the_decisions_met(kuhn: Game, tree: Tree):
 
 def test_a_legal_mass_that_lacks_a_state_is_an_error_that_names_it(kuhn: Game, tree: Tree):
     with pytest.raises(InputError, match="'J:'"):
-        audited(kuhn, tree, 2, mass={key: 1.0 for key in KEYS if key != "J:"})
+        scorecard(table(kuhn, tree, 2, mass={key: 1.0 for key in KEYS if key != "J:"}), [kuhn])
 
 
 def test_the_order_of_a_tables_states_and_actions_changes_no_figure(kuhn: Game, tree: Tree):

@@ -1,0 +1,1 @@
+"""Tests of benchmarks and of sepo.cli.bench."""

@@ -10,7 +10,7 @@ import pytest
 from sepo.games.base import CHANCE, TERMINAL, Game, State
 from sepo.solve.gradient import action_gradient
 from sepo.solve.tree import Tree
-from sepo.solve.value import counterfactual_reach, expected, infoset_reach, node_values, reach
+from sepo.solve.value import counterfactual_reach, expected, infoset_reach, node_values, own_reach, reach
 from tests.brute import Profile, as_profile, due, expectation, lines, random_strategy
 
 
@@ -70,6 +70,17 @@ def test_information_states_are_reached_as_often_as_lines_pass_them(any_tree: Tr
     got = infoset_reach(any_tree, vector)
     for where, which in any_tree.index.items():
         assert got[which] == pytest.approx(passed[where], abs=1e-12)
+
+
+def test_own_reach_is_the_product_of_the_seats_own_probabilities_on_the_way(any_tree: Tree):
+    vector = random_strategy(any_tree, 6)
+    profile = as_profile(any_tree, vector)
+    got = own_reach(any_tree, vector)
+    for line in lines(any_tree.game, profile):
+        played = [1.0, 1.0]
+        for seat, key, action in line.moves:
+            assert got[any_tree.index[seat, key]] == pytest.approx(played[seat], abs=1e-12)
+            played[seat] *= profile[seat, key][action]
 
 
 def after(game: Game, profile: Profile, state: State, name: str, learner: int, only_round: int | None) -> float:

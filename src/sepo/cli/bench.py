@@ -49,9 +49,12 @@ def command(
     for name in names or ():
         if name not in known:
             raise InputError(f"unknown benchmark '{name}': it is one of {', '.join(known)}")
+    before = load()
+    if before is not None and before > 0.5:
+        say(f"other processes keep {before:.1f} processors busy: figures will be unsteady")
     with redirect_stdout(sys.stderr):  # a library's own messages must not mix with the result
         found = [run_benchmark(package, name, repeats) for name in dict.fromkeys(names or known)]
-    document = {"schema": SCHEMA, "machine": machine(), "benchmarks": found}
+    document = {"schema": SCHEMA, "machine": machine() | {"load": before}, "benchmarks": found}
     if out is not None:
         write_json(Path(out), document)
     if json:
@@ -90,6 +93,11 @@ def run_benchmark(package: ModuleType, name: str, repeats: int | None) -> dict[s
 def say(message: str) -> None:
     """Report progress on stderr."""
     typer.echo(message, err=True)
+
+
+def load() -> float | None:
+    """Return how many processors were busy in the last minute; None where the system does not say."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
 def machine() -> dict[str, Any]:

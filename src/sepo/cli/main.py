@@ -10,6 +10,7 @@ import os
 import sys
 
 import typer
+from typer.exceptions import TyperException
 
 from sepo import __version__
 from sepo.cli import audit, bench, compare, elicit, exploit, games, report, run
@@ -45,9 +46,13 @@ def main() -> None:
     """Run the program."""
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # two busy processes otherwise slow each other manyfold
     try:
-        app()
+        sys.exit(app(standalone_mode=False) or 0)
     except InputError as error:
         print(f"sepo: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except TyperException as error:  # wrong usage; without any argument its message is the help
+        text = error.format_message()
+        print(text if len(sys.argv) == 1 else f"sepo: {' '.join(text.split())} (see sepo --help)", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("sepo: interrupted; finished work is kept", file=sys.stderr)

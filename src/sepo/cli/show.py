@@ -30,7 +30,7 @@ def figure(found: Mapping[str, Any] | None) -> str:
     if found is None:
         return "n/a"
     value, low, high = found["value"], found["low"], found["high"]
-    text = f"{value:.4f}"
+    text = f"{value:.4f}".replace("-0.0000", "0.0000")
     return text if low == high else f"{text} [{low:.4f}, {high:.4f}]"
 
 

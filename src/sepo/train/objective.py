@@ -86,8 +86,8 @@ class LedgerRow(NamedTuple):
 
     @property
     def dead(self) -> bool:
-        """Whether the summand has a value and a true gradient, and none of it reaches the policy."""
-        return abs(self.value) > 1e-9 and self.gradient_share < 1e-9 and self.recovered is not None
+        """Whether a penalty has a value and a true gradient, and none of it reaches the policy."""
+        return self.kind != "u" and abs(self.value) > 1e-9 and self.gradient_share < 1e-9 and self.recovered is not None
 
 
 class Signal(NamedTuple):

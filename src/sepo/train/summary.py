@@ -117,7 +117,7 @@ def unrecovered(ledger: Mapping[str, Mapping[str, float]]) -> list[str]:
         f"dead term: over {row['steps']:.0f} steps '{kind}' recovered {row['recovered']:.2f} +- {row['error']:.2f} "
         "of its true gradient, which is not distinguishable from zero"
         for kind, row in ledger.items()
-        if row["steps"] >= MANY and row["error"] > 0 and abs(row["recovered"]) < 2 * row["error"]
+        if kind != "u" and row["steps"] >= MANY and row["error"] > 0 and abs(row["recovered"]) < 2 * row["error"]
     ]
 
 

@@ -1,0 +1,125 @@
+"""``sepo audit``, ``elicit``, ``compare`` and ``games``, as their user calls them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Finished
+
+Program = Callable[..., Finished]
+NO_MODELS = """
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "transformers", "peft", "trl", "datasets", "accelerate"):
+            raise AssertionError(f"{name} was imported")
+sys.meta_path.insert(0, Refuse())
+"""
+
+
+def test_audit_json_prints_one_scorecard_on_stdout_and_nothing_else_and_imports_no_model_library(sepo: Program):
+    done = sepo("audit", "script:nash", "--game", "kuhn", "--json", before=NO_MODELS)
+    assert (done.code, done.err) == (0, "")
+    card = done.document
+    assert card["schema"] == "sepo.scorecard/1"
+    assert card["policy"] == "script:nash"
+    assert card["games"]["kuhn"]["exploitability"]["value"] == pytest.approx(0, abs=1e-9)
+    assert card["games"]["kuhn"]["measures"]["sepo"]["J"]["value"] == pytest.approx(0.0139, abs=5e-5)
+
+
+def test_the_other_exact_commands_import_no_model_library_either(sepo: Program, tmp_path: Path):
+    for arguments in (
+        ("games", "kuhn"),
+        ("elicit", "script:nash", "--game", "kuhn", "--out", tmp_path / "t.json"),
+        ("exploit", "uniform", "--game", "kuhn", "--out", tmp_path / "b.json"),
+        ("--help",),
+    ):
+        done = sepo(*arguments, before=NO_MODELS)
+        assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize(("wanted", "names"), [("paper", {"paper"}), ("sepo", {"sepo"}), ("both", {"paper", "sepo"})])
+def test_audit_shows_the_set_of_measures_asked_for(sepo: Program, wanted: str, names: set[str]):
+    done = sepo("audit", "uniform", "--game", "kuhn", "--measures", wanted, "--json")
+    assert set(done.document["games"]["kuhn"]["measures"]) == names
+
+
+def test_audit_of_several_policies_is_still_one_document(sepo: Program):
+    done = sepo("audit", "script:nash", "uniform", "--json")
+    assert done.document["schema"] == "sepo.scorecards/1"
+    assert [card["policy"] for card in done.document["scorecards"]] == ["script:nash", "uniform"]
+
+
+def test_audit_records_the_seed_and_writes_what_it_prints(sepo: Program, tmp_path: Path):
+    path = tmp_path / "new" / "card.json"
+    done = sepo("audit", "script:tight_passive", "--seed", 5, "--json", "--out", path)
+    assert done.document["seed"] == 5
+    assert json.loads(path.read_text()) == done.document
+
+
+def test_audit_without_json_is_a_table_for_people(sepo: Program):
+    done = sepo("audit", "script:nash_approx", "--game", "kuhn")
+    assert done.code == 0
+    for shown in ("exploitability", "0.0556", "n/a", "max_exploiter"):
+        assert shown in done.out
+    two = sepo("audit", "script:nash_approx", "script:tight_passive")
+    assert "0.0556" in two.out
+    assert "0.2500" in two.out
+
+
+def test_the_same_audit_twice_prints_the_same_bytes(sepo: Program):
+    first, second = (sepo("audit", "script:nash_approx", "--json").out for _ in range(2))
+    assert first == second
+
+
+def test_an_elicited_table_has_the_same_figures_as_the_script(sepo: Program, tmp_path: Path):
+    path = tmp_path / "table.json"
+    done = sepo("elicit", "script:loose_aggressive", "--game", "kuhn", "--out", path)
+    assert (done.code, done.out) == (0, "")
+    assert "12 information states" in done.err
+    script, table = (sepo("audit", p, "--json").document for p in ("script:loose_aggressive", f"table:{path}"))
+    assert table["policy"] == f"table:{path}"
+    assert table["games"] == script["games"]
+
+
+def test_a_person_can_be_audited_and_prompts_stay_off_stdout(sepo: Program):
+    typed = "\n".join(["0 1"] * 12)  # always bet or call
+    done = sepo("audit", "human", "--game", "kuhn", "--json", input=typed)
+    assert done.code == 0
+    assert "You hold the jack" in done.err
+    always_bet = sepo("audit", "script:always_bet", "--json").document
+    assert done.document["games"] == always_bet["games"]
+
+
+def test_compare_shows_what_changed(sepo: Program, tmp_path: Path):
+    before, after = tmp_path / "before.json", tmp_path / "after.json"
+    sepo("audit", "script:tight_passive", "--json", "--out", before)
+    sepo("audit", "script:nash", "--json", "--out", after)
+    done = sepo("compare", before, after, "--json")
+    assert (done.code, done.err) == (0, "")
+    assert done.document["schema"] == "sepo.comparison/1"
+    found = {row["figure"]: row for row in done.document["games"]["kuhn"]}["exploitability"]
+    assert found["difference"] == pytest.approx(-0.25)
+    assert found["better"] is True
+    shown = sepo("compare", before, after).out
+    assert "-0.2500" in shown
+    assert "better" in shown
+
+
+def test_games_lists_kuhn_and_shows_its_details(sepo: Program):
+    assert "kuhn" in sepo("games").out
+    details = sepo("games", "kuhn").out
+    for shown in ("Kuhn poker", "nash_approx", "exploitability", "held_out"):
+        assert shown in details
+
+
+def test_help_and_version_are_found(sepo: Program):
+    import sepo as package
+
+    assert sepo("--version").out.strip() == package.__version__
+    for command in ("audit", "elicit", "exploit", "compare", "games", "run", "report"):
+        assert command in sepo("--help").out
