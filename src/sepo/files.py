@@ -33,7 +33,11 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
         if made.is_dir() and path.exists():
             old = scratch / "replaced"
             path.rename(old)
-            made.rename(path)
+            try:
+                made.rename(path)
+            except OSError:
+                old.rename(path)  # what stood there comes back
+                raise
         else:
             made.replace(path)
     except OSError as error:
@@ -83,6 +87,8 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
         raise InputError(
             f"{what} '{path}' is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
         ) from None
+    except (ValueError, RecursionError) as error:  # an integer of thousands of digits, or nesting without end
+        raise InputError(f"{what} '{path}' is not JSON that can be read: {error}") from None
     if not isinstance(document, Mapping):
         raise InputError(f"{what} '{path}' must hold a JSON object, not {type(document).__name__}")
     return dict(document)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from sepo.games.base import Game
 from sepo.policies.script import ScriptPolicy, UniformPolicy
 from sepo.policies.table import PolicyTable, elicit, tabulate
 from sepo.solve.tree import Tree, expand
-from tests.brute import as_profile, expectation, lines, random_strategy
+from tests.brute import Line, as_profile, best_value, collected, expectation, lines, random_strategy
 from tests.kuhn_policies import KEYS
 from tests.small_games import BackwardsKuhn, BackwardsStakes
 
@@ -150,6 +151,10 @@ def test_the_security_gap_elsewhere_is_the_distance_from_the_maximin_value(stake
     assert part["security_gap"]["value"] == pytest.approx(0, abs=1e-8)
 
 
+def won(game: Game, seat: int, line: Line) -> float:
+    return collected(game, line, "own", seat)
+
+
 def test_opponents_rows_agree_with_enumeration_and_with_the_pool_means(stakes: Game, stakes_tree: Tree):
     learner = random_strategy(stakes_tree, 3)
     part = audited(stakes, stakes_tree, 3)
@@ -168,7 +173,9 @@ def test_opponents_rows_agree_with_enumeration_and_with_the_pool_means(stakes: G
             ]
             assert row[name]["value"] == pytest.approx(np.mean(by_seat) / 2, abs=1e-12)  # two rounds
         assert row["advantage"]["value"] == pytest.approx(row["other"]["value"] - row["own"]["value"], abs=1e-12)
-        assert row["regret"]["value"] >= 0
+        profile = as_profile(stakes_tree, scripted(stakes_tree)[row["name"]])
+        best = [best_value(stakes, profile, s, partial(won, stakes, s)) for s in (0, 1)]
+        assert row["regret"]["value"] == pytest.approx(np.mean(best) / 2 - row["own"]["value"], abs=1e-12)
 
     def mean(of: str, which: str) -> float:
         return float(np.mean([r[which]["value"] for r in part["opponents"] if r["pool"] == of]))

@@ -25,6 +25,13 @@ def load_card(path: Path) -> dict[str, Any]:
     document = read_json(path, "scorecard")
     if document.get("schema") != CARD_SCHEMA or not isinstance(document.get("games"), dict):
         raise InputError(f"'{path}' is no scorecard: its schema is {document.get('schema')!r}, not '{CARD_SCHEMA}'")
+    for name, part in document["games"].items():
+        try:
+            sound = all(isinstance(f[key], int | float) for _, f in figures(part) for key in ("value", "low", "high"))
+        except (AttributeError, KeyError, TypeError):
+            sound = False
+        if not sound:
+            raise InputError(f"scorecard '{path}': a figure of game '{name}' lacks a number as value, low or high")
     return document
 
 

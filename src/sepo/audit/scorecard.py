@@ -67,15 +67,17 @@ def scorecard(
     audited: dict[str, Any] = {}
     tables: dict[str, PolicyTable] = {}
     about: Mapping[str, Any] = {}
+    model = False
     for game in games:
         tree = expand(game)
         table = elicit(policy, game, tree)
         about = table.about() or about
+        model = model or table.legal_mass() is not None
         tables[game.name] = table
         audited[game.name] = audit_table(table, game, tree, sets)
-    document = {"schema": SCHEMA, "policy": policy.name, "seed": seed, "versions": versions(bool(about))}
+    document = {"schema": SCHEMA, "policy": policy.name, "seed": seed, "versions": versions(model)}
     if about:
-        document["model"] = dict(about)
+        document["model" if model else "about"] = dict(about)
     return document | {"games": audited}, tables
 
 

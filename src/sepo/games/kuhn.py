@@ -112,7 +112,7 @@ def by_card(bet: Mapping[str, float], call: Mapping[str, float]) -> Script:
     """
 
     def script(decision: Decision) -> Mapping[str, float]:
-        facing = decision.legal == ("FOLD", "CALL")
+        facing = "CALL" in decision.legal
         table = call if facing else bet
         p = float(table.get(decision.key, table.get(decision.view.card, 0.0)))
         return {"FOLD": 1 - p, "CALL": p} if facing else {"PASS": 1 - p, "BET": p}

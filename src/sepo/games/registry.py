@@ -30,15 +30,14 @@ def make(name: str, rules: Mapping[str, Any] | None = None) -> Game:
     """
     if name not in GAMES:
         raise InputError(f"unknown game '{name}': the games are {', '.join(sorted(GAMES))}")
+    known = GAMES[name]().rules
+    for rule in rules or {}:
+        if rule not in known:
+            offer = ", ".join(known) if known else "none"
+            raise InputError(f"unknown rule '{rule}' of game '{name}': its rules are {offer}")
     return _make(name, tuple(sorted((rules or {}).items())))
 
 
 @lru_cache(maxsize=64)
 def _make(name: str, rules: tuple[tuple[str, Any], ...]) -> Game:
-    kind = GAMES[name]
-    known = kind().rules
-    for rule, _ in rules:
-        if rule not in known:
-            offer = ", ".join(known) if known else "none"
-            raise InputError(f"unknown rule '{rule}' of game '{name}': its rules are {offer}")
-    return kind(**dict(rules))
+    return GAMES[name](**dict(rules))

@@ -57,7 +57,8 @@ def rollout(tree: Tree, profile: Floats, shared: Floats, private: Floats | None 
         first = tree.first[at]
         last = first + tree.count[at] - 1
         low = cumulative[first - 1]
-        wanted = low + draw * (cumulative[last] - low)
+        # rounding may carry a draw just below 1 to the very end, past the last move that is possible
+        wanted = np.minimum(low + draw * (cumulative[last] - low), np.nextafter(cumulative[last], -np.inf))
         nodes[alive, move + 1] = np.clip(np.searchsorted(cumulative, wanted, side="right"), first, last)
     return Paths(nodes)
 

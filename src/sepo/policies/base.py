@@ -40,6 +40,8 @@ def checked(policy: Policy, decisions: Sequence[Decision]) -> list[Floats]:
         If an answer is not a distribution over the legal actions; the message names the state.
     """
     answers = policy.probabilities(decisions)
+    if len(answers) != len(decisions):
+        raise ContractError(f"policy '{policy.name}' gave {len(answers)} answers to {len(decisions)} decisions")
     for decision, p in zip(decisions, answers, strict=True):
         where = f"policy '{policy.name}' at information state '{decision.key}' of game '{decision.game.name}'"
         if p.shape != (len(decision.legal),):

@@ -6,6 +6,7 @@ The file format is ``{"schema": "sepo.policy/1", "game": …, "rules": …, "tab
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,6 +132,9 @@ def load_table(path: Path, name: str | None = None) -> PolicyTable:
         raise InputError(f"{what} '{path}': 'table' must map information states to action probabilities")
     for key, row in table.items():
         _check_row(path, key, row)
+    for key, mass in document.get("legal_mass", {}).items():
+        if not _finite(mass) or not 0 <= mass <= 1 + SUM_TOLERANCE:
+            raise InputError(f"{what} '{path}': the legal mass of '{key}' must be a probability, not {mass!r}")
     return PolicyTable(
         name=name or f"table:{path}",
         game=document["game"],
@@ -142,13 +146,19 @@ def load_table(path: Path, name: str | None = None) -> PolicyTable:
     )
 
 
+def _finite(p: object) -> bool:
+    """Whether ``p`` is a number that a float holds; a JSON integer may be too large for one."""
+    return isinstance(p, int | float) and not isinstance(p, bool) and abs(p) <= sys.float_info.max
+
+
 def _check_row(path: Path, key: str, row: object) -> None:
     where = f"policy table '{path}' at information state '{key}'"
     if not isinstance(row, dict) or not row:
         raise InputError(f"{where}: must map actions to probabilities")
     for action, p in row.items():
-        if isinstance(p, bool) or not isinstance(p, int | float) or not math.isfinite(p):
-            raise InputError(f"{where}: the probability of '{action}' must be a finite number, not {p!r}")
+        if not _finite(p):
+            shown = repr(p) if len(repr(p)) < 40 else f"{repr(p)[:36]}..."
+            raise InputError(f"{where}: the probability of '{action}' must be a finite number, not {shown}")
         if p < 0:
             raise InputError(f"{where}: the probability of '{action}' is negative ({p})")
     total = math.fsum(row.values())
@@ -164,9 +174,24 @@ def tabulate(game: Game, tree: Tree, vector: Floats, name: str, **fields: Any) -
     return PolicyTable(name=name, game=game.name, rules=game.rules, table=rows, **fields)
 
 
+def _check_keys(table: PolicyTable, game: Game, states: Mapping[str, Decision]) -> None:
+    """Hold a table to the game's information states: none unknown, and a legal mass for all of them or none."""
+    if table.game != game.name or dict(table.rules) != dict(game.rules):
+        return  # said better where a decision is looked up
+    if extra := [key for key in table.table if key not in states]:
+        raise InputError(
+            f"policy table '{table.name}': game '{game.name}' has no information state '{extra[0]}'; "
+            f"it has {', '.join(list(states)[:12])}"
+        )
+    if table.mass is not None and (lacking := [key for key in states if key not in (table.mass or {})]):
+        raise InputError(f"policy table '{table.name}' lacks the legal mass of information state '{lacking[0]}'")
+
+
 def elicit(policy: Policy, game: Game, tree: Tree) -> PolicyTable:
     """Ask a policy once for each distinct information state of the tree, in one batch, and write the answers out."""
     distinct = {i.key: i.decision for i in tree.infosets}
+    if isinstance(policy, PolicyTable):
+        _check_keys(policy, game, distinct)
     answers = checked(policy, list(distinct.values()))
     rows = {
         d.key: {a: float(p) for a, p in zip(d.legal, answer / answer.sum(), strict=True)}

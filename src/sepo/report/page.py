@@ -6,7 +6,6 @@ from a disk, in a mail or offline. All text of the run is shown as text.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +23,6 @@ from sepo.report.panels import behaviour
 from sepo.report.plots import MARKS
 from sepo.report.read import Run, read_run
 from sepo.report.tables import columns, published, results
-from sepo.report.words import count
 
 MOST = 12  # warnings shown per arm
 
@@ -94,12 +92,10 @@ def render(run: Run, plotly: str) -> str:
 
 
 def warnings(run: Run) -> list[Warned]:
-    """Return each arm's warnings, from its summary and its steps; a repeated one once, with its count."""
+    """Return each arm's warnings, as the summary counts them over seeds and steps."""
     out = []
     for arm in run.summary.arms:
-        seen = Counter(w for seed in run.histories[arm.name] for step in seed.steps for w in step.warnings)
-        texts = dict.fromkeys([*arm.warnings, *seen])
-        lines = [f"{text} ({count(seen[text], 'time')})" if seen[text] > 1 else text for text in texts]
+        lines = list(dict.fromkeys(arm.warnings))
         if len(lines) > MOST:
             lines = [*lines[:MOST], f"and {len(lines) - MOST} more, in metrics.jsonl"]
         if lines:

@@ -174,6 +174,7 @@ def _expand(game: Game, max_nodes: int) -> Tree:
     count: list[int] = []
     infosets: list[Infoset] = []
     index: dict[tuple[int, str], int] = {}
+    questions: dict[str, tuple[str, ...]] = {}
     entries = 0
     node = 0
     while node < len(states):
@@ -182,11 +183,16 @@ def _expand(game: Game, max_nodes: int) -> Tree:
         first.append(len(states))
         which = -1
         moves: list[tuple[str, int, float]] = []
+        if state.actor not in (0, 1, CHANCE, TERMINAL):
+            raise ContractError(f"game '{game.name}': actor {state.actor} at {state!r} is no seat, CHANCE or TERMINAL")
         if state.actor == CHANCE:
             moves = [(label, -1, p) for label, p in state.chance()]
             total = math.fsum(p for _, _, p in moves)
-            if abs(total - 1) > TOLERANCE or any(p <= 0 for _, _, p in moves):
-                raise ContractError(f"game '{game.name}': chance probabilities at {state!r} sum to {total}, not 1")
+            if not (abs(total - 1) <= TOLERANCE and all(p > 0 for _, _, p in moves)):
+                raise ContractError(
+                    f"game '{game.name}': chance probabilities at {state!r} must be positive and sum to 1, "
+                    f"not {[p for _, _, p in moves]} with sum {total}"
+                )
         elif state.actor != TERMINAL:
             decision = game.decision(state)
             which = index.setdefault((state.actor, decision.key), len(infosets))
@@ -198,7 +204,7 @@ def _expand(game: Game, max_nodes: int) -> Tree:
                 infosets.append(Infoset(state.actor, decision, entries))
                 entries += len(decision.legal)
             known = infosets[which]
-            if known.decision.legal != decision.legal:
+            if questions.setdefault(decision.key, decision.legal) != decision.legal:
                 raise ContractError(f"game '{game.name}': legal actions differ within '{decision.key}'")
             moves = [(action, known.start + i, 1.0) for i, action in enumerate(decision.legal)]
         infoset.append(which)
@@ -221,6 +227,12 @@ def _expand(game: Game, max_nodes: int) -> Tree:
         rewards = state.rewards()
         if n == 0:
             continue
+        if game.zero_sum and abs(rewards[0] + rewards[1]) > TOLERANCE:
+            raise ContractError(f"game '{game.name}' calls itself zero-sum, but pays {rewards} at {state!r}")
+        if (found := len(state.features(0))) != len(game.features):
+            raise ContractError(
+                f"game '{game.name}': {found} features at {state!r}, not the {len(game.features)} it names"
+            )
         over = float(game.rounds) if state.actor == TERMINAL else 0.0
         for seat in (0, 1):
             features[seat, :, n] = (rewards[seat], rewards[1 - seat], over, *state.features(seat))
