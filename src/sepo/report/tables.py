@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any, NamedTuple
 
-from sepo.files import read_json
+from sepo.audit.published import protocols
 from sepo.report.read import ArmSummary, Estimate, Summary
 from sepo.report.words import NONE, interval, number, span
 
@@ -191,13 +190,9 @@ def _printed(value: object) -> Cell:
 
 def _protocols(summary: Summary) -> dict[str, Any]:
     """Return what the protocols of the shown rows were, as far as the package knows them."""
-    known = read_json(_resource("published.json"), "published figures").get("protocols", {})
+    known = protocols()
     return {
         name: known[name]
         for name in dict.fromkeys(str(row.get("protocol")) for row in summary.published)
         if name in known
     }
-
-
-def _resource(name: str) -> Any:
-    return files("sepo.report") / name

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from sepo.audit.compare import figures
+from sepo.audit.published import published
 from sepo.files import read_json
 from sepo.games.registry import make
 from sepo.train.recipe import Arm, Recipe
@@ -38,12 +37,6 @@ def summarise(recipe: Recipe, folder: Path) -> dict[str, Any]:
         "arms": [_arm(recipe, arm, folder) for arm in recipe.arms],
         "published": published(game.name),
     }
-
-
-def published(game: str) -> list[dict[str, Any]]:
-    """Return the published figures of a game (arXiv 2605.30854 and its public result files)."""
-    document = json.loads((files("sepo.report") / "published.json").read_text(encoding="utf-8"))
-    return [row for row in document["rows"] if row["game"] == game]
 
 
 def interval(values: Sequence[float]) -> dict[str, Any]:
