@@ -66,7 +66,8 @@ def measure(name: str, comparison: Comparison, repeats: int | None, say: Say) ->
             start = perf_counter()
             own = way.run()
             took = perf_counter() - start if own is None else own
-            say(f"{name}: {way.name}: {f'turn {turn} of {turns}' if turn else 'warm-up'}: {took:.4g} s")
+            if took > 0.5 or not turn:
+                say(f"{name}: {way.name}: {f'turn {turn} of {turns}' if turn else 'warm-up'}: {took:.4g} s")
             if turn:
                 seconds[way.name].append(took * way.scale)
     middle = {way: median(taken) for way, taken in seconds.items()}

@@ -123,3 +123,26 @@ def test_help_and_version_are_found(sepo: Program):
     assert sepo("--version").out.strip() == package.__version__
     for command in ("audit", "elicit", "exploit", "compare", "games", "run", "report"):
         assert command in sepo("--help").out
+
+
+def test_without_a_game_each_policy_is_audited_where_it_can_play(sepo, tmp_path):
+    done = sepo("audit", "script:tit_for_tat", "script:nash", "--json", "--measures", "paper")
+    assert done.code == 0
+    cards = json.loads(done.out)["scorecards"]
+    assert [list(card["games"]) for card in cards] == [["ipd"], ["kuhn"]]
+    j = cards[0]["games"]["ipd"]["measures"]["paper"]["J"]
+    assert abs(j["value"] - 1.7391) < 5e-5
+    assert cards[0]["games"]["ipd"]["exploitability"] is None
+    assert sepo("elicit", "script:nash", "--game", "kuhn", "--out", str(tmp_path / "n.json")).code == 0
+    table = json.loads(sepo("audit", f"table:{tmp_path / 'n.json'}", "--json").out)
+    assert list(table["games"]) == ["kuhn"]
+
+
+def test_a_table_of_a_game_nobody_knows_and_a_person_without_a_game_are_refused(sepo, tmp_path):
+    path = tmp_path / "other.json"
+    path.write_text(json.dumps({"schema": "sepo.policy/1", "game": "chess", "table": {"": {"e4": 1}}}))
+    for arguments, said in (([f"table:{path}"], "unknown game 'chess'"), (["human"], "--game ipd or kuhn")):
+        done = sepo("audit", *arguments)
+        assert done.code == 2
+        assert said in done.err
+        assert len(done.err.splitlines()) == 1

@@ -77,7 +77,7 @@ def test_a_table_with_a_fault(sepo: Program, nash: dict[str, Any], tmp_path: Pat
     change(nash)
     path = tmp_path / "bad.json"
     path.write_text(json.dumps(nash))
-    refused(sepo("audit", f"table:{path}", "--json"), "bad.json", said)
+    refused(sepo("audit", f"table:{path}", "--game", "kuhn", "--json"), "bad.json", said)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sepo.cli.arguments import GameOption, PolicyArgument
+from sepo.cli.arguments import GameOption, PolicyArgument, announced
 from sepo.games.registry import make
 from sepo.policies.spec import load_policy
 from sepo.policies.table import elicit
@@ -21,6 +21,7 @@ def command(
 ) -> None:
     """Write a policy's whole behaviour in a game as a table."""
     played = make(game)
-    table = elicit(load_policy(policy, played), played, expand(played))
+    with announced("asking the model") as tell:
+        table = elicit(load_policy(policy, played, tell), played, expand(played))
     table.save(out)
     typer.echo(f"{len(table.table)} information states of {policy} written to {out}", err=True)

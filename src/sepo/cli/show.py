@@ -37,24 +37,28 @@ def figure(found: Mapping[str, Any] | None) -> str:
 def show_cards(cards: Sequence[Mapping[str, Any]], console: Console | None = None) -> None:
     """Print scorecards side by side, one table a game."""
     out = console or Console()
-    for game in cards[0]["games"]:
-        parts = [card["games"][game] for card in cards]
-        table = Table(title=f"{escape(game)} ({escape(parts[0]['unit'])}, {parts[0]['method']})", title_justify="left")
-        table.add_column("measure")
-        for card in cards:
-            table.add_column(escape(str(card["policy"])), justify="right")
-        if len(cards) == 1:
-            table.add_column("meaning", style="dim")
-        for name in parts[0]["measures"]:
-            for key in parts[0]["measures"][name]:
-                row = [figure(p["measures"][name][key]) for p in parts]
-                table.add_row(f"{name} {key}", *row, style="bold" if key == "J" else None)
-        for key, meaning in MEANING.items():
-            row = [figure(p[key]) for p in parts]
-            table.add_row(key, *row, *([meaning] if len(cards) == 1 else []))
-        out.print(table)
-        if len(cards) == 1:
-            out.print(_opponents(parts[0]))
+    for game in dict.fromkeys(name for card in cards for name in card["games"]):
+        _show_game(game, [card for card in cards if game in card["games"]], out)
+
+
+def _show_game(game: str, cards: Sequence[Mapping[str, Any]], out: Console) -> None:
+    parts = [card["games"][game] for card in cards]
+    table = Table(title=f"{escape(game)} ({escape(parts[0]['unit'])}, {parts[0]['method']})", title_justify="left")
+    table.add_column("measure")
+    for card in cards:
+        table.add_column(escape(str(card["policy"])), justify="right")
+    if len(cards) == 1:
+        table.add_column("meaning", style="dim")
+    for name in parts[0]["measures"]:
+        for key in parts[0]["measures"][name]:
+            row = [figure(p["measures"][name][key]) for p in parts]
+            table.add_row(f"{name} {key}", *row, style="bold" if key == "J" else None)
+    for key, meaning in MEANING.items():
+        row = [figure(p[key]) for p in parts]
+        table.add_row(key, *row, *([meaning] if len(cards) == 1 else []))
+    out.print(table)
+    if len(cards) == 1:
+        out.print(_opponents(parts[0]))
 
 
 def _opponents(part: Mapping[str, Any]) -> Table:

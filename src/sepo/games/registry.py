@@ -8,13 +8,14 @@ from typing import Any
 
 from sepo.errors import InputError
 from sepo.games.base import Game
+from sepo.games.ipd import Ipd
 from sepo.games.kuhn import Kuhn
 
-GAMES: Mapping[str, type[Game]] = {"kuhn": Kuhn}
+GAMES: Mapping[str, type[Game]] = {"ipd": Ipd, "kuhn": Kuhn}
 
 
 def make(name: str, rules: Mapping[str, Any] | None = None) -> Game:
-    """Make a game by name.
+    """Make a game by name; the same name and rules give the same object, so its tree is walked once.
 
     Parameters
     ----------
@@ -35,7 +36,8 @@ def make(name: str, rules: Mapping[str, Any] | None = None) -> Game:
         if rule not in known:
             offer = ", ".join(known) if known else "none"
             raise InputError(f"unknown rule '{rule}' of game '{name}': its rules are {offer}")
-    return _make(name, tuple(sorted((rules or {}).items())))
+    checked = GAMES[name](**dict(rules or {}))
+    return _make(name, tuple(sorted(checked.rules.items())))
 
 
 @lru_cache(maxsize=64)

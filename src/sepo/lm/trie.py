@@ -11,8 +11,7 @@ sum of token log-probabilities of each reply, questions in order, replies in ord
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -93,36 +92,54 @@ def plans(questions: Sequence[Question], packing: Packing, budget: int = TOKEN_B
         return [_padded(questions, [i], rows[i], only=r) for i in order for r in range(len(rows[i]))]
     out: list[Plan] = []
     group: list[int] = []
+    size = _TrieSize() if packing == "trie" else _BatchSize()
     for i in order:
-        if group and _size(questions, [*group, i], packing) > budget:
+        if size.add(questions[i]) > budget and group:
             out.append(_plan(questions, group, packing))
-            group = []
+            group, size = [], type(size)()
+            size.add(questions[i])
         group.append(i)
     if group:
         out.append(_plan(questions, group, packing))
     return out
 
 
+class _TrieSize:
+    """Counts the tokens of a growing trie."""
+
+    def __init__(self) -> None:
+        self.index: dict[tuple[int, int], int] = {}
+
+    def add(self, question: Question) -> int:
+        """Add a question; return the tokens of the whole."""
+        end = self._walk(0, question.prompt)
+        for reply in question.replies:
+            self._walk(end, reply[:-1])
+        return len(self.index)
+
+    def _walk(self, node: int, path: Sequence[int]) -> int:
+        for token in path:
+            node = self.index.setdefault((node, token), len(self.index) + 1)
+        return node
+
+
+class _BatchSize:
+    """Counts the tokens of a growing padded batch, as if no row were a prefix of another."""
+
+    def __init__(self) -> None:
+        self.rows: set[tuple[int, ...]] = set()
+        self.longest = 0
+
+    def add(self, question: Question) -> int:
+        """Add a question; return the tokens of the whole."""
+        rows = {question.prompt + reply[:-1] for reply in question.replies}
+        self.rows |= rows
+        self.longest = max(self.longest, *map(len, rows))
+        return len(self.rows) * self.longest
+
+
 def _plan(questions: Sequence[Question], group: list[int], packing: Packing) -> Plan:
     return _trie(questions, group) if packing == "trie" else _padded(questions, group, _rows(questions, group))
-
-
-def _size(questions: Sequence[Question], group: list[int], packing: Packing) -> int:
-    rows = _rows(questions, group)
-    if packing == "padded":
-        return len(rows) * max(len(r) for r in rows)
-    ordered = sorted(rows)
-    shared = [_common(a, b) for a, b in itertools.pairwise(ordered)]
-    return sum(map(len, ordered)) - sum(shared)
-
-
-def _common(a: tuple[int, ...], b: tuple[int, ...]) -> int:
-    n = 0
-    for x, y in zip(a, b, strict=False):
-        if x != y:
-            break
-        n += 1
-    return n
 
 
 def _rows(questions: Sequence[Question], group: Sequence[int]) -> list[tuple[int, ...]]:
@@ -219,17 +236,27 @@ def _padded(
 
 
 def score(
-    model: Any, questions: Sequence[Question], packing: Packing, budget: int = TOKEN_BUDGET
+    model: Any,
+    questions: Sequence[Question],
+    packing: Packing,
+    budget: int = TOKEN_BUDGET,
+    tell: Callable[[int, int], None] | None = None,
 ) -> list[torch.Tensor]:
-    """Return the log-probability of each reply to each question, without gradient. One (replies,) tensor a question."""
+    """Return the log-probability of each reply to each question, without gradient. One (replies,) tensor a question.
+
+    ``tell`` hears after each forward pass how many are done and how many there are.
+    """
     out = [torch.zeros(len(q.replies)) for q in questions]
     with torch.no_grad():
-        for plan in plans(questions, packing, budget):
+        laid = plans(questions, packing, budget)
+        for number, plan in enumerate(laid, start=1):
             at = 0
             found = plan.log_probs(model).cpu()
             for i in plan.questions:
                 out[i] += found[at : at + len(questions[i].replies)]
                 at += len(questions[i].replies)
+            if tell is not None:
+                tell(number, len(laid))
     return out
 
 

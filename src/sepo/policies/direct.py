@@ -7,7 +7,7 @@ included; the legal mass is the sum of their unnormalised probabilities.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,8 @@ class DirectPolicy:
         tries, and falls back to the padded batch where it does not.
     budget
         Tokens of one forward pass.
+    tell
+        Hears how many forward passes of a batch are done, and how many there are.
     """
 
     def __init__(
@@ -41,10 +43,12 @@ class DirectPolicy:
         name: str,
         packing: Packing | None = None,
         budget: int = TOKEN_BUDGET,
+        tell: Callable[[int, int], None] | None = None,
     ) -> None:
         self.language_model = language_model
         self.name = name
         self.budget = budget
+        self.tell = tell
         self._packing = packing
         self._fixed = packing is not None
         self._probed = 0
@@ -77,7 +81,7 @@ class DirectPolicy:
     def probabilities(self, decisions: Sequence[Decision]) -> list[Floats]:
         """Score every distinct decision once."""
         questions = [self.question(d) for d in decisions]
-        found = score(self.language_model.model, questions, self.packing(questions), self.budget)
+        found = score(self.language_model.model, questions, self.packing(questions), self.budget, self.tell)
         for decision, scores in zip(decisions, found, strict=True):
             self._mass[decision.key] = float(scores.exp().sum())
         return [normalised(scores) for scores in found]

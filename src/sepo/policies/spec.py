@@ -15,11 +15,14 @@ from sepo.policies.human import HumanPolicy
 from sepo.policies.script import ScriptPolicy, UniformPolicy, opponent
 from sepo.policies.table import load_table
 
+Tell = Callable[[int, int], None]
 FORMS = "script:NAME, uniform, table:FILE, bundled:smollm2, hf:ID_OR_PATH[+ADAPTER] or human"
 
 
-def load_policy(text: str, game: Game | None = None) -> Policy:
+def load_policy(text: str, game: Game | None = None, tell: Tell | None = None) -> Policy:
     """Make a policy from a POLICY string; with ``game``, a script's name is checked at once.
+
+    ``tell`` hears of a model's progress: forward passes done and to do.
 
     Raises
     ------
@@ -29,24 +32,24 @@ def load_policy(text: str, game: Game | None = None) -> Policy:
     kind, _, rest = text.partition(":")
     if kind not in MAKERS or (bool(rest) == (kind in ("uniform", "human"))):
         raise InputError(f"unknown policy '{text}': a policy is {FORMS}")
-    policy = MAKERS[kind](rest)
+    policy = MAKERS[kind](rest, tell)
     if game is not None and isinstance(policy, ScriptPolicy):
         opponent(game, policy.script)
     return policy
 
 
-def _model(reference: str) -> Policy:
+def _model(reference: str, tell: Tell | None) -> Policy:
     from sepo.lm.load import load_model  # torch takes seconds to import: only when a model is asked for
     from sepo.policies.direct import DirectPolicy
 
-    return DirectPolicy(load_model(reference), name=reference)
+    return DirectPolicy(load_model(reference), name=reference, tell=tell)
 
 
-MAKERS: Mapping[str, Callable[[str], Policy]] = {
-    "script": lambda rest: ScriptPolicy(f"script:{rest}", rest),
-    "uniform": lambda rest: UniformPolicy(),
-    "table": lambda rest: load_table(Path(rest)),
-    "human": lambda rest: HumanPolicy(),
-    "bundled": lambda rest: _model(f"bundled:{rest}"),
-    "hf": lambda rest: _model(f"hf:{rest}"),
+MAKERS: Mapping[str, Callable[[str, Tell | None], Policy]] = {
+    "script": lambda rest, tell: ScriptPolicy(f"script:{rest}", rest),
+    "uniform": lambda rest, tell: UniformPolicy(),
+    "table": lambda rest, tell: load_table(Path(rest)),
+    "human": lambda rest, tell: HumanPolicy(),
+    "bundled": lambda rest, tell: _model(f"bundled:{rest}", tell),
+    "hf": lambda rest, tell: _model(f"hf:{rest}", tell),
 }

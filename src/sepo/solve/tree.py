@@ -134,6 +134,53 @@ class Tree:
                 break
         return tuple(np.flatnonzero(depth == d) for d in range(int(depth.max(initial=0)) + 1))
 
+    @cached_property
+    def recall_entries(self) -> tuple[tuple[Ints, ...], tuple[Ints, ...]]:
+        """Return each seat's entries by the number of own decisions before them, first ones first."""
+        depth = np.zeros(len(self.infosets), dtype=np.int64)
+        for number, level in enumerate(self.recall_levels):
+            depth[level] = number
+        at = depth[self.owner]
+        return tuple(  # type: ignore[return-value]  # two seats
+            tuple(np.flatnonzero((self.seat == seat) & (at == d)) for d in range(len(self.recall_levels)))
+            for seat in (0, 1)
+        )
+
+    @cached_property
+    def recall_steps(self) -> tuple[tuple[tuple[Ints, Ints], ...], tuple[tuple[Ints, Ints], ...]]:
+        """Return each seat's entries as in ``recall_entries``, each with the own entry before it (-1: none)."""
+        return tuple(  # type: ignore[return-value]  # two seats
+            tuple(
+                (entries, self.previous[self.owner[entries]]) for entries in self.recall_entries[seat] if entries.size
+            )
+            for seat in (0, 1)
+        )
+
+    @cached_property
+    def decisions_backwards(self) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:
+        """Return each seat's information states, last ones first, as (start, stop, own entry before)."""
+        out: tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]] = ([], [])
+        for level in reversed(self.recall_levels):
+            for which in level.tolist():
+                info = self.infosets[which]
+                out[info.seat].append((info.entries.start, info.entries.stop, int(self.previous[which])))
+        return out
+
+    @cached_property
+    def payoffs(self) -> tuple[Floats, Floats]:
+        """Return each seat's payoff in sequence form: own entries are rows, the other's columns; chance is in it.
+
+        Row and column 0 stand for no move yet. Dense, (entries + 1, entries + 1): for small trees.
+        """
+        reach = np.ones(self.nodes)
+        for level in self.levels[1:]:
+            reach[level] = reach[self.parent[level]] * self.chance[level]
+        size = len(self.seat) + 1
+        out = np.zeros((2, size, size))
+        for seat in (0, 1):
+            np.add.at(out[seat], (self.last[seat] + 1, self.last[1 - seat] + 1), reach * self.feature("own", seat))
+        return out[0], out[1]
+
     def feature(self, name: str, learner: int) -> Floats:
         """Return what falls due at each node under ``name``, from the learner's seat. (nodes,)."""
         out: Floats = self.features[learner, self.names.index(name)]

@@ -37,6 +37,7 @@ from sepo.train.record import Metrics, environment, measured
 from sepo.train.sft import Imitator
 from sepo.train.summary import summarise
 
+MOST_STATES = 1000
 Tell = Callable[[Mapping[str, Any]], None]
 """Called at every step with arm, seed, stage, steps and the metrics line; and once per finished unit."""
 
@@ -68,8 +69,13 @@ def run(recipe: Recipe, folder: Path, tell: Tell, *, resume: bool = False, comma
         If the folder holds a run and ``resume`` is not set, or holds one of another recipe.
     """
     game = make(recipe.game, recipe.rules)
-    prepare(recipe, folder, resume=resume, command=command)
     tree = expand(game)
+    if (states := len({i.key for i in tree.infosets})) > MOST_STATES:
+        raise InputError(
+            f"game '{game.name}' has {states} information states; training scores all of them at every step, "
+            f"which is meant for at most {MOST_STATES}"
+        )
+    prepare(recipe, folder, resume=resume, command=command)
     for seed in recipe.seeds:
         for arm in sorted(recipe.arms, key=lambda a: ("base", "sft", "train").index(a.stage)):
             unit = Unit(recipe, arm, seed, unit_folder(folder, arm.name, seed), game, tree, tell)
