@@ -213,3 +213,22 @@ def test_intervals_over_seeds_are_students_t():
     assert found["value"] == pytest.approx(0.07 / 3)
     assert found["high"] - found["value"] == pytest.approx(4.302653 * np.std([0.01, 0.02, 0.04], ddof=1) / 3**0.5)
     assert interval([0.5]) == {"value": 0.5, "low": 0.5, "high": 0.5, "n": 1, "seeds": [0.5]}
+
+
+def test_a_model_trained_in_bfloat16_is_audited_in_float32(document, tmp_path):
+    small = {
+        "model": {**document["model"], "adapter": "lora", "rank": 4, "dtype": "bfloat16"},
+        "sft": {"steps": 1, "examples": 100},
+        "arms": document["arms"][:2],
+    }
+    run(parse_recipe(document | small, "small"), tmp_path / "out", lambda e: None)
+    for arm in ("base", "sft"):
+        card = json.loads((unit(tmp_path / "out", arm) / "scorecards" / "last.json").read_text())
+        assert card["model"]["dtype"] == "float32"
+    plain = load_policy(document["model"]["policy"])
+    table = load_table(unit(tmp_path / "out", "base") / "policies" / "last.json")
+    decisions = [i.decision for i in TREE.infosets]
+    rounded = [
+        np.abs(p - q).max() for p, q in zip(plain.probabilities(decisions), table.probabilities(decisions), strict=True)
+    ]
+    assert max(rounded) < 0.1  # the weights were rounded to bfloat16, the arithmetic was not

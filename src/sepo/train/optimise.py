@@ -56,8 +56,7 @@ class Optimiser:
             group_size=section.group_size,
         )
         self.anchor = snapshot(learner.policy.language_model)
-        with anchored(learner.policy.language_model, self.anchor):
-            self.reference = learner.look(gradient=False).rows
+        self.reference = learner.look(gradient=False).rows
         self.response: Floats | None = None
         self.target: Floats | None = None
 

@@ -30,7 +30,7 @@ from sepo.policies.table import PolicyTable
 from sepo.solve.tree import Tree, expand
 from sepo.train.data import demonstrations
 from sepo.train.learner import Learner, Look, load_state, save_state
-from sepo.train.loop import Stage, loop, newest
+from sepo.train.loop import Best, Stage, loop, newest
 from sepo.train.optimise import Optimiser
 from sepo.train.recipe import Arm, Recipe, Schedule, parse_recipe
 from sepo.train.record import Metrics, environment, measured
@@ -88,10 +88,10 @@ def run(recipe: Recipe, folder: Path, tell: Tell, *, resume: bool = False, comma
 
 
 def prepare(recipe: Recipe, folder: Path, *, resume: bool, command: str) -> None:
-    """Lay the run folder out, or check that the one that stands there is of this recipe."""
+    """Lay the run folder out, or check that the one in which something was finished is of this recipe."""
     file = folder / "recipe.yaml"
     document = recipe.model_dump(mode="json", by_alias=True)
-    if file.exists():
+    if file.exists() and (folder / "arms").exists():
         if not resume:
             raise InputError(f"'{folder}' already holds a run: continue it with --resume, or choose another --out")
         there = parse_recipe(yaml.safe_load(file.read_text(encoding="utf-8")), str(file))
@@ -104,54 +104,58 @@ def prepare(recipe: Recipe, folder: Path, *, resume: bool, command: str) -> None
 
 def _run_unit(unit: Unit, folder: Path) -> None:
     policy = _policy(unit)
-    lm = policy.language_model
-    checkpoints = unit.folder / "checkpoints"
     if unit.arm.stage == "base":
-        learner = Learner(policy, unit.tree, Schedule(steps=0))
+        learner = _auditor(unit, policy)
         look = learner.look(gradient=False)
-        line = {
-            "step": 0,
-            "stage": "base",
-            **measured(unit.tree, look.strategy),
-            "legal_mass": float(look.mass.mean()),
-        }
-        Metrics(unit.folder / "metrics.jsonl").add(line)
+        mass = {"legal_mass": float(look.mass.mean())}
+        Metrics(unit.folder / "metrics.jsonl").add(
+            {"step": 0, "stage": "base", **measured(unit.tree, look.strategy), **mass}
+        )
         for name in ("last", "best"):
-            _write_policy(unit, learner, look, name)
+            _write_policy(unit, learner, name)
         write_json(unit.done, {"steps": 0, "best_step": 0, "criterion": None})
         return
-    section: Schedule = unit.recipe.sft
+    schedule: Schedule = unit.recipe.sft
     if unit.arm.stage == "train":
-        section = unit.recipe.settings(unit.arm)
-        if section.start == "sft":
+        settings = unit.recipe.settings(unit.arm)
+        schedule = settings
+        if settings.start == "sft":
             sft = next(a for a in unit.recipe.arms if a.stage == "sft")
-            restore(
-                lm,
-                load_state(unit_folder(folder, sft.name, unit.seed) / "checkpoints" / "final.pt")["weights"],
-            )
-    learner = Learner(policy, unit.tree, section)
+            start = load_state(unit_folder(folder, sft.name, unit.seed) / "checkpoints" / "final.pt")
+            restore(policy.language_model, start["weights"])
+    learner = Learner(policy, unit.tree, schedule)
     stage = _stage(unit, learner)
-
-    def tell(line: Mapping[str, Any]) -> None:
-        unit.tell(
-            {
-                "arm": unit.arm.name,
-                "seed": unit.seed,
-                "stage": stage.name,
-                "steps": section.steps,
-                "line": line,
-            }
-        )
-
-    best = loop(learner, stage, unit.folder, unit.recipe.checkpoint_every, tell)
-    _write_policy(unit, learner, learner.look(gradient=False), "last")
-    save_state(checkpoints / "final.pt", {"step": section.steps, "weights": snapshot(lm)})
-    write_atomic(checkpoints / "last", lambda made: save_model(lm, made))
-    restore(lm, best.weights)
-    _write_policy(unit, learner, learner.look(gradient=False), "best")
-    write_atomic(checkpoints / "best", lambda made: save_model(lm, made))
-    write_json(unit.done, {"steps": section.steps, "best_step": best.step, "criterion": stage.criterion})
+    about = {"arm": unit.arm.name, "seed": unit.seed, "stage": stage.name, "steps": schedule.steps}
+    every = unit.recipe.checkpoint_every
+    best = loop(learner, stage, unit.folder, every, lambda line: unit.tell({**about, "line": line}))
+    _finish(unit, policy, schedule.steps, best)
+    write_json(unit.done, {"steps": schedule.steps, "best_step": best.step, "criterion": stage.criterion})
     newest(unit.folder).unlink(missing_ok=True)
+
+
+def _finish(unit: Unit, policy: DirectPolicy, steps: int, best: Best) -> None:
+    """Save and audit the last policy and the best one."""
+    lm = policy.language_model
+    checkpoints = unit.folder / "checkpoints"
+    last = snapshot(lm)
+    save_state(checkpoints / "final.pt", {"step": steps, "weights": last})
+    for name, weights in (("best", best.weights), ("last", last)):
+        restore(lm, weights)
+        write_atomic(checkpoints / name, lambda made: save_model(lm, made))
+    learner = _auditor(unit, policy)
+    for name, weights in (("last", last), ("best", best.weights)):
+        restore(lm, weights)
+        _write_policy(unit, learner, name)
+
+
+def _auditor(unit: Unit, policy: DirectPolicy) -> Learner:
+    """Return the learner whose policy is written and audited: in float32, whatever it was trained in."""
+    lm = policy.language_model
+    if lm.dtype != "float32":
+        lm.model.float()
+        lm.dtype = "float32"
+        policy = DirectPolicy(lm, name=policy.name, budget=policy.budget)
+    return Learner(policy, unit.tree, Schedule(steps=0))
 
 
 def unit_folder(folder: Path, arm: str, seed: int) -> Path:
@@ -175,8 +179,9 @@ def _stage(unit: Unit, learner: Learner) -> Stage:
     return Optimiser(learner, measures, unit.recipe.settings(unit.arm), key)
 
 
-def _write_policy(unit: Unit, learner: Learner, look: Look, name: str) -> None:
-    """Write a policy as a table, and its scorecard."""
+def _write_policy(unit: Unit, learner: Learner, name: str) -> None:
+    """Write the learner's policy as a table, with its scorecard."""
+    look = learner.look(gradient=False)
     rows = {
         d.key: dict(zip(d.legal, map(float, p), strict=True)) for d, p in zip(learner.decisions, look.rows, strict=True)
     }
