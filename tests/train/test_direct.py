@@ -179,3 +179,27 @@ def test_imitation_raises_the_legal_mass_and_reaches_its_target(tmp_path):
     rows, after = scorer.evaluate()
     assert before.mean() < 0.1 < 0.9 < after.min()
     assert max(np.abs(p - q).max() for p, q in zip(rows, REFERENCE, strict=True)) < 0.15
+
+
+@pytest.mark.weights
+def test_the_bundled_models_gradient_is_the_same_from_trie_padded_and_one_by_one_passes():
+    lm = load_model("bundled:smollm2")
+    make_trainable(lm, "lora", rank=2, alpha=4, targets="attention")
+    policy = DirectPolicy(lm, "bundled:smollm2")
+    few = [d for d in DECISIONS if d.key in ("J:", "J:pb", "K:b")]
+    rows, _ = Scorer(policy, few).evaluate()
+    weights = [np.array([0.3, -0.2]), np.array([-0.1, 0.4]), np.array([0.2, 0.1])]
+    batch = Batch(few, weights, rows, None, np.full(3, 1 / 3))
+    loss = penalised(clipped_loss(0.2), Penalties(entropy=0.1, legal_mass=0.1))
+    whole = gradient(policy, batch, loss, "trie")
+    np.testing.assert_allclose(gradient(policy, batch, loss, "padded"), whole, atol=1e-3 * np.abs(whole).max())
+    parts = sum(
+        gradient(
+            policy,
+            Batch(few[i : i + 1], weights[i : i + 1], rows[i : i + 1], None, batch.share[i : i + 1]),
+            loss,
+            "padded",
+        )
+        for i in range(3)
+    )
+    np.testing.assert_allclose(parts, whole, atol=1e-3 * np.abs(whole).max())

@@ -25,7 +25,7 @@ from sepo.audit.measures import (
     worst_case,
 )
 from sepo.games.base import Game, MeasureName, PoolName
-from sepo.policies.base import Policy
+from sepo.policies.base import Policy, lay_out
 from sepo.policies.table import PolicyTable, elicit
 from sepo.solve.response import best_response, exploitability
 from sepo.solve.tree import Floats, Tree, expand
@@ -123,8 +123,7 @@ def audit_table(table: PolicyTable, game: Game, tree: Tree, sets: Sets = "both")
 
 def vector(table: PolicyTable, tree: Tree) -> Floats:
     """Return a table as a strategy over a tree's entries."""
-    rows = table.probabilities([i.decision for i in tree.infosets])
-    return np.concatenate([row / row.sum() for row in rows])
+    return lay_out(tree, table.probabilities(tree.questions))
 
 
 def _pool_advantage(tree: Tree, learner: Floats, exploiters: Sequence[Adversary]) -> float:

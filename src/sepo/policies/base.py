@@ -42,19 +42,34 @@ def checked(policy: Policy, decisions: Sequence[Decision]) -> list[Floats]:
     answers = policy.probabilities(decisions)
     if len(answers) != len(decisions):
         raise ContractError(f"policy '{policy.name}' gave {len(answers)} answers to {len(decisions)} decisions")
+    sizes = [len(d.legal) for d in decisions]
+    if [p.shape for p in answers] == [(n,) for n in sizes] and answers:
+        flat = np.concatenate(answers)
+        sums = np.add.reduceat(flat, np.cumsum([0, *sizes[:-1]]))
+        if np.isfinite(flat).all() and (flat >= 0).all() and (np.abs(sums - 1) <= SUM_TOLERANCE).all():
+            return answers
     for decision, p in zip(decisions, answers, strict=True):
-        where = f"policy '{policy.name}' at information state '{decision.key}' of game '{decision.game.name}'"
-        if p.shape != (len(decision.legal),):
-            raise ContractError(f"{where}: {p.size} probabilities for {len(decision.legal)} legal actions")
-        if not np.isfinite(p).all() or (p < 0).any():
-            raise ContractError(f"{where}: probabilities must be finite and not negative, not {p.tolist()}")
-        if abs(p.sum() - 1) > SUM_TOLERANCE:
-            raise ContractError(f"{where}: probabilities sum to {p.sum():.9g}, not 1")
+        _check(policy, decision, p)
     return answers
+
+
+def _check(policy: Policy, decision: Decision, p: Floats) -> None:
+    where = f"policy '{policy.name}' at information state '{decision.key}' of game '{decision.game.name}'"
+    if p.shape != (len(decision.legal),):
+        raise ContractError(f"{where}: {p.size} probabilities for {len(decision.legal)} legal actions")
+    if not np.isfinite(p).all() or (p < 0).any():
+        raise ContractError(f"{where}: probabilities must be finite and not negative, not {p.tolist()}")
+    if abs(p.sum() - 1) > SUM_TOLERANCE:
+        raise ContractError(f"{where}: probabilities sum to {p.sum():.9g}, not 1")
 
 
 def strategy(policy: Policy, tree: Tree) -> Floats:
     """Ask ``policy`` at every information state of both seats, once per distinct question. (entries,)."""
-    distinct = {i.key: i.decision for i in tree.infosets}
-    answers = dict(zip(distinct, checked(policy, list(distinct.values())), strict=True))
-    return np.concatenate([answers[i.key] / answers[i.key].sum() for i in tree.infosets])
+    return lay_out(tree, checked(policy, tree.questions))
+
+
+def lay_out(tree: Tree, answers: Sequence[Floats]) -> Floats:
+    """Lay answers to the tree's questions out over its entries, normalised to sum to exactly 1. (entries,)."""
+    raw = np.concatenate(answers)[tree.asked]
+    out: Floats = raw / np.bincount(tree.owner, raw, len(tree.infosets))[tree.owner]
+    return out

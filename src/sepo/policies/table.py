@@ -189,13 +189,12 @@ def _check_keys(table: PolicyTable, game: Game, states: Mapping[str, Decision]) 
 
 def elicit(policy: Policy, game: Game, tree: Tree) -> PolicyTable:
     """Ask a policy once for each distinct information state of the tree, in one batch, and write the answers out."""
-    distinct = {i.key: i.decision for i in tree.infosets}
     if isinstance(policy, PolicyTable):
-        _check_keys(policy, game, distinct)
-    answers = checked(policy, list(distinct.values()))
+        _check_keys(policy, game, {d.key: d for d in tree.questions})
+    answers = checked(policy, tree.questions)
     rows = {
-        d.key: {a: float(p) for a, p in zip(d.legal, answer / answer.sum(), strict=True)}
-        for d, answer in zip(distinct.values(), answers, strict=True)
+        d.key: dict(zip(d.legal, (answer / answer.sum()).tolist(), strict=True))
+        for d, answer in zip(tree.questions, answers, strict=True)
     }
     return PolicyTable(
         name=policy.name,

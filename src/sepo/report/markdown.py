@@ -34,3 +34,12 @@ def figure(found: Mapping[str, Any] | None) -> str:
     if found["n"] == 1 or found["high"] - found["low"] < 5e-5:
         return text
     return f"{text} [{found['low']:.4f}, {found['high']:.4f}]"
+
+
+def ratios(document: Mapping[str, Any]) -> str:
+    """Return the ratios of a ``sepo bench`` document as a Markdown table."""
+    lines = ["| benchmark | compared | times as fast |", "| --- | --- | ---: |"]
+    for bench in document["benchmarks"]:
+        for name, ratio in bench["ratios"].items():
+            lines.append(f"| {bench['name']} | {name} | {ratio:.1f} |")
+    return "\n".join(lines) + "\n"

@@ -104,6 +104,22 @@ class Tree:
         return np.array([self.infosets[i].seat for i in self.owner], dtype=np.int64)
 
     @cached_property
+    def questions(self) -> tuple[Decision, ...]:
+        """The distinct questions that the information states of both seats ask, first met first."""
+        return tuple({i.key: i.decision for i in self.infosets}.values())
+
+    @cached_property
+    def asked(self) -> Ints:
+        """Return where each entry's answer stands among the answers to all questions, end to end. (entries,)."""
+        ends = np.cumsum([len(d.legal) for d in self.questions])
+        starts = dict(
+            zip((d.key for d in self.questions), (ends - [len(d.legal) for d in self.questions]), strict=True)
+        )
+        offset = np.array([starts[i.key] - i.start for i in self.infosets], dtype=np.int64)
+        out: Ints = np.arange(len(self.owner)) + offset[self.owner]
+        return out
+
+    @cached_property
     def previous(self) -> Ints:
         """Return each information state's last own entry before it, -1 where there is none. (infosets,).
 

@@ -45,7 +45,7 @@ class Learner:
         self.policy = policy
         self.tree = tree
         self.schedule = schedule
-        self.decisions: Sequence[Decision] = list({i.key: i.decision for i in tree.infosets}.values())
+        self.decisions: Sequence[Decision] = tree.questions
         self.scorer = Scorer(policy, self.decisions)
         self.parameters = list(trainable(policy.language_model).values())
         self.optimiser = torch.optim.AdamW(self.parameters, lr=schedule.learning_rate, weight_decay=0.0)

@@ -70,7 +70,7 @@ def run(recipe: Recipe, folder: Path, tell: Tell, *, resume: bool = False, comma
     """
     game = make(recipe.game, recipe.rules)
     tree = expand(game)
-    if (states := len({i.key for i in tree.infosets})) > MOST_STATES:
+    if (states := len(tree.questions)) > MOST_STATES:
         raise InputError(
             f"game '{game.name}' has {states} information states; training scores all of them at every step, "
             f"which is meant for at most {MOST_STATES}"

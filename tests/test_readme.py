@@ -1,0 +1,42 @@
+"""Every figure in the README's tables is the one that the committed results give."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from sepo.report.markdown import markdown, ratios
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def blocks(text: str, kind: str) -> list[tuple[str, str]]:
+    return re.findall(rf"<!-- {kind}: (\S+) -->\n(.*?)<!-- end -->", text, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_result_tables_are_those_of_the_committed_summaries(page):
+    for folder, table in blocks(page.read_text(), "results"):
+        assert table == markdown(json.loads((ROOT / folder / "summary.json").read_text()))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_benchmark_tables_are_those_of_the_committed_measurement(page):
+    for file, table in blocks(page.read_text(), "bench"):
+        assert table == ratios(json.loads((ROOT / file).read_text()))
+
+
+def test_the_readme_has_both_tables():
+    text = (ROOT / "README.md").read_text()
+    assert [b[0] for b in blocks(text, "results")] == ["docs/results/kuhn"]
+    assert [b[0] for b in blocks(text, "bench")] == ["docs/results/bench.json"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_to_files_of_the_repository_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
