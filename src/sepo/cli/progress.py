@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from sepo.train.recipe import Recipe
+from sepo.train.recipe import Arm, Recipe
 
 
 class RunDisplay:
@@ -22,7 +22,7 @@ class RunDisplay:
     def __init__(self, recipe: Recipe, measures: Mapping[str, str], console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
         self.measures = measures
-        self.left = sum(_steps(recipe, arm.name) for arm in recipe.arms) * len(recipe.seeds)
+        self.left = {(arm.name, seed): _steps(recipe, arm) for arm in recipe.arms for seed in recipe.seeds}
         self.pace: list[float] = []
         self.last = time.monotonic()
         self.shown = ""
@@ -50,9 +50,11 @@ class RunDisplay:
     def tell(self, event: Mapping[str, Any]) -> None:
         """Show a step, or note that a unit is finished."""
         line, steps = event["line"], event["steps"]
+        self.left[event["arm"], event["seed"]] = steps - line["step"] if line else 0
         if not line:
             return
-        self._clock()
+        now = time.monotonic()
+        self.pace, self.last = [*self.pace[-40:], now - self.last], now
         title = f"{event['arm']} seed {event['seed']} ({event['stage']})"
         figures = self._figures(event["arm"], line)
         left = f"about {self._remaining()} left"
@@ -71,19 +73,12 @@ class RunDisplay:
             out += f"  exploitability {line['exploitability']:.4f}"
         return out
 
-    def _clock(self) -> None:
-        now = time.monotonic()
-        self.pace = [*self.pace[-40:], now - self.last]
-        self.last = now
-        self.left = max(0, self.left - 1)
-
     def _remaining(self) -> str:
-        seconds = self.left * sorted(self.pace)[len(self.pace) // 2]
+        seconds = sum(self.left.values()) * sorted(self.pace)[len(self.pace) // 2]
         return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
 
 
-def _steps(recipe: Recipe, name: str) -> int:
-    arm = next(a for a in recipe.arms if a.name == name)
+def _steps(recipe: Recipe, arm: Arm) -> int:
     if arm.stage == "base":
-        return 1
-    return 1 + (recipe.sft.steps if arm.stage == "sft" else recipe.settings(arm).steps)
+        return 0
+    return recipe.sft.steps if arm.stage == "sft" else recipe.settings(arm).steps
