@@ -33,11 +33,11 @@ def show_run(summary: Mapping[str, Any], console: Console | None = None) -> None
 def wide() -> Console:
     """Return a console that does not squeeze tables into 80 columns where the output is no terminal."""
     console = Console()
-    return console if console.is_terminal else Console(width=130)
+    return console if console.is_terminal else Console(width=120)
 
 
 def _cell(figure: Mapping[str, Any] | None) -> str:
     if figure is None:
         return "n/a"
-    text = f"{figure['value']:.4f}"
-    return text if figure["n"] == 1 else f"{text}\n[{figure['low']:.4f}, {figure['high']:.4f}]"
+    half = (figure["high"] - figure["low"]) / 2
+    return f"{figure['value']:.4f}" + ("" if figure["n"] == 1 else f"\n\u00b1{half:.4f}")

@@ -81,7 +81,7 @@ class Optimiser:
         return f"{self.measures.name}.J"
 
     def worth(self, line: Mapping[str, Any]) -> float:
-        """Return the J that is trained on."""
+        """Return J at the measure set's own lambdas, so that arms with other lambdas are chosen alike."""
         return float(line["measures"][self.measures.name]["J"])
 
     def observe(self, look: Look) -> dict[str, Any]:
