@@ -171,8 +171,8 @@ def test_imitation_raises_the_legal_mass_and_reaches_its_target(tmp_path):
     batch = Batch(DECISIONS, REFERENCE, REFERENCE, None, SHARE)
     scorer = Scorer(policy, DECISIONS)
     _, before = scorer.evaluate()
-    optimiser = torch.optim.Adam(trainable(policy.language_model).values(), lr=0.01)
-    for _ in range(500):
+    optimiser = torch.optim.Adam(trainable(policy.language_model).values(), lr=0.002)
+    for _ in range(300):
         scorer.backward(batch, imitation_loss)
         optimiser.step()
         optimiser.zero_grad()

@@ -91,7 +91,7 @@ def test_the_learning_rate_warms_up_and_decays_to_zero():
     cosine = Schedule(steps=20, learning_rate=1.0, warmup=5)
     rates = [rate(cosine, step) for step in range(21)]
     assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
-    assert all(a >= b for a, b in itertools.pairwise(rates))
+    assert all(a >= b for a, b in itertools.pairwise(rates[5:]))
     assert rates[20] == pytest.approx(0)
     assert rate(Schedule(steps=20, learning_rate=1.0, warmup=0, decay="linear"), 5) == pytest.approx(0.75)
     assert rate(Schedule(steps=20, learning_rate=1.0, warmup=0, decay="none"), 19) == 1.0

@@ -1,0 +1,42 @@
+"""``sepo report`` and the table at the end of a run show what the summary says."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+from rich.console import Console
+
+from sepo.cli.show_run import show_run
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results" / "kuhn"
+
+
+def test_the_markdown_table_is_printed_or_written(sepo, tmp_path):
+    shown = sepo("report", str(RESULTS), "--markdown")
+    assert shown.code == 0
+    assert shown.out.startswith("| arm | exploitability |")
+    assert "| `sepo` | 0.00" in shown.out
+    assert sepo("report", str(RESULTS), "--markdown", "--out", str(tmp_path / "t.md")).out == ""
+    assert (tmp_path / "t.md").read_text() == shown.out
+
+
+def test_a_folder_without_a_run_is_refused(sepo, tmp_path):
+    for extra in ([], ["--markdown"]):
+        done = sepo("report", str(tmp_path), *extra)
+        assert done.code == 2
+        assert len(done.err.splitlines()) == 1
+
+
+def test_the_table_of_a_run_has_its_arms_side_by_side_with_half_widths_and_warnings():
+    summary = json.loads((RESULTS / "summary.json").read_text())
+    out = io.StringIO()
+    show_run(summary, Console(file=out, width=120))
+    text = out.getvalue()
+    for arm in summary["arms"]:
+        figure = arm["last"]["exploitability"]
+        assert arm["name"] in text
+        assert f"{figure['value']:.4f}" in text
+        assert f"±{(figure['high'] - figure['low']) / 2:.4f}" in text
+        assert all(warning.split("(")[0].strip()[:40] in text for warning in arm["warnings"])
