@@ -8,7 +8,7 @@ from sepo.games.kuhn import Kuhn
 from sepo.lm.load import BUNDLED, load_model
 from sepo.lm.trie import Packing, plans, score
 from sepo.policies.direct import DirectPolicy
-from sepo.solve.tree import expand
+from sepo.solve.expand import expand
 
 from .timing import Comparison, Say, Way
 

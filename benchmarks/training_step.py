@@ -30,7 +30,8 @@ from sepo.lm.adapter import LINEAR, make_trainable, trainable
 from sepo.lm.load import BUNDLED, load_model
 from sepo.play.rollout import generator, grouped_rollout
 from sepo.policies.direct import DirectPolicy
-from sepo.solve.tree import Floats, Tree, expand
+from sepo.solve.expand import expand
+from sepo.solve.tree import Floats, Tree
 from sepo.train.direct import Batch, Penalties, Scorer, clipped_loss, gather, penalised, spread
 from sepo.train.objective import CreditRules, signal
 

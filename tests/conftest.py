@@ -14,7 +14,8 @@ import pytest
 
 from sepo.games.base import Game
 from sepo.games.registry import make
-from sepo.solve.tree import Tree, expand
+from sepo.solve.expand import expand
+from sepo.solve.tree import Tree
 from tests.small_games import Stakes
 
 SOURCE = Path(__file__).parent.parent / "src"

@@ -26,8 +26,9 @@ from sepo.audit.measures import (
 from sepo.errors import InputError
 from sepo.games.base import Game, MeasureSet, Weights
 from sepo.policies.table import tabulate
+from sepo.solve.expand import expand
 from sepo.solve.response import exploitability
-from sepo.solve.tree import Floats, Tree, expand
+from sepo.solve.tree import Floats, Tree
 from sepo.solve.value import expected
 from tests.brute import (
     Line,

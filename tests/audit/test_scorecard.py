@@ -17,7 +17,8 @@ from sepo.errors import InputError
 from sepo.games.base import Game
 from sepo.policies.script import ScriptPolicy, UniformPolicy
 from sepo.policies.table import PolicyTable, elicit, tabulate
-from sepo.solve.tree import Tree, expand
+from sepo.solve.expand import expand
+from sepo.solve.tree import Tree
 from tests.brute import Line, as_profile, best_value, collected, expectation, lines, random_strategy
 from tests.kuhn_policies import KEYS
 from tests.small_games import BackwardsKuhn, BackwardsStakes

@@ -12,9 +12,9 @@ from sepo.errors import InputError
 from sepo.games.base import TERMINAL
 from sepo.games.ipd import Ipd
 from sepo.games.registry import make
+from sepo.solve.expand import expand
 from sepo.solve.maximin import maximin
 from sepo.solve.response import best_response
-from sepo.solve.tree import expand
 from sepo.solve.value import expected
 
 GAME = make("ipd")

@@ -14,8 +14,9 @@ from sepo.games.base import CHANCE, TERMINAL, Game
 from sepo.games.kuhn import CARDS, RULES, Hand
 from sepo.games.registry import make
 from sepo.policies.script import played
+from sepo.solve.expand import expand
 from sepo.solve.response import exploitability
-from sepo.solve.tree import Tree, expand
+from sepo.solve.tree import Tree
 from sepo.solve.value import expected
 from tests.brute import random_strategy
 from tests.small_games import BackwardsKuhn

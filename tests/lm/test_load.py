@@ -15,7 +15,7 @@ from sepo.lm.adapter import anchored, make_trainable, restore, save_model, snaps
 from sepo.lm.load import bundled_folder, load_model
 from sepo.policies.direct import DirectPolicy
 from sepo.policies.spec import load_policy
-from sepo.solve.tree import expand
+from sepo.solve.expand import expand
 from tests.models import tiny_model, tiny_tokenizer
 
 DECISIONS = [i.decision for i in expand(make("kuhn")).infosets]

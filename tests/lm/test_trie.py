@@ -11,7 +11,7 @@ from sepo.lm.chat import Question, encode
 from sepo.lm.load import load_model
 from sepo.lm.trie import plans, score, trie_agrees
 from sepo.policies.direct import DirectPolicy
-from sepo.solve.tree import expand
+from sepo.solve.expand import expand
 from tests.models import NO_SYSTEM, tiny_model, tiny_tokenizer
 
 TREE = expand(make("kuhn"))

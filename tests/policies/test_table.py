@@ -19,7 +19,8 @@ from sepo.games.registry import make
 from sepo.policies.base import strategy
 from sepo.policies.script import ScriptPolicy
 from sepo.policies.table import PolicyTable, elicit, load_table, tabulate
-from sepo.solve.tree import Tree, expand
+from sepo.solve.expand import expand
+from sepo.solve.tree import Tree
 from tests.brute import random_strategy
 from tests.kuhn_policies import KEYS, betting
 

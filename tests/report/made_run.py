@@ -15,7 +15,7 @@ from sepo.files import write_json, write_text
 from sepo.games.registry import make
 from sepo.policies.script import ScriptPolicy
 from sepo.policies.table import elicit, tabulate
-from sepo.solve.tree import expand
+from sepo.solve.expand import expand
 
 KEYS = ("exploitability", "worst_case_advantage", "security_gap", "robustness", "held_out")
 MASS = 0.98

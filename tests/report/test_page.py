@@ -194,7 +194,7 @@ def test_kuhns_equilibria_are_those_of_the_scripts_and_not_exploitable(tmp_path:
     from sepo.games.registry import make
     from sepo.policies.script import ScriptPolicy
     from sepo.policies.table import elicit
-    from sepo.solve.tree import expand
+    from sepo.solve.expand import expand
 
     game = make("kuhn")
     table = elicit(ScriptPolicy("script:nash", "nash"), game, expand(game)).table

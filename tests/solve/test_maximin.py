@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sepo.solve.expand import expand
 from sepo.solve.maximin import maximin
 from sepo.solve.response import best_response, exploitability
-from sepo.solve.tree import Tree, expand
+from sepo.solve.tree import Tree
 from tests.brute import random_strategy
 from tests.small_games import Drawn, chooses, draws, leaf, matrix_game
 

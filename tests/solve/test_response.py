@@ -12,8 +12,9 @@ from open_spiel.python.policy import TabularPolicy
 
 from sepo.audit.measures import scripted
 from sepo.games.registry import make
+from sepo.solve.expand import expand
 from sepo.solve.response import best_response, exploitability
-from sepo.solve.tree import Floats, Tree, expand
+from sepo.solve.tree import Floats, Tree
 from sepo.solve.value import expected
 from tests.brute import as_profile, best_value, collected, random_strategy
 from tests.kuhn_policies import KEYS, betting, equilibrium

@@ -9,8 +9,9 @@ import pytest
 
 from sepo.errors import ContractError
 from sepo.games.base import CHANCE, TERMINAL, Game, State
+from sepo.solve.expand import expand
 from sepo.solve.response import best_response
-from sepo.solve.tree import Tree, expand
+from sepo.solve.tree import Tree
 from tests.brute import due
 from tests.small_games import Drawn, Node, Stage, Stakes, chooses, draws, leaf, matrix_game
 

@@ -11,7 +11,7 @@ from sepo.games.registry import make
 from sepo.lm.adapter import make_trainable, trainable
 from sepo.lm.load import load_model
 from sepo.policies.direct import DirectPolicy
-from sepo.solve.tree import expand
+from sepo.solve.expand import expand
 from sepo.train.direct import (
     Batch,
     Penalties,

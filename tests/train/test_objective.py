@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from sepo.audit.measures import Adversary, objective, pool, terms
 from sepo.games.base import Weights
 from sepo.games.registry import make
+from sepo.solve.expand import expand
 from sepo.solve.response import exploitability
-from sepo.solve.tree import expand
 from sepo.train.mirror import MirrorRules, improve, softmax
 from sepo.train.objective import CreditRules, signal, tangent
 

@@ -18,8 +18,8 @@ from sepo.errors import InputError
 from sepo.games.registry import make
 from sepo.policies.spec import load_policy
 from sepo.policies.table import load_table
+from sepo.solve.expand import expand
 from sepo.solve.response import exploitability
-from sepo.solve.tree import expand
 from sepo.train.data import demonstrations
 from sepo.train.recipe import parse_recipe
 from sepo.train.record import read_metrics

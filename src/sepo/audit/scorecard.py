@@ -27,8 +27,9 @@ from sepo.audit.measures import (
 from sepo.games.base import Game, MeasureName, PoolName
 from sepo.policies.base import Policy, lay_out
 from sepo.policies.table import PolicyTable, elicit
+from sepo.solve.expand import expand
 from sepo.solve.response import best_response, exploitability
-from sepo.solve.tree import Floats, Tree, expand
+from sepo.solve.tree import Floats, Tree
 from sepo.solve.value import infoset_reach
 
 SCHEMA = "sepo.scorecard/1"

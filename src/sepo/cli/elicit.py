@@ -11,7 +11,7 @@ from sepo.cli.arguments import GameOption, PolicyArgument, announced
 from sepo.games.registry import make
 from sepo.policies.spec import load_policy
 from sepo.policies.table import elicit
-from sepo.solve.tree import expand
+from sepo.solve.expand import expand
 
 
 def command(

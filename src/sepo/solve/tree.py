@@ -3,27 +3,22 @@
 Nodes are numbered breadth first, so the children of a node are contiguous, every level is a slice, and
 a sweep over levels is a forward or backward pass over the whole game. An *entry* is one legal action at
 one information state; a behavioural strategy (or a pair of them) is a vector over entries. Everything
-else in ``solve`` is written on these arrays.
+else in ``solve`` is written on these arrays. ``solve.expand`` makes them.
 """
 
 from __future__ import annotations
 
-import itertools
-import math
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sepo.errors import ContractError
-from sepo.games.base import CHANCE, TERMINAL, Decision, Game, State
+from sepo.games.base import Decision, Game
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-MAX_NODES = 2_000_000
-TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -86,7 +81,6 @@ class Tree:
     levels: tuple[slice, ...]
     infosets: tuple[Infoset, ...]
     last: Ints
-    index: dict[tuple[int, str], int] = field(repr=False)
 
     @property
     def nodes(self) -> int:
@@ -102,6 +96,11 @@ class Tree:
     def seat(self) -> Ints:
         """Seat of each entry. (entries,)."""
         return np.array([self.infosets[i].seat for i in self.owner], dtype=np.int64)
+
+    @cached_property
+    def index(self) -> dict[tuple[int, str], int]:
+        """Where the information state of a seat and key stands among ``infosets``."""
+        return {(info.seat, info.key): which for which, info in enumerate(self.infosets)}
 
     @cached_property
     def questions(self) -> tuple[Decision, ...]:
@@ -213,107 +212,3 @@ class Tree:
     def join(self, learner: int, own: Floats, other: Floats) -> Floats:
         """Let ``own`` play the learner's seat and ``other`` the other one. Each is (entries,)."""
         return np.where(self.seat == learner, own, other)
-
-
-def expand(game: Game, max_nodes: int = MAX_NODES) -> Tree:
-    """Walk the whole game breadth first and return its arrays; a game is walked once per process.
-
-    Raises
-    ------
-    ContractError
-        If the game breaks its contract or has more than ``max_nodes`` nodes.
-    """
-    return _expand(game, max_nodes)
-
-
-@lru_cache(maxsize=16)
-def _expand(game: Game, max_nodes: int) -> Tree:
-    states: list[State] = [game.root()]
-    parent, entry, chance, depth = [-1], [-1], [1.0], [0]
-    last: list[tuple[int, int]] = [(-1, -1)]
-    actor: list[int] = []
-    infoset: list[int] = []
-    first: list[int] = []
-    count: list[int] = []
-    infosets: list[Infoset] = []
-    index: dict[tuple[int, str], int] = {}
-    questions: dict[str, tuple[str, ...]] = {}
-    entries = 0
-    node = 0
-    while node < len(states):
-        state = states[node]
-        actor.append(state.actor)
-        first.append(len(states))
-        which = -1
-        moves: list[tuple[str, int, float]] = []
-        if state.actor not in (0, 1, CHANCE, TERMINAL):
-            raise ContractError(f"game '{game.name}': actor {state.actor} at {state!r} is no seat, CHANCE or TERMINAL")
-        if state.actor == CHANCE:
-            moves = [(label, -1, p) for label, p in state.chance()]
-            total = math.fsum(p for _, _, p in moves)
-            if not (abs(total - 1) <= TOLERANCE and all(p > 0 for _, _, p in moves)):
-                raise ContractError(
-                    f"game '{game.name}': chance probabilities at {state!r} must be positive and sum to 1, "
-                    f"not {[p for _, _, p in moves]} with sum {total}"
-                )
-        elif state.actor != TERMINAL:
-            decision = game.decision(state)
-            which = index.setdefault((state.actor, decision.key), len(infosets))
-            if which == len(infosets):
-                if not decision.legal or len(set(decision.legal)) < len(decision.legal):
-                    raise ContractError(
-                        f"game '{game.name}': no legal action, or one twice, at information state '{decision.key}'"
-                    )
-                infosets.append(Infoset(state.actor, decision, entries))
-                entries += len(decision.legal)
-            known = infosets[which]
-            if questions.setdefault(decision.key, decision.legal) != decision.legal:
-                raise ContractError(f"game '{game.name}': legal actions differ within '{decision.key}'")
-            moves = [(action, known.start + i, 1.0) for i, action in enumerate(decision.legal)]
-        infoset.append(which)
-        count.append(len(moves))
-        for label, e, p in moves:
-            states.append(state.child(label))
-            parent.append(node)
-            entry.append(e)
-            chance.append(p)
-            depth.append(depth[node] + 1)
-            a, b = last[node]
-            last.append((a, b) if e < 0 else ((e, b) if state.actor == 0 else (a, e)))
-        if len(states) > max_nodes:
-            raise ContractError(f"game '{game.name}' has more than {max_nodes} nodes: too large to hold as a tree")
-        node += 1
-
-    names = ("own", "other", "round", *game.features)
-    features = np.zeros((2, len(names), len(states)))
-    for n, state in enumerate(states):
-        rewards = state.rewards()
-        if n == 0:
-            continue
-        if game.zero_sum and abs(rewards[0] + rewards[1]) > TOLERANCE:
-            raise ContractError(f"game '{game.name}' calls itself zero-sum, but pays {rewards} at {state!r}")
-        if (found := len(state.features(0))) != len(game.features):
-            raise ContractError(
-                f"game '{game.name}': {found} features at {state!r}, not the {len(game.features)} it names"
-            )
-        over = float(game.rounds) if state.actor == TERMINAL else 0.0
-        for seat in (0, 1):
-            features[seat, :, n] = (rewards[seat], rewards[1 - seat], over, *state.features(seat))
-    bounds = np.searchsorted(np.array(depth), np.arange(depth[-1] + 2))
-    return Tree(
-        game=game,
-        parent=np.array(parent),
-        actor=np.array(actor),
-        infoset=np.array(infoset),
-        entry=np.array(entry),
-        round=np.array([s.round for s in states]),
-        chance=np.array(chance),
-        first=np.array(first),
-        count=np.array(count),
-        features=features,
-        names=names,
-        levels=tuple(slice(int(a), int(b)) for a, b in itertools.pairwise(bounds)),
-        infosets=tuple(infosets),
-        last=np.array(last).T.copy(),
-        index=index,
-    )

@@ -27,7 +27,8 @@ from sepo.lm.load import load_model
 from sepo.play.episode import episodes
 from sepo.policies.direct import DirectPolicy
 from sepo.policies.table import PolicyTable
-from sepo.solve.tree import Tree, expand
+from sepo.solve.expand import expand
+from sepo.solve.tree import Tree
 from sepo.train.data import demonstrations
 from sepo.train.learner import Learner, Look, load_state, save_state
 from sepo.train.loop import Best, Stage, loop, newest
