@@ -125,3 +125,19 @@ def test_the_bundled_model_answers_every_kuhn_decision_in_float32():
     assert policy.about()["packing"] == "trie"
     assert all(p.shape == (2,) and abs(p.sum() - 1) < 1e-9 for p in answers)
     assert all(0 < m < 1 for m in policy.legal_mass().values())
+
+
+@pytest.mark.weights
+def test_an_adapter_of_the_bundled_model_is_audited_on_top_of_it(tmp_path):
+    lm = load_model("bundled:smollm2")
+    make_trainable(lm, "lora", rank=2, alpha=4, targets="attention")
+    with torch.no_grad():
+        for parameter in trainable(lm).values():
+            parameter.add_(0.01)
+    save_model(lm, tmp_path / "adapter")
+    few = DECISIONS[:2]
+    trained = np.concatenate(DirectPolicy(lm, "x", "trie").probabilities(few))
+    again = np.concatenate(load_policy(f"bundled:smollm2+{tmp_path / 'adapter'}").probabilities(few))
+    np.testing.assert_allclose(again, trained, atol=1e-5)
+    plain = np.concatenate(load_policy("bundled:smollm2").probabilities(few))
+    assert np.abs(plain - trained).max() > 1e-3

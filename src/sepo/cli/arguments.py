@@ -23,7 +23,7 @@ PolicyArgument = Annotated[
     str,
     typer.Argument(
         metavar="POLICY",
-        help="script:NAME, uniform, table:FILE, bundled:smollm2, hf:ID_OR_PATH[+ADAPTER] or human.",
+        help="script:NAME, uniform, table:FILE, bundled:smollm2[+ADAPTER], hf:ID_OR_PATH[+ADAPTER] or human.",
     ),
 ]
 OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Write the result to this file.")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 
 from sepo.errors import InputError
-from sepo.lm.load import LanguageModel
+from sepo.lm.load import LanguageModel, without_peft_warning
 
 Weights = Mapping[str, torch.Tensor]
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
@@ -53,8 +52,7 @@ def make_trainable(
     if not names:
         raise InputError(f"model '{lm.reference}' has none of the layers {', '.join(wanted)} to adapt")
     config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules=names, task_type="CAUSAL_LM")
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for a name it is about to drop
+    with torch.random.fork_rng(devices=[]), without_peft_warning():
         torch.manual_seed(seed)
         lm.model = get_peft_model(lm.model, config)
     for parameter in trainable(lm).values():

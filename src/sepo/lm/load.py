@@ -7,6 +7,9 @@ The bundled model is SmolLM2-135M-Instruct (Apache-2.0) as shipped, in GGUF, by 
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -58,7 +61,7 @@ def load_model(
     template: dict[str, Any] | None = None,
     device: str | None = None,
 ) -> LanguageModel:
-    """Load ``bundled:smollm2`` or ``hf:ID_OR_PATH[+ADAPTER]``.
+    """Load ``bundled:smollm2[+ADAPTER]`` or ``hf:ID_OR_PATH[+ADAPTER]``.
 
     The model is in evaluation mode, so no dropout acts, and on a GPU where there is one.
 
@@ -68,15 +71,13 @@ def load_model(
         If the bundled package is missing, or what is named cannot be loaded.
     """
     kind, _, rest = reference.partition(":")
-    adapter = ""
+    source, _, adapter = rest.partition("+")
     if kind == "bundled":
-        if reference != BUNDLED:
-            raise InputError(f"unknown bundled model '{rest}': there is smollm2")
+        if f"{kind}:{source}" != BUNDLED:
+            raise InputError(f"unknown bundled model '{source}': there is smollm2")
         source = str(bundled_folder())
-    elif kind == "hf" and rest:
-        source, _, adapter = rest.partition("+")
-    else:
-        raise InputError(f"'{reference}' names no language model: use {BUNDLED} or hf:ID_OR_PATH[+ADAPTER]")
+    elif kind != "hf" or not source:
+        raise InputError(f"'{reference}' names no language model: use {BUNDLED} or hf:ID_OR_PATH, each with +ADAPTER")
     model, tokenizer = _pretrained(source, dtype)
     if adapter:
         model = _with_adapter(model, adapter)
@@ -102,11 +103,20 @@ def _pretrained(source: str, dtype: Dtype) -> tuple[Any, Any]:
     return model, tokenizer
 
 
+@contextmanager
+def without_peft_warning() -> Iterator[None]:
+    """Silence what peft warns of by asking transformers for a name that it is about to drop."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
+
+
 def _with_adapter(model: Any, adapter: str) -> Any:
     from peft import PeftModel
 
     try:
-        return PeftModel.from_pretrained(model, adapter)
+        with without_peft_warning():
+            return PeftModel.from_pretrained(model, adapter)
     except (OSError, ValueError) as error:
         raise InputError(f"cannot load adapter '{adapter}': {' '.join(str(error).split())[:300]}") from None
 

@@ -1,6 +1,6 @@
 """POLICY strings: the one table from a prefix to the policy it makes.
 
-``script:NAME`` · ``uniform`` · ``table:FILE`` · ``bundled:smollm2`` · ``hf:ID_OR_PATH[+ADAPTER]`` · ``human``
+``script:NAME`` · ``uniform`` · ``table:FILE`` · ``bundled:smollm2[+ADAPTER]`` · ``hf:ID_OR_PATH[+ADAPTER]`` · ``human``
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sepo.policies.script import ScriptPolicy, UniformPolicy, opponent
 from sepo.policies.table import load_table
 
 Tell = Callable[[int, int], None]
-FORMS = "script:NAME, uniform, table:FILE, bundled:smollm2, hf:ID_OR_PATH[+ADAPTER] or human"
+FORMS = "script:NAME, uniform, table:FILE, bundled:smollm2[+ADAPTER], hf:ID_OR_PATH[+ADAPTER] or human"
 
 
 def load_policy(text: str, game: Game | None = None, tell: Tell | None = None) -> Policy:
