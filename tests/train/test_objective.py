@@ -160,3 +160,15 @@ def test_a_magnet_pulls_towards_uniform_play():
     still = improve(TREE, at, lambda p, s: np.zeros(ENTRIES), MirrorRules(eta=10, alpha=1.0, steps=50, decay=1e9))
     counts = np.bincount(TREE.owner)
     np.testing.assert_allclose(still, 1 / counts[TREE.owner], atol=1e-9)
+
+
+def test_mirror_descent_also_improves_a_table_from_sampled_episodes():
+    rules = CreditRules(estimator="sampled", scale="none", groups=64, group_size=8)
+
+    def weights_at(at, step):
+        return signal(TREE, at, terms(TREE, SEPO, at), rules, ("mirror", step)).weights
+
+    start = 1 / np.bincount(TREE.owner)[TREE.owner]
+    target = improve(TREE, start, weights_at, MirrorRules(steps=100))
+    assert exploitability(TREE, start) > 0.45
+    assert exploitability(TREE, target) < 0.06
