@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import settings
 
 from sepo.games.base import Game
 from sepo.games.registry import make
 from sepo.solve.expand import expand
 from sepo.solve.tree import Tree
 from tests.small_games import Stakes
+
+settings.register_profile("steady", derandomize=True, deadline=None)  # the same examples in every run
+settings.load_profile("steady")
 
 SOURCE = Path(__file__).parent.parent / "src"
 
