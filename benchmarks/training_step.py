@@ -56,7 +56,7 @@ class Learner:
         self.lm = load_model(BUNDLED)
         make_trainable(self.lm, "lora", rank=RANK, alpha=ALPHA, targets="linear")
         policy = DirectPolicy(self.lm, BUNDLED)
-        self.decisions = list({i.key: i.decision for i in self.tree.infosets}.values())
+        self.decisions = self.tree.questions
         self.scorer = Scorer(policy, self.decisions)
         self.longest = max(len(r) for d in self.decisions for r in policy.question(d).replies)
         self.weights = list(trainable(self.lm).values())
