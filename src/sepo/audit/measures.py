@@ -24,7 +24,7 @@ from sepo.policies.script import ScriptPolicy
 from sepo.solve.gradient import action_gradient
 from sepo.solve.response import best_response
 from sepo.solve.tree import Floats, Tree
-from sepo.solve.value import expected, node_values
+from sepo.solve.value import expected
 
 Kind = Literal["u", "e", "c", "x"]
 KINDS: tuple[Kind, ...] = ("u", "e", "c", "x")
@@ -246,6 +246,13 @@ def objective(found: Sequence[Term]) -> float:
     return float(sum(t.coefficient * t.share * t.value for t in found))
 
 
+def values(tree: Tree, measures: MeasureSet, learner: Floats) -> dict[str, float | None]:
+    """Return u, e, c, x and J of a policy under a measure set; c and x are None where they do not apply."""
+    found = terms(tree, measures, learner)
+    applies = {"u": True, "e": True, "c": measures.c is not None, "x": measures.x is not None}
+    return {**{k: measure(found, k) if applies[k] else None for k in KINDS}, "J": objective(found)}
+
+
 def gradient(tree: Tree, learner: Floats, found: Sequence[Term], *, immediate: bool = False) -> Floats:
     """Return the exact derivative of J with respect to each of the learner's action probabilities. (entries,).
 
@@ -273,12 +280,4 @@ def worst_case(tree: Tree, learner: Floats, objective_of_adversary: Mapping[str,
 
 def root_values(tree: Tree, learner: Floats, adversary: Adversary, name: str) -> float:
     """Return a payoff (``own`` or ``other``) per round against an adversary, averaged over the learner's seats."""
-    return float(
-        np.mean(
-            [
-                node_values(tree, tree.join(s, learner, adversary.strategy), tree.feature(name, s))[0]
-                for s in tree.game.seats
-            ]
-        )
-        / tree.game.rounds
-    )
+    return float(np.mean([per_round(tree, learner, adversary, s, {name: 1.0}) for s in tree.game.seats]))

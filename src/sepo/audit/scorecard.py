@@ -13,17 +13,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from sepo.audit.measures import (
-    KINDS,
-    Adversary,
-    measure,
-    objective,
-    pool,
-    root_values,
-    seat_value,
-    terms,
-    worst_case,
-)
+from sepo.audit.compare import CARD_SCHEMA
+from sepo.audit.measures import Adversary, pool, root_values, seat_value, values, worst_case
 from sepo.games.base import Game, MeasureName, PoolName
 from sepo.policies.base import Policy, lay_out
 from sepo.policies.table import PolicyTable, elicit
@@ -32,7 +23,6 @@ from sepo.solve.response import best_response, exploitability
 from sepo.solve.tree import Floats, Tree
 from sepo.solve.value import infoset_reach
 
-SCHEMA = "sepo.scorecard/1"
 POOLS: tuple[PoolName, ...] = ("train", "exploiter", "collusive", "held_out")
 Figure = dict[str, float | int | None]
 Sets = Literal["paper", "sepo", "both"]
@@ -76,7 +66,7 @@ def scorecard(
         model = model or table.legal_mass() is not None
         tables[game.name] = table
         audited[game.name] = audit_table(table, game, tree, sets)
-    document = {"schema": SCHEMA, "policy": policy.name, "seed": seed, "versions": versions(model)}
+    document = {"schema": CARD_SCHEMA, "policy": policy.name, "seed": seed, "versions": versions(model)}
     if about:
         document["model" if model else "about"] = dict(about)
     return document | {"games": audited}, tables
@@ -87,13 +77,10 @@ def audit_table(table: PolicyTable, game: Game, tree: Tree, sets: Sets = "both")
     learner = vector(table, tree)
     names: tuple[MeasureName, ...] = ("paper", "sepo") if sets == "both" else (sets,)
     chosen = {name: game.measures(name) for name in names}
-    found = {name: terms(tree, chosen[name], learner) for name in names}
-    measures: dict[str, dict[str, Figure | None]] = {}
-    for name in names:
-        row: dict[str, Figure | None] = {k: exact(measure(found[name], k)) for k in KINDS}
-        row["c"] = row["c"] if chosen[name].c else None
-        row["x"] = row["x"] if chosen[name].x else None
-        measures[name] = {**row, "J": exact(objective(found[name]))}
+    measures = {
+        name: {k: None if v is None else exact(v) for k, v in values(tree, chosen[name], learner).items()}
+        for name in names
+    }
     first = chosen[names[0]]
     pools = {name: pool(tree, first, name) for name in POOLS}
     own = {name: [root_values(tree, learner, a, "own") for a in pools[name]] for name in POOLS}

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sepo.audit.measures import Adversary, pool, respond, terms
+from sepo.audit.measures import BEST_RESPONSE, Adversary, pool, respond, terms
 from sepo.games.base import MeasureSet, Weights
 from sepo.lm.adapter import anchored, snapshot
 from sepo.solve.tree import Floats, Tree
@@ -71,7 +71,7 @@ class Optimiser:
         if self.section.exploiter == "pool":
             return fixed
         if self.response is not None:
-            return [*fixed, Adversary("best_response", self.response)]
+            return [*fixed, Adversary(BEST_RESPONSE, self.response)]
         wanted = {"own": 1.0} if self.tree.game.zero_sum else {"own": 1.0, "other": -1.0}
         return [*fixed, respond(self.tree, policy, wanted)]
 

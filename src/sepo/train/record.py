@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sepo.audit.measures import KINDS, measure, objective, terms
+from sepo.audit.measures import values
 from sepo.errors import InputError
 from sepo.files import write_text
 from sepo.games.base import MeasureName
@@ -26,17 +26,11 @@ SETS: tuple[MeasureName, ...] = ("paper", "sepo")
 
 def measured(tree: Tree, learner: Floats) -> dict[str, Any]:
     """Return both sets of measures and, in zero-sum games, exploitability of a policy. Exact."""
-    out: dict[str, Any] = {"measures": {}}
-    for name in SETS:
-        chosen = tree.game.measures(name)
-        found = terms(tree, chosen, learner)
-        row: dict[str, float | None] = {k: measure(found, k) for k in KINDS}
-        row["c"] = row["c"] if chosen.c else None
-        row["x"] = row["x"] if chosen.x else None
-        out["measures"][name] = {**row, "J": objective(found)}
-    zero_sum = tree.game.zero_sum
-    out["exploitability"] = exploitability(tree, learner) / tree.game.rounds if zero_sum else None
-    return out
+    game = tree.game
+    return {
+        "measures": {name: values(tree, game.measures(name), learner) for name in SETS},
+        "exploitability": exploitability(tree, learner) / game.rounds if game.zero_sum else None,
+    }
 
 
 def entropy(rows: Sequence[Floats], share: Floats) -> float:

@@ -15,8 +15,8 @@ from typing import Any
 
 import yaml
 
+from sepo.audit.compare import CARD_SCHEMA
 from sepo.audit.measures import scripted
-from sepo.audit.scorecard import SCHEMA as CARD_SCHEMA
 from sepo.audit.scorecard import audit_table, versions
 from sepo.errors import InputError
 from sepo.files import write_atomic, write_json, write_text
