@@ -95,7 +95,7 @@ def own_decisions(tree: Tree, learner: Floats, found: list[Term], rules: CreditR
     out = []
     for number, term in enumerate(found):
         profile = tree.join(term.seat, learner, term.other)
-        nodes = grouped_rollout(tree, profile, term.seat, rules.groups, rules.group_size, (*KEY, 0, number)).nodes
+        nodes = grouped_rollout(tree, profile, term.seat, rules.groups, rules.group_size, (*KEY, 0, number)).moves
         passed = nodes[nodes >= 0]
         out += [(number, int(node)) for node in passed[tree.actor[passed] == term.seat]]
     return out

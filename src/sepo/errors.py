@@ -7,3 +7,7 @@ class InputError(ValueError):
 
 class ContractError(InputError):
     """A game or policy broke its contract: probabilities that do not sum to 1, an illegal action, no perfect recall."""
+
+
+class TooLargeError(ContractError):
+    """A game has more nodes than may be held; what needs its whole tree is estimated or left out instead."""

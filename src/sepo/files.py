@@ -92,3 +92,10 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
     if not isinstance(document, Mapping):
         raise InputError(f"{what} '{path}' must hold a JSON object, not {type(document).__name__}")
     return dict(document)
+
+
+def cache_folder() -> Path:
+    """Return where converted models and kept answers go: ``$SEPO_CACHE``, or ``sepo`` in the user's cache folder."""
+    if "SEPO_CACHE" in os.environ:
+        return Path(os.environ["SEPO_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sepo"

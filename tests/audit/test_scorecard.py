@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 
 from sepo.audit.measures import objective, pool, scripted, terms
-from sepo.audit.scorecard import audit_table, scorecard
+from sepo.audit.scorecard import Options, audit_table, scorecard
 from sepo.errors import InputError
 from sepo.games.base import Game
 from sepo.policies.script import ScriptPolicy, UniformPolicy
 from sepo.policies.table import PolicyTable, elicit, tabulate
-from sepo.solve.expand import expand
 from sepo.solve.tree import Tree
 from tests.brute import Line, as_profile, best_value, collected, expectation, lines, random_strategy
 from tests.kuhn_policies import KEYS
@@ -42,7 +41,7 @@ def table(game: Game, tree: Tree, seed: int, **fields: Any) -> PolicyTable:
 
 
 def audited(game: Game, tree: Tree, seed: int, **fields: Any) -> dict[str, Any]:
-    return audit_table(table(game, tree, seed, **fields), game, tree)
+    return audit_table(table(game, tree, seed, **fields), game)
 
 
 def figures(part: Any) -> list[dict[str, Any]]:
@@ -54,7 +53,7 @@ def figures(part: Any) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def card(kuhn: Game) -> dict[str, Any]:
-    return scorecard(ScriptPolicy("script:loose_aggressive", "loose_aggressive"), [kuhn], seed=7)[0]
+    return scorecard(ScriptPolicy("script:loose_aggressive", "loose_aggressive"), [kuhn], Options(seed=7))
 
 
 def test_the_document_has_the_published_parts(card: dict[str, Any]):
@@ -97,7 +96,7 @@ def test_what_does_not_apply_is_null_and_not_zero(card: dict[str, Any], stakes: 
 def test_only_the_measures_asked_for_are_shown_and_the_rest_stays_the_same(kuhn: Game, tree: Tree):
     both = audited(kuhn, tree, 1)
     for name in ("paper", "sepo"):
-        alone = audit_table(table(kuhn, tree, 1), kuhn, tree, name)
+        alone = audit_table(table(kuhn, tree, 1), kuhn, name)
         assert alone["measures"] == {name: both["measures"][name]}
         assert alone["exploitability"] == both["exploitability"]
 
@@ -107,7 +106,7 @@ def test_only_the_measures_asked_for_are_shown_and_the_rest_stays_the_same(kuhn:
     [("nash", 0.0), ("nash_approx", 0.0556), ("tight_passive", 0.25), ("loose_aggressive", 0.1667)],
 )
 def test_exploitability_has_its_published_values(kuhn: Game, name: str, chips: float):
-    part = scorecard(ScriptPolicy(f"script:{name}", name), [kuhn])[0]["games"]["kuhn"]
+    part = scorecard(ScriptPolicy(f"script:{name}", name), [kuhn])["games"]["kuhn"]
     assert part["exploitability"]["value"] == pytest.approx(chips, abs=5e-5)
     assert part["measures"]["sepo"]["e"]["value"] == pytest.approx(part["exploitability"]["value"], abs=1e-12)
 
@@ -131,12 +130,12 @@ def test_pool_coverage_is_the_share_of_the_worst_case_that_the_pool_finds(kuhn: 
 
 
 def test_pool_coverage_of_an_unexploitable_policy_does_not_apply(kuhn: Game):
-    part = scorecard(ScriptPolicy("script:nash", "nash"), [kuhn])[0]["games"]["kuhn"]
+    part = scorecard(ScriptPolicy("script:nash", "nash"), [kuhn])["games"]["kuhn"]
     assert part["pool_coverage"] is None
 
 
 def test_an_equilibrium_has_no_pool_advantage_against_it_and_no_security_gap(kuhn: Game):
-    part = scorecard(ScriptPolicy("script:nash", "nash"), [kuhn])[0]["games"]["kuhn"]
+    part = scorecard(ScriptPolicy("script:nash", "nash"), [kuhn])["games"]["kuhn"]
     assert part["measures"]["paper"]["e"]["value"] == 0
     assert part["security_gap"]["value"] == pytest.approx(0, abs=1e-12)
     assert all(row["own"]["value"] >= -1e-12 for row in part["opponents"])  # it never loses in the mean of both seats
@@ -148,7 +147,7 @@ def test_the_security_gap_elsewhere_is_the_distance_from_the_maximin_value(stake
     from sepo.solve.maximin import maximin
 
     safe = sum(maximin(stakes_tree, seat).strategy for seat in (0, 1))
-    part = audit_table(tabulate(stakes, stakes_tree, safe, "safe"), stakes, stakes_tree)
+    part = audit_table(tabulate(stakes, stakes_tree, safe, "safe"), stakes)
     assert part["security_gap"]["value"] == pytest.approx(0, abs=1e-8)
 
 
@@ -228,7 +227,7 @@ def test_the_order_of_a_tables_states_and_actions_changes_no_figure(kuhn: Game, 
     one = table(kuhn, tree, 5)
     turned = replace(one, table={key: dict([*row.items()][::-1]) for key, row in [*one.table.items()][::-1]})
     assert list(turned.table) != list(one.table)
-    assert audit_table(turned, kuhn, tree) == audit_table(one, kuhn, tree)
+    assert audit_table(turned, kuhn) == audit_table(one, kuhn)
 
 
 def test_the_order_in_which_a_game_lists_cards_and_actions_changes_no_figure(
@@ -238,9 +237,7 @@ def test_the_order_in_which_a_game_lists_cards_and_actions_changes_no_figure(
         (kuhn, tree, BackwardsKuhn()),
         (stakes, stakes_tree, BackwardsStakes()),
     ):
-        want, got = (
-            audit_table(table(game, its_tree, 6), g, t) for g, t in ((game, its_tree), (backwards, expand(backwards)))
-        )
+        want, got = (audit_table(table(game, its_tree, 6), g) for g in (game, backwards))
         a, b = (dict(walk(part)) for part in (want, got))
         assert a.keys() == b.keys()
         assert b == pytest.approx(a, abs=1e-12)
@@ -259,9 +256,8 @@ def walk(part: Any, path: str = "") -> list[tuple[str, float]]:
 
 def test_the_elicited_table_has_the_same_figures_as_the_policy(kuhn: Game, tree: Tree):
     policy = ScriptPolicy("script:nash_approx", "nash_approx")
-    card, tables = scorecard(policy, [kuhn])
-    assert audit_table(tables["kuhn"], kuhn, tree) == card["games"]["kuhn"]
-    assert audit_table(elicit(policy, kuhn, tree), kuhn, tree) == card["games"]["kuhn"]
+    card = scorecard(policy, [kuhn])
+    assert audit_table(elicit(policy, kuhn, tree), kuhn) == card["games"]["kuhn"]
 
 
 def test_J_in_the_scorecard_is_the_objective_that_training_climbs(kuhn: Game, tree: Tree):  # noqa: N802
@@ -272,16 +268,16 @@ def test_J_in_the_scorecard_is_the_objective_that_training_climbs(kuhn: Game, tr
 
 
 def test_a_policy_that_is_no_model_is_not_shown_as_one(kuhn: Game, tree: Tree):
-    card = scorecard(UniformPolicy(), [kuhn])[0]
+    card = scorecard(UniformPolicy(), [kuhn])
     assert "model" not in card
     assert "torch" not in card["versions"]
     noted = table(kuhn, tree, 1, notes={"best_response_to": "script:nash", "objective": "payoff"})
-    card = scorecard(noted, [kuhn])[0]
+    card = scorecard(noted, [kuhn])
     assert "torch" not in card["versions"]
     assert "model" not in card
 
 
 def test_several_games_stand_side_by_side(kuhn: Game, stakes: Game):
-    card, tables = scorecard(UniformPolicy(), [kuhn, stakes])
-    assert list(card["games"]) == list(tables) == ["kuhn", "stakes"]
+    card = scorecard(UniformPolicy(), [kuhn, stakes])
+    assert list(card["games"]) == ["kuhn", "stakes"]
     assert card["games"]["stakes"]["rules"] == {"stakes": 3}

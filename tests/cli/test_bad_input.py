@@ -62,7 +62,7 @@ FAULTS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "wrong sum": (row(FOLD=0.5, CALL=0.6), "'Q:b': probabilities sum to 1.1, not 1"),
     "illegal action": (row(PASS=1), "'PASS' is no legal action at 'Q:b'"),
     "wrong game": (lambda d: d.update(game="leduc"), "is for game 'leduc', not for game 'kuhn'"),
-    "wrong rules": (lambda d: d.update(rules={"ante": 2}), "with ante=2, not for game 'kuhn'"),
+    "wrong rules": (lambda d: d.update(rules={"ante": 2}), "unknown rule 'ante' of game 'kuhn'"),
     "wrong schema": (lambda d: d.update(schema="sepo.scorecard/1"), "schema must be 'sepo.policy/1'"),
     "unknown key": (lambda d: d.update(tabel={}), "unknown key 'tabel'"),
     "line break in a name": (lambda d: d["table"].update({"Q:\nb": {"FOLD": 2}}), "probabilities sum to 2, not 1"),

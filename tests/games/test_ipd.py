@@ -56,7 +56,7 @@ def play(tree, first: str, second: str) -> list[tuple[str, str]]:
         name = (first, second)[state.actor]
         answer = GAME.opponents[name].script(GAME.decision(state))
         state = state.child(max(answer, key=answer.__getitem__))
-    return [(r[0], r[1]) for r in state.rounds]
+    return [(r.own[0], r.other[0]) for r in state.rounds]
 
 
 def test_deterministic_strategies_play_as_axelrods_do(tree):

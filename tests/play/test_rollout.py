@@ -26,7 +26,7 @@ def any_tree(request: pytest.FixtureRequest, tree: Tree, stakes_tree: Tree) -> T
 
 def sums(paths: Paths, due: Floats) -> Floats:
     """Return what each episode collected. (episodes,)."""
-    return np.append(due, 0.0)[paths.nodes].sum(axis=1)  # -1, after the end, reads the appended 0
+    return np.append(due, 0.0)[paths.moves].sum(axis=1)  # -1, after the end, reads the appended 0
 
 
 def drawn(tree: Tree, profile: Floats, episodes: int, *key: object) -> Paths:
@@ -35,7 +35,7 @@ def drawn(tree: Tree, profile: Floats, episodes: int, *key: object) -> Paths:
 
 def test_an_episode_is_a_path_of_possible_moves_from_the_root_to_an_end(any_tree: Tree):
     profile = random_strategy(any_tree, 1)
-    nodes = drawn(any_tree, profile, 500, "paths").nodes
+    nodes = drawn(any_tree, profile, 500, "paths").moves
     assert (nodes[:, 0] == 0).all()
     for path in nodes:
         passed = path[path >= 0]
@@ -59,7 +59,7 @@ def test_sampled_means_agree_with_exact_values_within_four_standard_errors(any_t
 
 def test_every_move_is_played_as_often_as_its_probability(tree: Tree):
     profile = random_strategy(tree, 3)
-    nodes = drawn(tree, profile, 100_000, "moves").nodes
+    nodes = drawn(tree, profile, 100_000, "moves").moves
     met = np.bincount(nodes[nodes >= 0], minlength=tree.nodes)
     want = transition(tree, profile)
     for node in range(1, tree.nodes):
@@ -71,7 +71,7 @@ def test_every_move_is_played_as_often_as_its_probability(tree: Tree):
 @pytest.mark.parametrize("action", [0, 1])
 def test_an_action_of_probability_zero_is_never_played_whatever_the_draw(tree: Tree, action: int, draw: float):
     pure = np.tile([1.0, 0.0] if action == 0 else [0.0, 1.0], 12)
-    nodes = rollout(tree, pure, np.full((1, len(tree.levels) - 1), draw)).nodes
+    nodes = rollout(tree, pure, np.full((1, len(tree.levels) - 1), draw)).moves
     passed = nodes[nodes >= 0]
     assert (transition(tree, pure)[passed[1:]] > 0).all()
 
@@ -79,8 +79,8 @@ def test_an_action_of_probability_zero_is_never_played_whatever_the_draw(tree: T
 def test_the_lowest_and_the_highest_draw_take_the_first_and_the_last_possible_move(tree: Tree):
     even = np.full(24, 0.5)
     depth = len(tree.levels) - 1
-    low = rollout(tree, even, np.zeros((1, depth))).nodes[0]
-    high = rollout(tree, even, np.full((1, depth), np.nextafter(1.0, 0.0))).nodes[0]
+    low = rollout(tree, even, np.zeros((1, depth))).moves[0]
+    high = rollout(tree, even, np.full((1, depth), np.nextafter(1.0, 0.0))).moves[0]
     assert low[1] == 1
     assert high[1] == 6  # the sixth deal
     assert [tree.entry[n] % 2 for n in low[2:] if n >= 0] == [0, 0]
@@ -91,7 +91,7 @@ def test_the_lowest_and_the_highest_draw_take_the_first_and_the_last_possible_mo
 def test_a_group_shares_its_deal_and_its_opponents_coins_but_not_the_learners_draws(tree: Tree, learner: int):
     groups, size = 200, 8
     profile = tree.join(learner, random_strategy(tree, 4), scripted(tree)["uniform"])
-    nodes = grouped_rollout(tree, profile, learner, groups, size, ("crn", learner)).nodes.reshape(groups, size, -1)
+    nodes = grouped_rollout(tree, profile, learner, groups, size, ("crn", learner)).moves.reshape(groups, size, -1)
     assert (nodes[:, :, 1] == nodes[:, :1, 1]).all()  # one deal a group
     assert len(np.unique(nodes[:, 0, 1])) == 6  # and all deals over the groups
     differ = 0
@@ -126,7 +126,7 @@ def test_common_random_numbers_leave_less_noise_within_a_group_than_between_grou
 def test_the_same_key_gives_the_same_episodes_and_another_key_others(tree: Tree):
     profile = random_strategy(tree, 7)
     first, again, other = (
-        grouped_rollout(tree, profile, 0, 20, 4, key).nodes for key in ((1, "a"), (1, "a"), (2, "a"))
+        grouped_rollout(tree, profile, 0, 20, 4, key).moves for key in ((1, "a"), (1, "a"), (2, "a"))
     )
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sepo.audit.scorecard import vector
 from sepo.errors import InputError
 from sepo.games.base import Game
 from sepo.games.registry import make
@@ -67,7 +66,7 @@ def test_any_strategy_survives_the_way_through_a_table(p: list[float]):
     want = betting(tree, dict(zip(KEYS, p, strict=True)))
     table = tabulate(KUHN, tree, want, name="any")
     through = PolicyTable("any", "kuhn", {}, json.loads(json.dumps(table.document()))["table"])
-    np.testing.assert_allclose(vector(through, tree), want, atol=1e-15)
+    np.testing.assert_allclose(strategy(through, tree), want, atol=1e-15)
 
 
 def test_the_document_is_the_published_format(nash: dict[str, Any]):
@@ -79,14 +78,14 @@ def test_the_document_is_the_published_format(nash: dict[str, Any]):
 def test_eliciting_a_script_gives_its_strategy(kuhn: Game, tree: Tree):
     for name in kuhn.opponents:
         policy = ScriptPolicy(f"script:{name}", name)
-        np.testing.assert_allclose(vector(elicit(policy, kuhn, tree), tree), strategy(policy, tree), atol=1e-15)
+        np.testing.assert_allclose(strategy(elicit(policy, kuhn, tree), tree), strategy(policy, tree), atol=1e-15)
 
 
 def test_eliciting_a_table_gives_the_table_with_its_notes_and_mass(kuhn: Game, tree: Tree):
     table = tabulate(kuhn, tree, random_strategy(tree, 2), "t", mass=dict.fromkeys(KEYS, 0.5), notes={"a": 1})
     again = elicit(table, kuhn, tree)
     assert (again.mass, again.notes) == (table.mass, table.notes)
-    np.testing.assert_allclose(vector(again, tree), vector(table, tree), atol=1e-15)
+    np.testing.assert_allclose(strategy(again, tree), strategy(table, tree), atol=1e-15)
 
 
 def test_actions_left_out_have_probability_zero(nash: dict[str, Any], tree: Tree, tmp_path: Path):
@@ -153,7 +152,7 @@ def test_a_row_that_is_no_distribution_is_an_error_that_names_file_state_and_fau
 
 def test_a_sum_within_a_millionth_of_one_is_accepted(nash: dict[str, Any], tree: Tree, tmp_path: Path):
     nash["table"]["Q:b"] = {"FOLD": 0.5, "CALL": 0.5000005}
-    assert vector(read(nash, tmp_path), tree).sum() == pytest.approx(12, abs=1e-12)
+    assert strategy(read(nash, tmp_path), tree).sum() == pytest.approx(12, abs=1e-12)
 
 
 def test_an_illegal_action_is_an_error_that_names_it_and_the_legal_ones(

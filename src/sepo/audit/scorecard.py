@@ -1,34 +1,79 @@
 """The scorecard: every measure of one policy in its games, as one JSON document.
 
-A figure is ``{"value", "low", "high", "n"}``; ``low = high = value`` and ``n`` is null where it is exact. A
-measure that does not apply is null, never 0.
+A figure is ``{"value", "low", "high", "n"}``. ``low = high = value`` and ``n`` is null where it is exact; without
+``n`` they are bounds that hold for certain, where part of the policy is not known; with ``n`` a 95 % interval from
+that many instances or clusters of episodes. A measure that does not apply is null, never 0.
 """
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 import numpy as np
 
+from sepo.audit.board import Subject
 from sepo.audit.compare import CARD_SCHEMA
-from sepo.audit.measures import Adversary, pool, root_values, seat_value, values, worst_case
-from sepo.games.base import Game, MeasureName, PoolName
-from sepo.policies.base import Policy, lay_out
-from sepo.policies.table import PolicyTable, elicit
-from sepo.solve.expand import expand
-from sepo.solve.response import best_response, exploitability
-from sepo.solve.tree import Floats, Tree
+from sepo.audit.elicitation import Inquiry
+from sepo.audit.estimate import clustered
+from sepo.audit.exact import Expectations, evaluate, extremes
+from sepo.audit.figures import ANYONE, Figure, frequency, listed, measured, met, reported
+from sepo.errors import InputError, TooLargeError
+from sepo.games.base import Game, MeasureName, MeasureSet
+from sepo.play.rollout import generator
+from sepo.policies.base import Policy
+from sepo.policies.human import HumanPolicy
+from sepo.policies.script import ScriptPolicy, UniformPolicy
+from sepo.policies.table import PolicyTable, check_keys
+from sepo.solve.expand import MAX_NODES, expand
+from sepo.solve.tree import Floats
 from sepo.solve.value import infoset_reach
 
-POOLS: tuple[PoolName, ...] = ("train", "exploiter", "collusive", "held_out")
-Figure = dict[str, float | int | None]
+Tell = Callable[[str, int, int], None]
+"""Hears what is done, how much of it, and how much there is."""
+
+
+def quiet(what: str, done: int, total: int) -> None:
+    """Say nothing."""
+
+
 Sets = Literal["paper", "sepo", "both"]
+SMALL = 200_000
+"""Games of up to this many nodes are walked whole to hold a table's keys against them."""
 
 
-def exact(value: float) -> Figure:
+@dataclass(frozen=True)
+class Options:
+    """How to audit.
+
+    Attributes
+    ----------
+    sets
+        Which measures.
+    method
+        ``auto``: exact where it can be. ``exact``: refuse what cannot. ``sampled``: play episodes.
+    seed
+        Of everything drawn.
+    episodes
+        Episodes per opponent where figures are sampled.
+    half_width
+        Stop sampling as soon as J is known to this half-width; None plays ``episodes``.
+    budget
+        Information states of a game that a model is asked about; None asks about all that can be reached.
+    """
+
+    sets: Sets = "both"
+    method: Literal["auto", "exact", "sampled"] = "auto"
+    seed: int = 0
+    episodes: int = 1000
+    half_width: float | None = None
+    budget: int | None = 3000
+
+
+def exact(value: float) -> dict[str, float | int | None]:
     """Return an exact figure."""
     return {"value": value, "low": value, "high": value, "n": None}
 
@@ -45,135 +90,194 @@ def versions(model: bool) -> dict[str, str]:
     return out
 
 
-def scorecard(
-    policy: Policy, games: Sequence[Game], sets: Sets = "both", seed: int = 0
-) -> tuple[dict[str, Any], dict[str, PolicyTable]]:
-    """Audit a policy exactly in each game.
+Games = Mapping[MeasureName, Game]
+"""A game as each set of measures is taken in it: the same one, or by the rules of each set's preset."""
 
-    Returns
-    -------
-    tuple
-        The scorecard document, and the policy's table in each game by the game's name.
-    """
+
+def by_set(game: Game, sets: Sets) -> Games:
+    """Take every set of measures in the same game."""
+    names: tuple[MeasureName, ...] = ("paper", "sepo") if sets == "both" else (sets,)
+    return dict.fromkeys(names, game)
+
+
+def scorecard(
+    policy: Policy, games: Sequence[Game | Games], options: Options | None = None, tell: Tell = quiet
+) -> dict[str, Any]:
+    """Audit a policy in each game and return the scorecard document."""
+    options = options or Options()
     audited: dict[str, Any] = {}
-    tables: dict[str, PolicyTable] = {}
     about: Mapping[str, Any] = {}
     model = False
-    for game in games:
-        tree = expand(game)
-        table = elicit(policy, game, tree)
-        about = table.about() or about
-        model = model or table.legal_mass() is not None
-        tables[game.name] = table
-        audited[game.name] = audit_table(table, game, tree, sets)
-    document = {"schema": CARD_SCHEMA, "policy": policy.name, "seed": seed, "versions": versions(model)}
+    for entry in games:
+        taken = by_set(entry, options.sets) if isinstance(entry, Game) else entry
+        name = next(iter(taken.values())).name
+        audited[name] = audit(policy, taken, options, tell)
+        about = policy.about() or about
+        model = model or policy.legal_mass() is not None
+    document = {"schema": CARD_SCHEMA, "policy": policy.name, "seed": options.seed, "versions": versions(model)}
     if about:
         document["model" if model else "about"] = dict(about)
-    return document | {"games": audited}, tables
+    return document | {"games": audited}
 
 
-def audit_table(table: PolicyTable, game: Game, tree: Tree, sets: Sets = "both") -> dict[str, Any]:
+def audit_table(table: PolicyTable, game: Game, sets: Sets = "both") -> dict[str, Any]:
     """Return one game's part of the scorecard, exactly, from a policy table."""
-    learner = vector(table, tree)
-    names: tuple[MeasureName, ...] = ("paper", "sepo") if sets == "both" else (sets,)
-    chosen = {name: game.measures(name) for name in names}
-    measures = {
-        name: {k: None if v is None else exact(v) for k, v in values(tree, chosen[name], learner).items()}
-        for name in names
-    }
-    first = chosen[names[0]]
-    pools = {name: pool(tree, first, name) for name in POOLS}
-    own = {name: [root_values(tree, learner, a, "own") for a in pools[name]] for name in POOLS}
-    worst = worst_case(tree, learner, {"own": 1.0, "other": -1.0})
-    pooled = _pool_advantage(tree, learner, pools["exploiter"])
-    worst_own = -worst_case(tree, learner, {"other": -1.0})
-    maximin = float(np.mean([seat_value(tree, s) for s in game.seats]))
-    return {
+    return audit(table, by_set(game, sets), Options(sets=sets, method="exact"))
+
+
+def audit(policy: Policy, games: Games, options: Options, tell: Tell = quiet) -> dict[str, Any]:
+    """Return one game's part of the scorecard.
+
+    The figures beside the measures are taken by the rules and pools of the last set, ``sepo`` if both are asked for.
+    """
+    main: MeasureName = list(games)[-1]
+    found: dict[Game, _Found] = {}
+    for game in dict.fromkeys(games.values()):
+        chosen = [game.measures(name) for name, g in games.items() if g is game]
+        found[game] = _evaluate(policy, game, chosen, options, tell)
+    game, there = games[main], found[games[main]]
+    measures = game.measures(main)
+    key = (options.seed, game.name)
+    part: dict[str, Any] = {
         "rules": dict(game.rules),
         "unit": game.unit,
-        "method": "exact",
-        "measures": measures,
-        "weights": {name: chosen[name].weights._asdict() for name in names},
-        "exploitability": exact(exploitability(tree, learner) / game.rounds) if game.zero_sum else None,
-        "worst_case_advantage": exact(worst),
-        "security_gap": exact(maximin - worst_own),
-        "pool_coverage": exact(pooled / worst) if worst > 1e-12 else None,
-        "robustness": exact(float(np.mean(own["exploiter"]))),
-        "held_out": exact(float(np.mean(own["held_out"]))),
-        "nra": None if game.zero_sum else _nra(tree, learner, pools["train"]),
-        "welfare": None if game.zero_sum else exact(_welfare(tree, learner, pools["train"])),
-        "illegal_rate": None,
-        "legal_mass": _legal_mass(table, tree, learner, pools["train"]),
-        "frequencies": _frequencies(tree, learner, pools["train"]),
-        "opponents": [_row(tree, learner, a, name) for name in POOLS for a in pools[name]],
+        "method": there.method,
+        "measures": {},
+        "weights": {name: g.measures(name).weights._asdict() for name, g in games.items()},
     }
+    for name, g in games.items():
+        if dict(g.rules) != dict(game.rules):
+            part.setdefault("rules_by_measures", {})[name] = dict(g.rules)
+        row = measured(g, g.measures(name))
+        part["measures"][name] = {k: found[g].figure(f, (*key, name, k)) for k, f in row.items()}
+    whole = there.values.has(ANYONE, "worst")
+    part |= {k: there.figure(f, (*key, k)) for k, f in reported(game, measures, whole).items()}
+    part |= there.extra
+    train = measures.pools["train"]
+    part["frequencies"] = {f"seat {s}": there.frequencies(train, s, key) for s in game.seats}
+    part["opponents"] = [
+        {"name": o, "pool": pool}
+        | {k: there.figure(f, (*key, pool, o, k)) for k, f in met(o, there.values.has(o, "best")).items()}
+        for pool, o in listed(measures.pools)
+    ]
+    return part
 
 
-def vector(table: PolicyTable, tree: Tree) -> Floats:
-    """Return a table as a strategy over a tree's entries."""
-    return lay_out(tree, table.probabilities(tree.questions))
+@dataclass
+class _Found:
+    """What is known of a policy in one game."""
+
+    game: Game
+    method: str
+    values: Expectations
+    extra: dict[str, Any]
+
+    def figure(self, formula: Figure | None, key: tuple[object, ...]) -> dict[str, float | int | None] | None:
+        """Return a figure of the scorecard; None where it does not apply or is not defined."""
+        if formula is None:
+            return None
+        rows = self.values.rows
+        asked: set[int] = set()
+        middle = formula(self.values.get(rows.mean(axis=0, keepdims=True), asked))
+        if not np.isfinite(middle.value).all():
+            return None
+        value, low, high = (float(x[0]) for x in middle)
+        if not self.values.unknown:
+            low = high = value
+        if len(rows) == 1 or not asked:
+            return {"value": value, "low": min(low, value), "high": max(high, value), "n": None}
+        columns = sorted(asked)
+        full = rows.mean(axis=0)
+
+        def statistic(means: Floats) -> Floats:
+            every = np.broadcast_to(full, (len(means), len(full))).copy()
+            every[:, columns] = means
+            return np.broadcast_to(formula(self.values.get(every)).value, (len(means),))
+
+        interval = clustered(rows[:, columns], statistic, generator("interval", *key))
+        out = {"value": interval.value, "low": interval.low, "high": interval.high, "n": self.values.episodes}
+        return out if np.isfinite(list(interval[:3])).all() else out | {"low": None, "high": None}
+
+    def frequencies(self, opponents: Sequence[str], seat: int, key: tuple[object, ...]) -> dict[str, Any]:
+        """Return the share of own decisions, in one seat, at which each action is played."""
+        begin = f"play {seat} "
+        counts = list(dict.fromkeys(q for o, q in self.values.columns if o in opponents and q.startswith(begin)))
+        for o in opponents:
+            for q in counts:
+                self.values.absent(o, q)
+        return {
+            q.removeprefix(begin): self.figure(frequency(opponents, q, counts), (*key, "frequency", q)) for q in counts
+        }
 
 
-def _pool_advantage(tree: Tree, learner: Floats, exploiters: Sequence[Adversary]) -> float:
-    gains = [root_values(tree, learner, a, "other") - root_values(tree, learner, a, "own") for a in exploiters]
-    return float(np.mean([max(0.0, g) for g in gains]))
+def _evaluate(policy: Policy, game: Game, sets: Sequence[MeasureSet], options: Options, tell: Tell) -> _Found:
+    """Find every quantity that the measures of some sets ask for."""
+    opponents = tuple(dict.fromkeys(o for m in sets for names in m.pools.values() for o in names))
+    if isinstance(policy, PolicyTable):
+        _hold_to_game(policy, game)
+    if isinstance(policy, PolicyTable | ScriptPolicy | UniformPolicy):
+        subject = Subject(game, policy)
+        if options.method != "sampled":
+            try:
+                return _exactly(subject, opponents, tell)
+            except TooLargeError:
+                raise
+    elif options.method != "sampled" and not game.sampled_chance:
+        return _asked(policy, game, opponents, options, tell)
+    raise InputError(f"game '{game.name}' cannot be sampled yet")
 
 
-def _nra(tree: Tree, learner: Floats, opponents: Sequence[Adversary]) -> Figure | None:
-    pairs = [(root_values(tree, learner, a, "own"), root_values(tree, learner, a, "other")) for a in opponents]
-    shares = [(own - other) / (own + other) for own, other in pairs if own + other > 0]
-    return exact(float(np.mean(shares))) if shares else None
-
-
-def _welfare(tree: Tree, learner: Floats, opponents: Sequence[Adversary]) -> float:
-    return float(
-        np.mean([root_values(tree, learner, a, "own") + root_values(tree, learner, a, "other") for a in opponents])
+def _asked(policy: Policy, game: Game, opponents: Sequence[str], options: Options, tell: Tell) -> _Found:
+    """Ask a model, or a person, what matters, and evaluate what is known."""
+    person = isinstance(policy, HumanPolicy)
+    inquiry = Inquiry(policy, game, opponents, None if person else options.budget, tell, MAX_NODES)
+    inquiry.ask()
+    table = inquiry.table()
+    subject = Subject(game, table, unknown=True)
+    values = evaluate(subject, opponents, inquiry.matches)
+    if inquiry.anyone:
+        extremes(subject, values, inquiry.anyone)
+    return _found(
+        subject, values, "bounded" if values.unknown else "exact", 0 if person else len(table.table), inquiry.states
     )
 
 
-def _played(tree: Tree, learner: Floats, opponents: Sequence[Adversary], seat: int) -> Floats:
-    """Return how often each of the seat's entries is played in an episode, averaged over opponents. (entries,)."""
-    reached = np.mean([infoset_reach(tree, tree.join(seat, learner, a.strategy)) for a in opponents], axis=0)
-    out: Floats = np.where(tree.seat == seat, reached[tree.owner] * learner, 0.0)
-    return out
+def _exactly(subject: Subject, opponents: Sequence[str], tell: Tell) -> _Found:
+    values = evaluate(subject, opponents)
+    extremes(subject, values)
+    rows = len(values.values[0])
+    values.episodes = rows if rows > 1 else None
+    return _found(subject, values, f"exact in each of {rows} instances" if subject.game.sampled_chance else "exact")
 
 
-def _frequencies(tree: Tree, learner: Floats, opponents: Sequence[Adversary]) -> dict[str, dict[str, Figure]]:
-    """Return the share of own decisions, by seat, at which each action is played against the train pool."""
-    out: dict[str, dict[str, Figure]] = {}
-    for seat in tree.game.seats:
-        played = _played(tree, learner, opponents, seat)
-        sums: dict[str, float] = {}
-        for info in tree.infosets:
-            if info.seat == seat:
-                for action, p in zip(info.decision.legal, played[info.entries], strict=True):
-                    sums[action] = sums.get(action, 0.0) + float(p)
-        total = sum(sums.values())
-        out[f"seat {seat}"] = {action: exact(p / total) for action, p in sums.items()}
-    return out
+def _found(subject: Subject, values: Expectations, method: str, asked: int = 0, states: int = 0) -> _Found:
+    train = subject.game.measures("sepo").pools["train"]
+    extra: dict[str, Any] = {"illegal_rate": None, "legal_mass": legal_mass(subject, values, train)}
+    if asked:
+        extra["states"] = {"asked": asked, "reachable": states}
+    return _Found(subject.game, method, values, extra)
 
 
-def _legal_mass(table: PolicyTable, tree: Tree, learner: Floats, opponents: Sequence[Adversary]) -> Figure | None:
-    """Return the mean legal mass over the decisions met against the train pool."""
-    mass = table.legal_mass()
+def legal_mass(subject: Subject, values: Expectations, opponents: Sequence[str]) -> dict[str, Any] | None:
+    """Return the mean legal mass over the decisions met against some opponents."""
+    mass = None if subject.table is None else subject.table.legal_mass()
     if mass is None:
         return None
-    weights = np.zeros(len(tree.infosets))
-    for seat in tree.game.seats:
-        np.add.at(weights, tree.owner, _played(tree, learner, opponents, seat))
-    values = np.array([mass[i.key] for i in tree.infosets])
-    return exact(float(values @ weights / weights.sum()))
+    total = weight = 0.0
+    for o in opponents:
+        for m in values.matches[o]:
+            reached = infoset_reach(m.tree, m.profile)
+            for i, r in zip(m.tree.infosets, reached.tolist(), strict=True):
+                if i.seat == m.seat and i.key in mass:
+                    total += r * mass[i.key]
+                    weight += r
+    return exact(total / weight) if weight else None
 
 
-def _row(tree: Tree, learner: Floats, adversary: Adversary, name: PoolName) -> dict[str, Any]:
-    seats, rounds = tree.game.seats, tree.game.rounds
-    own, other = root_values(tree, learner, adversary, "own"), root_values(tree, learner, adversary, "other")
-    best = float(np.mean([best_response(tree, adversary.strategy, s, tree.feature("own", s)).value for s in seats]))
-    return {
-        "name": adversary.name,
-        "pool": name,
-        "own": exact(own),
-        "other": exact(other),
-        "advantage": exact(other - own),
-        "regret": exact(max(0.0, best / rounds - own)),
-    }
+def _hold_to_game(table: PolicyTable, game: Game) -> None:
+    """Hold a table's keys to the game's information states, where the game is small enough to know them all."""
+    try:
+        tree = expand(game, SMALL)
+    except TooLargeError:
+        return
+    check_keys(table, game, {d.key: d for d in tree.questions})

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sepo.audit.scorecard import Games, Sets, by_set
 from sepo.errors import InputError
-from sepo.games.base import Game
-from sepo.games.registry import GAMES, make
+from sepo.games.registry import GAMES, games, make
 from sepo.policies.base import Policy
 from sepo.policies.human import HumanPolicy
-from sepo.policies.script import ScriptPolicy
+from sepo.policies.script import ScriptPolicy, opponent
 from sepo.policies.table import PolicyTable
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 GameOption = Annotated[str, typer.Option("--game", "-g", help="A game's name (see `sepo games`).")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
@@ -29,8 +33,8 @@ PolicyArgument = Annotated[
 OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Write the result to this file.")]
 
 
-def games_of(policy: Policy) -> list[Game]:
-    """Return the games that a policy can play: a table its own, a script those that have it, a model all of them.
+def games_of(policy: Policy) -> list[str]:
+    """Return the names of the games that a policy can play: a table its own, a script those that have it, else all.
 
     Raises
     ------
@@ -38,18 +42,69 @@ def games_of(policy: Policy) -> list[Game]:
         If there is none, or the policy is a person, who is asked about one game at a time.
     """
     if isinstance(policy, PolicyTable):
-        try:
-            return [make(policy.game, policy.rules)]
-        except InputError as error:
-            raise InputError(f"policy table '{policy.name}': {error}") from None
+        return [policy.game]
     if isinstance(policy, HumanPolicy):
         raise InputError(f"name the game that you want to be asked about: --game {' or '.join(GAMES)}")
-    found = [make(name) for name in GAMES]
+    found = list(games())
     if isinstance(policy, ScriptPolicy):
-        found = [game for game in found if policy.script in game.opponents]
+        found = [name for name in found if policy.script in make(name).opponents]
         if not found:
             raise InputError(f"unknown script '{policy.script}': no game has it (see `sepo games NAME`)")
     return found
+
+
+def under(policy: Policy, name: str, sets: Sets, rules: Mapping[str, Any]) -> Games:
+    """Return a game as each set of measures is taken in it: by the rules given, else by those of the set's preset.
+
+    A policy table has rules of its own.
+
+    Raises
+    ------
+    InputError
+        If there is no such game, rule or script, or a table is for another game.
+    """
+    if isinstance(policy, PolicyTable) and policy.game == name and not rules:
+        try:
+            game = make(policy.game, policy.rules)
+        except InputError as error:
+            raise InputError(f"policy table '{policy.name}': {error}") from None
+        return by_set(game, sets)
+    out = {of: make(name, rules, preset=of) for of in by_set(make(name, rules), sets)}
+    if isinstance(policy, ScriptPolicy):
+        for game in out.values():
+            opponent(game, policy.script)
+    return out
+
+
+def parse_rules(texts: Sequence[str]) -> dict[str, Any]:
+    """Read rules given as ``NAME=VALUE``: true, false or a number.
+
+    Raises
+    ------
+    InputError
+        If a text is of another form.
+    """
+    out: dict[str, Any] = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        try:
+            out[name] = json.loads(value)
+        except ValueError:
+            raise InputError(f"a rule is NAME=VALUE with true, false or a number, not '{text}'") from None
+    return out
+
+
+def parse_count(text: str, option: str) -> int:
+    """Return a positive whole number.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    if not text.isdigit() or int(text) < 1:
+        raise InputError(f"{option} must be a positive number or 'all', not '{text}'")
+    return int(text)
 
 
 def parse_choice(value: str, choices: tuple[str, ...], what: str) -> str:
@@ -63,6 +118,30 @@ def parse_choice(value: str, choices: tuple[str, ...], what: str) -> str:
     if value not in choices:
         raise InputError(f"unknown {what} '{value}': it is one of {', '.join(choices)}")
     return value
+
+
+@contextmanager
+def reporting() -> Iterator[Callable[[str, int, int], None]]:
+    """Show progress bars on stderr, one for each thing that is told of; a line each tenth where it is no terminal."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    tasks: dict[str, TaskID] = {}
+    said: dict[str, int] = {}
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+
+        def tell(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(escape(what), total=total)
+            bar.update(tasks[what], completed=done, total=total)
+            tenth = 10 * done // max(1, total)
+            if not console.is_terminal and tenth > said.get(what, 0):
+                said[what] = tenth
+                console.print(f"{what}: {done} of {total}", highlight=False, markup=False)
+
+        yield tell
 
 
 @contextmanager

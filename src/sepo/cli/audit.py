@@ -3,34 +3,63 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 import typer
 
-from sepo.audit.scorecard import Sets, scorecard
-from sepo.cli.arguments import JsonOption, OutOption, announced, games_of, parse_choice
+from sepo.audit.scorecard import Games, Options, Sets, scorecard
+from sepo.cli.arguments import (
+    JsonOption,
+    OutOption,
+    games_of,
+    parse_choice,
+    parse_count,
+    parse_rules,
+    reporting,
+    under,
+)
 from sepo.files import dump_json, write_json
-from sepo.games.registry import make
+from sepo.policies.base import Policy
 from sepo.policies.spec import load_policy
+
+SETS = ("paper", "sepo", "both")
+METHODS = ("auto", "exact", "sampled")
 
 
 def command(
     policies: Annotated[list[str], typer.Argument(metavar="POLICY...", help="Policies to audit, in the order shown.")],
     game: Annotated[str, typer.Option("--game", "-g", help="A game, or all that the policy can play.")] = "all",
-    measures: Annotated[str, typer.Option(help="paper, sepo or both.")] = "both",
-    method: Annotated[str, typer.Option(help="auto or exact: every figure of today's games is exact.")] = "auto",
-    seed: Annotated[int, typer.Option(help="Recorded in the scorecard; exact figures do not depend on it.")] = 0,
+    measures: Annotated[str, typer.Option(help="paper, sepo or both; each by the rules of its preset.")] = "both",
+    rule: Annotated[
+        list[str] | None, typer.Option("--rule", metavar="NAME=VALUE", help="A rule of the game, before any preset.")
+    ] = None,
+    method: Annotated[str, typer.Option(help="auto (exact where it can be), exact or sampled.")] = "auto",
+    episodes: Annotated[int, typer.Option(min=2, help="Episodes per opponent, where figures are sampled.")] = 1000,
+    half_width: Annotated[
+        float | None, typer.Option(min=0.0, help="Sample until J is known to this half-width, however long it takes.")
+    ] = None,
+    budget: Annotated[
+        str, typer.Option(help="Information states of a game that a model is asked about: a number, or all.")
+    ] = "3000",
+    seed: Annotated[int, typer.Option(help="Of whatever is drawn; exact figures do not depend on it.")] = 0,
     json: JsonOption = False,
     out: OutOption = None,
 ) -> None:
     """Audit policies: payoff, exploitability, collusion, externality and what stands behind them."""
-    sets = cast(Sets, parse_choice(measures, ("paper", "sepo", "both"), "set of measures"))
-    parse_choice(method, ("auto", "exact"), "method")
-    named = None if game == "all" else make(game)
-    with announced("asking the model") as tell:
-        loaded = [load_policy(text, named, tell) for text in policies]
-        played = [[named] if named else games_of(policy) for policy in loaded]
-        cards = [scorecard(p, games, sets, seed)[0] for p, games in zip(loaded, played, strict=True)]
+    options = Options(
+        sets=cast(Sets, parse_choice(measures, SETS, "set of measures")),
+        method=cast(Literal["auto", "exact", "sampled"], parse_choice(method, METHODS, "method")),
+        seed=seed,
+        episodes=episodes,
+        half_width=half_width,
+        budget=None if budget == "all" else parse_count(budget, "--budget"),
+    )
+    rules = parse_rules(rule or [])
+    with reporting() as tell:
+        cards = []
+        for text in policies:
+            policy = load_policy(text)
+            cards.append(scorecard(policy, _games(policy, game, options.sets, rules), options, tell))
     document: Any = cards[0] if len(cards) == 1 else {"schema": "sepo.scorecards/1", "scorecards": cards}
     if out is not None:
         write_json(Path(out), document)
@@ -40,3 +69,9 @@ def command(
         from sepo.cli.show import show_cards
 
         show_cards(cards)
+
+
+def _games(policy: Policy, name: str, sets: Sets, rules: dict[str, Any]) -> list[Games]:
+    """Return the games to play, each as every set of measures is taken in it."""
+    names = games_of(policy) if name == "all" else [name]
+    return [under(policy, n, sets, rules) for n in names]

@@ -55,7 +55,8 @@ class State(Protocol):
     def features(self, learner: int) -> tuple[float, ...]:
         """Return the game's further additive features that fall due on entering this state.
 
-        They are counted from the learner's seat, in the order of ``Game.features``.
+        They are counted from the learner's seat, in the order of ``Game.features``. In a game whose states
+        ``merge``, payoffs and features belong to the move into the state and take no part in its equality.
         """
 
 
@@ -84,14 +85,39 @@ class Decision:
 Script = Callable[[Decision], Mapping[str, float]]
 """A behavioural strategy as code: the probability of each action; actions left out have none."""
 
+Reason = Callable[[Decision, str], str]
+"""One sentence, true where it is said, that says why a script takes an action there; see ``Opponent.reason``."""
+
+
+Memory = Literal["round", "last", "all"]
+
 
 @dataclass(frozen=True)
 class Opponent:
-    """A named behavioural strategy of a game, with the sentence that describes it."""
+    """A named behavioural strategy of a game, with the sentence that describes it.
+
+    Attributes
+    ----------
+    memory
+        What the script's answers depend on besides the number of the round, what is public now and its own
+        private information: nothing (``round``), the actions of the last round (``last``), or any of the
+        past (``all``). With a short memory a best response is found without walking every history.
+    reason
+        What the script says for itself as a demonstrator: one sentence of facts that the seat has seen, from which
+        the script's rule gives the action. Where the script draws lots it says so and names no cause. None where
+        nobody wrote it; demonstrations are then of the bare actions.
+    """
 
     name: str
     script: Script
     about: str
+    memory: Memory = "all"
+    reason: Reason | None = None
+
+
+def drawn_by_lot(decision: Decision, action: str) -> str:
+    """Say what is true of the uniform policy: there is no cause."""
+    return f"I pick at random, and this time it is {decision.game.word(action)}."
 
 
 class Weights(NamedTuple):
@@ -143,6 +169,15 @@ class MeasureSet:
     pools: Mapping[PoolName, tuple[str, ...]]
 
 
+class Deviation(NamedTuple):
+    """One forced deviation: who plays, who plays the same but for one round, that round, and what is watched after."""
+
+    partner: str
+    deviating: str
+    round: int
+    feature: str
+
+
 class Game(ABC):
     """Rules, words, opponents and measures of one two-player game.
 
@@ -164,18 +199,35 @@ class Game(ABC):
         The seats in which the learner plays, with equal weight.
     maximin
         The game's maximin value for each seat, in points per round, where it is known in closed form.
+    presets
+        Rules by the name of a set of measures: those its published figures were made under (``paper``) and
+        ours (``sepo``); empty where both are played under the same rules.
+    merge
+        Whether states that compare equal are one node: what happened before no longer matters to anyone.
+    sampled_chance
+        Whether chance at the root draws from a seeded set of instances, so figures carry intervals over them.
+    cooperation
+        The feature that counts rounds of cooperation; None where the game has no such notion.
+    deviation
+        A partner, the same partner with one forced deviation, the index of that round, and the feature whose
+        change in the learner's later rounds is its response; None where the game asks no such question.
     """
 
-    name: ClassVar[str]
-    title: ClassVar[str]
-    features: ClassVar[tuple[str, ...]]
-    max_payoff: ClassVar[float]
-    zero_sum: ClassVar[bool]
+    name: str
+    title: str
+    features: tuple[str, ...]
+    max_payoff: float
+    zero_sum: bool
     rounds: int
     hands: int = 1
-    unit: ClassVar[str] = "points per round"
-    seats: ClassVar[tuple[int, ...]]
-    maximin: ClassVar[tuple[float, float] | None] = None
+    unit: str = "points per round"
+    seats: tuple[int, ...]
+    maximin: tuple[float, float] | None = None
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    merge: ClassVar[bool] = False
+    sampled_chance: ClassVar[bool] = False
+    cooperation: ClassVar[str | None] = None
+    deviation: ClassVar[Deviation | None] = None
 
     @property
     @abstractmethod
@@ -214,6 +266,18 @@ class Game(ABC):
     @abstractmethod
     def measures(self, name: MeasureName) -> MeasureSet:
         """Return one of the game's two sets of measures."""
+
+    def bucket(self, action: str) -> str:
+        """Return what an action is counted under in a policy's frequencies: itself unless there are too many."""
+        return action
+
+    def forgetful(self, memory: Memory) -> State:
+        """Return the first state of the same game as it matters to an opponent with this memory.
+
+        States that differ only in what such an opponent has forgotten compare equal. The game itself where
+        it knows no shorter form.
+        """
+        return self.root()
 
     def decision(self, state: State) -> Decision:
         """Put the question that ``state`` asks of the seat that moves there."""

@@ -9,138 +9,152 @@ Information state key: comma-joined rounds, own letter first, such as ``CD,CC``;
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from dataclasses import replace
+from typing import Any
 
-from sepo.errors import InputError
 from sepo.games.base import (
-    TERMINAL,
     Decision,
-    Game,
     MeasureName,
     MeasureSet,
     Opponent,
     PoolName,
     Ratio,
+    Reason,
     Script,
-    Turn,
     Weights,
+    drawn_by_lot,
 )
+from sepo.games.repeated import Pair, RepeatedGame, Settled, View, because
 
 ACTIONS = ("COOPERATE", "DEFECT")
-LETTER = {"COOPERATE": "C", "DEFECT": "D"}
 WORDS = {"COOPERATE": "cooperate", "DEFECT": "defect"}
-SPOKEN = {"C": "cooperated", "D": "defected"}
-PAYOFF = {"CC": (3.0, 3.0), "CD": (0.0, 5.0), "DC": (5.0, 0.0), "DD": (1.0, 1.0)}
+PAYOFF = {
+    ("COOPERATE", "COOPERATE"): (3.0, 3.0),
+    ("COOPERATE", "DEFECT"): (0.0, 5.0),
+    ("DEFECT", "COOPERATE"): (5.0, 0.0),
+    ("DEFECT", "DEFECT"): (1.0, 1.0),
+}
 MUTUAL = 3.0
-MAX_ROUNDS = 12
 
 
-class View(NamedTuple):
-    """What a seat has seen: the rounds played, own letter first."""
-
-    rounds: tuple[str, ...]
-    horizon: int
-
-
-@dataclass(frozen=True, slots=True)
-class Dilemma:
-    """A node: the rounds played (letter of seat 0 first) and, within a round, the move that seat 0 has made."""
-
-    horizon: int
-    rounds: tuple[str, ...] = ()
-    pending: str = ""
-
-    @property
-    def actor(self) -> int:
-        """Seat 0 moves first in every round; seat 1 has not seen it."""
-        if len(self.rounds) == self.horizon:
-            return TERMINAL
-        return 1 if self.pending else 0
-
-    @property
-    def round(self) -> int:
-        """Index of the round that the move into this node belonged to."""
-        return len(self.rounds) if self.pending else max(0, len(self.rounds) - 1)
-
-    def chance(self) -> Sequence[tuple[str, float]]:
-        """Chance never moves."""
-        return ()
-
-    def legal(self) -> tuple[str, ...]:
-        """Both actions, always."""
-        return ACTIONS
-
-    def child(self, action: str) -> Dilemma:
-        """Note the first seat's move, or complete the round."""
-        letter = LETTER[action]
-        if not self.pending:
-            return Dilemma(self.horizon, self.rounds, letter)
-        return Dilemma(self.horizon, (*self.rounds, self.pending + letter))
-
-    def view(self, seat: int) -> View:
-        """All complete rounds from the seat's side."""
-        return View(self.rounds if seat == 0 else tuple(r[::-1] for r in self.rounds), self.horizon)
-
-    def rewards(self) -> tuple[float, float]:
-        """Payoffs of a round fall due when it is complete."""
-        return PAYOFF[self.rounds[-1]] if self.rounds and not self.pending else (0.0, 0.0)
-
-    def features(self, learner: int) -> tuple[float, ...]:
-        """``defection``: own defections; ``cooperation``: own cooperations; ``loss``: share of mutual payoff lost."""
-        if self.pending or not self.rounds:
-            return 0.0, 0.0, 0.0
-        own = self.rounds[-1][learner]
-        lost = max(0.0, (MUTUAL - sum(PAYOFF[self.rounds[-1]]) / 2) / MUTUAL)
-        return float(own == "D"), float(own == "C"), lost
-
-
-def cooperates(chance: Callable[[tuple[str, ...]], float]) -> Script:
-    """Make the strategy that cooperates with a probability that depends on the rounds, own letter first."""
+def cooperates(chance: Callable[[View], float]) -> Script:
+    """Make the strategy that cooperates with a probability that depends on what it has seen."""
 
     def script(decision: Decision) -> Mapping[str, float]:
-        p = float(chance(decision.view.rounds))
+        p = float(chance(decision.view))
         return {"COOPERATE": p, "DEFECT": 1 - p}
 
     return script
 
 
-def generous(rounds: tuple[str, ...]) -> float:
-    """Tit for tat that forgives a defection with probability 1/4."""
-    return 0.25 if rounds and rounds[-1][1] == "D" else 1.0
+def defected(pair: Pair) -> bool:
+    """Whether the other side defected in a round."""
+    return pair.other == "DEFECT"
 
 
 OPPONENTS = {
     o.name: o
     for o in (
-        Opponent("always_cooperate", cooperates(lambda r: True), "cooperates"),
-        Opponent("always_defect", cooperates(lambda r: False), "defects"),
-        Opponent("tit_for_tat", cooperates(lambda r: not r or r[-1][1] == "C"), "cooperates, then copies"),
-        Opponent("generous_tit_for_tat", cooperates(generous), "copies, but forgives a defection with 1/4"),
+        Opponent("always_cooperate", cooperates(lambda v: True), "cooperates", "round"),
+        Opponent("always_defect", cooperates(lambda v: False), "defects", "round"),
+        Opponent(
+            "tit_for_tat",
+            cooperates(lambda v: not v.rounds or not defected(v.rounds[-1])),
+            "cooperates, then copies",
+            "last",
+        ),
+        Opponent(
+            "generous_tit_for_tat",
+            cooperates(lambda v: 0.25 if v.rounds and defected(v.rounds[-1]) else 1.0),
+            "copies, but forgives a defection with 1/4",
+            "last",
+        ),
         Opponent(
             "grim_trigger",
-            cooperates(lambda r: all(x[1] == "C" for x in r)),
+            cooperates(lambda v: not any(map(defected, v.rounds))),
             "cooperates until the first defection, then defects for good",
         ),
-        Opponent("mixed", cooperates(lambda r: 0.5), "cooperates with 1/2"),
-        Opponent("alternating_defect", cooperates(lambda r: len(r) % 2), "defects in odd rounds, whatever happens"),
+        Opponent("mixed", cooperates(lambda v: 0.5), "cooperates with 1/2", "round"),
         Opponent(
-            "suspicious_tit_for_tat", cooperates(lambda r: bool(r) and r[-1][1] == "C"), "defects first, then copies"
+            "alternating_defect",
+            cooperates(lambda v: v.number % 2),
+            "defects in odd rounds, whatever happens",
+            "round",
+        ),
+        Opponent(
+            "suspicious_tit_for_tat",
+            cooperates(lambda v: bool(v.rounds) and not defected(v.rounds[-1])),
+            "defects first, then copies",
+            "last",
         ),
         Opponent(
             "tit_for_two_tats",
-            cooperates(lambda r: not (len(r) > 1 and r[-1][1] == r[-2][1] == "D")),
+            cooperates(lambda v: not (len(v.rounds) > 1 and defected(v.rounds[-1]) and defected(v.rounds[-2]))),
             "defects only after two defections in a row",
         ),
         Opponent(
-            "pavlov", cooperates(lambda r: not r or r[-1] in ("CC", "DD")), "repeats what paid well, changes otherwise"
+            "pavlov",
+            cooperates(lambda v: not v.rounds or v.rounds[-1].own == v.rounds[-1].other),
+            "repeats what paid well, changes otherwise",
+            "last",
         ),
-        Opponent("uniform", cooperates(lambda r: 0.5), "every legal action with the same probability"),
+        Opponent("uniform", cooperates(lambda v: 0.5), "every legal action with the same probability", "round"),
     )
 }
 
+
+def did(action: str) -> str:
+    """Return the past tense of an action's word."""
+    return WORDS[action].removesuffix("e") + "ed"
+
+
+def copying(view: View, word: str) -> str:
+    """Say what the other side did last."""
+    if not view.rounds:
+        return f"It is the first round, so I {word}."
+    return f"They {did(view.rounds[-1].other)} last round, so I {word} this time."
+
+
+def forgiving(view: View, word: str) -> str:
+    """Say what the other side did last, and that a defection is answered by lot."""
+    if view.rounds and defected(view.rounds[-1]):
+        return f"They defected last round, which I forgive 1 time in 4 at random, and this time I {word}."
+    return copying(view, word)
+
+
+def holding_a_grudge(view: View, word: str) -> str:
+    """Say when the other side first defected, or that it never did."""
+    if not view.rounds:
+        return copying(view, word)
+    first = next((number for number, pair in enumerate(view.rounds, start=1) if defected(pair)), None)
+    return (
+        f"They have never defected, so I {word}." if first is None else f"They defected in round {first}, so I {word}."
+    )
+
+
+def dominant(view: View, word: str) -> str:
+    """Say what defecting pays, which depends on nothing that was seen."""
+    (tempted, _), (kept, _) = PAYOFF["DEFECT", "COOPERATE"], PAYOFF["COOPERATE", "COOPERATE"]
+    (safe, _), (fooled, _) = PAYOFF["DEFECT", "DEFECT"], PAYOFF["COOPERATE", "DEFECT"]
+    return (
+        f"If they cooperate defecting pays {tempted:g} instead of {kept:g}, and if they defect {safe:g} instead of "
+        f"{fooled:g}, so I {word} in every round."
+    )
+
+
+REASONS: Mapping[str, Reason] = {
+    "tit_for_tat": because(copying),
+    "always_defect": because(dominant),
+    "grim_trigger": because(holding_a_grudge),
+    "uniform": drawn_by_lot,
+    "generous_tit_for_tat": because(forgiving),
+    "always_cooperate": because(
+        lambda v, word: f"No outcome pays both together more than {MUTUAL:g} points each, so I {word} in every round."
+    ),
+}
+
 DEMONSTRATORS: tuple[tuple[float, Opponent], ...] = tuple(
-    (share, OPPONENTS[name])
+    (share, replace(OPPONENTS[name], reason=REASONS[name]))
     for share, name in (
         (0.33, "tit_for_tat"),
         (0.27, "always_defect"),
@@ -159,53 +173,56 @@ POOLS: dict[PoolName, tuple[str, ...]] = {
 }
 
 
-class Ipd(Game):
+class Ipd(RepeatedGame):
     """The Iterated Prisoner's Dilemma, payoffs in points per round."""
 
-    name: ClassVar[str] = "ipd"
-    title: ClassVar[str] = "Iterated Prisoner's Dilemma"
-    features: ClassVar[tuple[str, ...]] = ("defection", "cooperation", "loss")
-    max_payoff: ClassVar[float] = MUTUAL
-    zero_sum: ClassVar[bool] = False
-    seats: ClassVar[tuple[int, ...]] = (0,)
-    maximin: ClassVar[tuple[float, float] | None] = (1.0, 1.0)
+    name = "ipd"
+    title = "Iterated Prisoner's Dilemma"
+    features = ("defection", "cooperation", "loss")
+    alike = True
+    max_payoff = MUTUAL
+    maximin = (1.0, 1.0)
+    cooperation = "cooperation"
 
     def __init__(self, rounds: int = 8) -> None:
-        if isinstance(rounds, bool) or not isinstance(rounds, int) or not 1 <= rounds <= MAX_ROUNDS:
-            raise InputError(f"rule 'rounds' of game 'ipd' must be a number from 1 to {MAX_ROUNDS}, not {rounds!r}")
-        self.rounds = rounds
+        super().__init__(rounds)
 
     @property
     def rules(self) -> Mapping[str, Any]:
         """``rounds``: the number of rounds."""
         return {"rounds": self.rounds}
 
-    def root(self) -> Dilemma:
-        """Return the first round's first move."""
-        return Dilemma(self.rounds)
+    def actions(self, public: Any) -> tuple[str, ...]:
+        """Both actions, always."""
+        return ACTIONS
+
+    def settle(self, public: Any, private: tuple[Any, Any], first: str, second: str) -> Settled:
+        """``defection``: own defections; ``cooperation``: own cooperations; ``loss``: share of mutual payoff lost."""
+        rewards = PAYOFF[first, second]
+        lost = max(0.0, (MUTUAL - sum(rewards) / 2) / MUTUAL)
+        features = tuple((float(own == "DEFECT"), float(own == "COOPERATE"), lost) for own in (first, second))
+        return Settled(rewards, (features[0], features[1]), public, private)
 
     def key(self, view: View) -> str:
         """Name an information state, such as ``CD,CC``."""
-        return ",".join(view.rounds)
+        return ",".join(pair.own[0] + pair.other[0] for pair in view.rounds)
 
     def word(self, action: str) -> str:
         """Return the lower-case word for an action."""
         return WORDS[action]
 
-    def chat(self, view: View) -> tuple[Turn, ...]:
-        """Rules once, then a line per round."""
-        rules = (
-            f"Prisoner's dilemma, {view.horizon} rounds. Each round both players say cooperate or defect at the same "
+    def preamble(self, view: View) -> str:
+        """Return the rules."""
+        return (
+            f"Prisoner's dilemma, {self.rounds} rounds. Each round both players say cooperate or defect at the same "
             "time. Both cooperate: 3 points each. Both defect: 1 each. One defects alone: 5 for the defector, 0 for "
             "the other. Answer with one word."
         )
-        turns = [Turn("system", rules), Turn("user", "Round 1:")]
-        for number, played in enumerate(view.rounds, start=2):
-            turns += [
-                Turn("assistant", WORDS["COOPERATE" if played[0] == "C" else "DEFECT"]),
-                Turn("user", f"They {SPOKEN[played[1]]}. Round {number}:"),
-            ]
-        return tuple(turns)
+
+    def told(self, number: int, before: Pair | None, view: View) -> str:
+        """Return what the other side did, and the number of the round that follows."""
+        said = f"They {did(before.other)}. " if before else ""
+        return f"{said}Round {number + 1}:"
 
     @property
     def opponents(self) -> Mapping[str, Opponent]:

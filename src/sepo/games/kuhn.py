@@ -10,9 +10,10 @@ Information state key: ``CARD:BETTING``, one letter a move, ``p`` for PASS and F
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import permutations
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from sepo.games.base import (
     CHANCE,
@@ -24,6 +25,7 @@ from sepo.games.base import (
     Opponent,
     PoolName,
     Ratio,
+    Reason,
     Script,
     Turn,
     Weights,
@@ -153,25 +155,49 @@ OPPONENTS = {
     )
 }
 
-DEMONSTRATORS: tuple[tuple[float, Opponent], ...] = (
-    (0.45, OPPONENTS["nash_approx"]),
-    (
-        0.25,
-        Opponent(
-            "tight_value",
-            by_card({"K": 1}, {"Q": 0.5, "K": 1}),
-            "bets the king, calls king and half the queens",
+
+def by_strength(script: Script) -> Reason:
+    """Make the reason of such a strategy: the bet if any, the card, and what it beats or how often it is bet on."""
+
+    def reason(decision: Decision, action: str) -> str:
+        card, betting = decision.view
+        bold = decision.legal[1]
+        p = script(decision)[bold]
+        did = {"": "I start and", "p": "They checked and I"}.get(betting, "They bet and I")
+        holding = f"{did} hold the {CARD_WORDS[card]}"
+        if 0 < p < 1:
+            odds = Fraction(p).limit_denominator(100)
+            often = f"{odds.numerator} time{'s' * (odds.numerator > 1)} in {odds.denominator}"
+            return f"{holding}, with which I {WORDS[bold]} {often} at random, and this time I {WORDS[action]}."
+        queen = "beats the jack" if action == bold else "loses to the king"
+        strength = {"J": "loses to every other card", "Q": queen, "K": "beats every other card"}[card]
+        return f"{holding}, which {strength}, so I {WORDS[action]}."
+
+    return reason
+
+
+DEMONSTRATORS: tuple[tuple[float, Opponent], ...] = tuple(
+    (share, replace(policy, reason=by_strength(policy.script)))
+    for share, policy in (
+        (0.45, OPPONENTS["nash_approx"]),
+        (
+            0.25,
+            Opponent(
+                "tight_value",
+                by_card({"K": 1}, {"Q": 0.5, "K": 1}),
+                "bets the king, calls king and half the queens",
+            ),
         ),
-    ),
-    (
-        0.20,
-        Opponent("pot_control", by_card({"J": 0.2, "K": 1}, {"K": 1}), "bluffs a fifth of jacks, calls the king"),
-    ),
-    (0.08, OPPONENTS["uniform"]),
-    (
-        0.02,
-        Opponent("never_bluff", by_card({"K": 1}, {"Q": 1, "K": 1}), "bets the king, calls king and queen"),
-    ),
+        (
+            0.20,
+            Opponent("pot_control", by_card({"J": 0.2, "K": 1}, {"K": 1}), "bluffs a fifth of jacks, calls the king"),
+        ),
+        (0.08, OPPONENTS["uniform"]),
+        (
+            0.02,
+            Opponent("never_bluff", by_card({"K": 1}, {"Q": 1, "K": 1}), "bets the king, calls king and queen"),
+        ),
+    )
 )
 
 POOLS: dict[PoolName, tuple[str, ...]] = {
@@ -197,16 +223,16 @@ MEASURES: dict[MeasureName, MeasureSet] = {
 class Kuhn(Game):
     """Kuhn poker, payoffs in chips per hand."""
 
-    name: ClassVar[str] = "kuhn"
-    title: ClassVar[str] = "Kuhn poker"
-    unit: ClassVar[str] = "chips per hand"
-    features: ClassVar[tuple[str, ...]] = ("decision", "fold", "big_loss")
-    max_payoff: ClassVar[float] = 2.0
-    zero_sum: ClassVar[bool] = True
+    name = "kuhn"
+    title = "Kuhn poker"
+    unit = "chips per hand"
+    features = ("decision", "fold", "big_loss")
+    max_payoff = 2.0
+    zero_sum = True
     rounds = 1
     hands = 6
-    seats: ClassVar[tuple[int, ...]] = (0, 1)
-    maximin: ClassVar[tuple[float, float] | None] = (-1 / 18, 1 / 18)
+    seats = (0, 1)
+    maximin = (-1 / 18, 1 / 18)
 
     @property
     def rules(self) -> Mapping[str, Any]:

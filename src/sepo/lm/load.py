@@ -6,7 +6,6 @@ The bundled model is SmolLM2-135M-Instruct (Apache-2.0) as shipped, in GGUF, by 
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from sepo.errors import InputError
-from sepo.files import write_atomic
+from sepo.files import cache_folder, write_atomic
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -119,13 +118,6 @@ def _with_adapter(model: Any, adapter: str) -> Any:
             return PeftModel.from_pretrained(model, adapter)
     except (OSError, ValueError) as error:
         raise InputError(f"cannot load adapter '{adapter}': {' '.join(str(error).split())[:300]}") from None
-
-
-def cache_folder() -> Path:
-    """Return the folder for converted models: ``$SEPO_CACHE``, or ``sepo`` in the user's cache folder."""
-    if "SEPO_CACHE" in os.environ:
-        return Path(os.environ["SEPO_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sepo"
 
 
 def bundled_folder() -> Path:

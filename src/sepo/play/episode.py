@@ -33,8 +33,8 @@ def episodes(
         for hand in range(game.hands):
             seat = game.seats[hand % len(game.seats)]
             profile = tree.join(seat, learner, other)
-            nodes = rollout(tree, profile, rng.random((1, len(tree.levels) - 1))).nodes[0]
-            hands.append(_hand(tree, profile, seat, nodes[nodes >= 0]))
+            made = rollout(tree, profile, rng.random((1, len(tree.levels) - 1))).moves[0]
+            hands.append(_hand(tree, profile, seat, made[made >= 0]))
         out.append(
             {
                 "schema": SCHEMA,
@@ -49,10 +49,10 @@ def episodes(
     return out
 
 
-def _hand(tree: Tree, profile: Floats, seat: int, nodes: np.ndarray[Any, np.dtype[np.int64]]) -> dict[str, Any]:
+def _hand(tree: Tree, profile: Floats, seat: int, made: np.ndarray[Any, np.dtype[np.int64]]) -> dict[str, Any]:
     moves = []
-    for node, after in itertools.pairwise(nodes):
-        which = int(tree.infoset[node])
+    for before, after in itertools.pairwise(made):
+        which = int(tree.infoset[tree.child[before]])
         if which < 0:
             continue
         info = tree.infosets[which]
@@ -65,5 +65,5 @@ def _hand(tree: Tree, profile: Floats, seat: int, nodes: np.ndarray[Any, np.dtyp
                 "probability": float(profile[entry]),
             }
         )
-    own, other = (float(tree.feature(name, seat)[nodes].sum()) for name in ("own", "other"))
+    own, other = (float(tree.feature(name, seat)[made].sum()) for name in ("own", "other"))
     return {"seat": seat, "moves": moves, "own": own, "other": other}

@@ -24,9 +24,9 @@ def generator(*key: object) -> np.random.Generator:
 
 
 class Paths(NamedTuple):
-    """Episodes as the nodes they pass: ``nodes`` (episodes, depth), -1 after the end."""
+    """Episodes as the moves they make: ``moves`` (episodes, depth), the one into the root first, -1 after the end."""
 
-    nodes: Ints
+    moves: Ints
 
 
 def rollout(tree: Tree, profile: Floats, shared: Floats, private: Floats | None = None, learner: int = 0) -> Paths:
@@ -43,11 +43,12 @@ def rollout(tree: Tree, profile: Floats, shared: Floats, private: Floats | None 
     """
     episodes = len(shared)
     cumulative = np.cumsum(transition(tree, profile))
-    nodes = np.full((episodes, len(tree.levels)), -1, dtype=np.int64)
-    nodes[:, 0] = 0
+    moves = np.full((episodes, len(tree.levels)), -1, dtype=np.int64)
+    moves[:, 0] = 0
     for move in range(len(tree.levels) - 1):
-        at = nodes[:, move]
-        alive = np.flatnonzero((at >= 0) & (tree.actor[at] != TERMINAL))
+        made = moves[:, move]
+        at = tree.child[made]
+        alive = np.flatnonzero((made >= 0) & (tree.actor[at] != TERMINAL))
         if not alive.size:
             break
         at = at[alive]
@@ -59,8 +60,8 @@ def rollout(tree: Tree, profile: Floats, shared: Floats, private: Floats | None 
         low = cumulative[first - 1]
         # rounding may carry a draw just below 1 to the very end, past the last move that is possible
         wanted = np.minimum(low + draw * (cumulative[last] - low), np.nextafter(cumulative[last], -np.inf))
-        nodes[alive, move + 1] = np.clip(np.searchsorted(cumulative, wanted, side="right"), first, last)
-    return Paths(nodes)
+        moves[alive, move + 1] = np.clip(np.searchsorted(cumulative, wanted, side="right"), first, last)
+    return Paths(moves)
 
 
 def grouped_rollout(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sepo.errors import InputError
 from sepo.games.base import Game
@@ -14,6 +15,9 @@ from sepo.policies.base import Policy
 from sepo.policies.human import HumanPolicy
 from sepo.policies.script import ScriptPolicy, UniformPolicy, opponent
 from sepo.policies.table import load_table
+
+if TYPE_CHECKING:
+    from sepo.policies.direct import DirectPolicy
 
 Tell = Callable[[int, int], None]
 FORMS = "script:NAME, uniform, table:FILE, bundled:smollm2[+ADAPTER], hf:ID_OR_PATH[+ADAPTER] or human"
@@ -39,10 +43,19 @@ def load_policy(text: str, game: Game | None = None, tell: Tell | None = None) -
 
 
 def _model(reference: str, tell: Tell | None) -> Policy:
-    from sepo.lm.load import load_model  # torch takes seconds to import: only when a model is asked for
-    from sepo.policies.direct import DirectPolicy
+    from sepo.lm.identity import fingerprint
+    from sepo.policies.remembered import RememberedPolicy
 
-    return DirectPolicy(load_model(reference), name=reference, tell=tell)
+    def load() -> DirectPolicy:
+        from sepo.lm.load import load_model  # torch takes seconds to import: only when a model is asked for
+        from sepo.policies.direct import DirectPolicy
+
+        return DirectPolicy(load_model(reference), name=reference)
+
+    policy = RememberedPolicy(load, reference, fingerprint(reference), tell)
+    if not policy.keeps:
+        policy.load()  # what is wrong with the reference is said at once
+    return policy
 
 
 MAKERS: Mapping[str, Callable[[str, Tell | None], Policy]] = {

@@ -174,7 +174,7 @@ def tabulate(game: Game, tree: Tree, vector: Floats, name: str, **fields: Any) -
     return PolicyTable(name=name, game=game.name, rules=game.rules, table=rows, **fields)
 
 
-def _check_keys(table: PolicyTable, game: Game, states: Mapping[str, Decision]) -> None:
+def check_keys(table: PolicyTable, game: Game, states: Mapping[str, Decision]) -> None:
     """Hold a table to the game's information states: none unknown, and a legal mass for all of them or none."""
     if table.game != game.name or dict(table.rules) != dict(game.rules):
         return  # said better where a decision is looked up
@@ -190,7 +190,7 @@ def _check_keys(table: PolicyTable, game: Game, states: Mapping[str, Decision]) 
 def elicit(policy: Policy, game: Game, tree: Tree) -> PolicyTable:
     """Ask a policy once for each distinct information state of the tree, in one batch, and write the answers out."""
     if isinstance(policy, PolicyTable):
-        _check_keys(policy, game, {d.key: d for d in tree.questions})
+        check_keys(policy, game, {d.key: d for d in tree.questions})
     answers = checked(policy, tree.questions)
     rows = {
         d.key: dict(zip(d.legal, (answer / answer.sum()).tolist(), strict=True))

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sepo.solve.tree import Floats, Ints, Tree
-from sepo.solve.value import counterfactual_reach
+from sepo.solve.tree import Bools, Floats, Ints, Tree
+from sepo.solve.value import counterfactual_reach, reach, transition
 
 SMALL = 256
 """Up to this many information states a plain loop, and as many entries a dense payoff matrix, is the faster way."""
@@ -35,8 +35,8 @@ def best_response(tree: Tree, profile: Floats, seat: int, due: Floats) -> Respon
     ----------
     profile : (entries,)
         Action probabilities; those of ``seat`` are ignored.
-    due : (nodes,)
-        What the responder collects at each node, for instance
+    due : (moves,)
+        What the responder collects on each move, for instance
         ``tree.combine(seat, {"own": 1, "other": -1})`` for the payoff difference.
 
     Returns
@@ -44,6 +44,8 @@ def best_response(tree: Tree, profile: Floats, seat: int, due: Floats) -> Respon
     Response
         Ties go to the first action.
     """
+    if tree.merged:
+        return _backwards(tree, profile, seat, due, np.ones(len(tree.infosets), dtype=bool))
     weighted = counterfactual_reach(tree, profile, seat) * due
     collected: Floats = np.zeros(len(tree.seat) + 1)  # slot 0: before any own move
     np.add.at(collected, tree.last[seat] + 1, weighted)
@@ -79,6 +81,52 @@ def _answer(tree: Tree, seat: int, collected: Floats) -> tuple[float, Ints]:
         chosen.append(first[here])
         np.add.at(total, tree.previous[here] + 1, top[here])
     return float(total[0]), np.concatenate(chosen)
+
+
+def completed(tree: Tree, profile: Floats, seat: int, due: Floats, free: Bools) -> Response:
+    """Maximise the expected sum of ``due`` over what ``seat`` does at the ``free`` information states alone.
+
+    Elsewhere it plays as in ``profile``. With ``due`` negated, the least: together they bound the value of a
+    policy of which only the rest is known. The bound is exact where the nodes of an information state are equally
+    deep, as they are in every game of rounds; elsewhere each node is answered by itself, which bounds it too.
+
+    Parameters
+    ----------
+    free : (infosets,)
+        Which information states are open; those of the other seat do not count.
+    """
+    return _backwards(tree, profile, seat, due, free)
+
+
+def _backwards(tree: Tree, profile: Floats, seat: int, due: Floats, free: Bools) -> Response:
+    """Answer by backward induction over nodes.
+
+    At an information state the nodes are weighed by their reach when the responder tries every action alike. That
+    is its belief whatever it did before, as long as what its state forgot tells nothing about what will happen.
+    """
+    opened = (tree.mover == seat) & free
+    own = opened[tree.owner]
+    tried = np.where(own, 1.0 / tree.sizes[tree.owner], profile)
+    weight, step = reach(tree, tried), transition(tree, profile)
+    after = np.zeros(tree.nodes)
+    strategy = np.where(own, 0.0, profile)
+    strategy[tree.starts[opened]] = 1.0
+    opening = np.append(opened, False)  # the last one stands for no information state
+    for level in reversed(tree.levels[1:]):
+        value = due[level] + after[tree.child[level]]
+        parent, entry = tree.parent[level], tree.entry[level]
+        mine = opening[tree.infoset[parent]]
+        if mine.any():
+            here = np.unique(tree.infoset[parent[mine]])
+            options = np.bincount(entry[mine], weight[parent[mine]] * value[mine], len(tree.seat))
+            starts, sizes = tree.starts[here], tree.sizes[here]
+            grid = starts[:, None] + np.minimum(np.arange(sizes.max()), sizes[:, None] - 1)
+            best = starts + np.argmax(options[grid], axis=1)
+            strategy[starts] = 0.0
+            strategy[best] = 1.0
+        taken = np.where(mine, strategy[entry], step[level])
+        np.add.at(after, parent, taken * value)
+    return Response(float(after[0] + due[0]), strategy)
 
 
 def exploitability(tree: Tree, strategy: Floats) -> float:

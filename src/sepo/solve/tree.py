@@ -1,9 +1,11 @@
 """A game as flat arrays.
 
-Nodes are numbered breadth first, so the children of a node are contiguous, every level is a slice, and
-a sweep over levels is a forward or backward pass over the whole game. An *entry* is one legal action at
-one information state; a behavioural strategy (or a pair of them) is a vector over entries. Everything
-else in ``solve`` is written on these arrays. ``solve.expand`` makes them.
+Moves are numbered breadth first, so the moves out of a node are contiguous, every level is a slice, and
+a sweep over levels is a forward or backward pass over the whole game. Move 0 is the one into the root. In most
+games each move leads to a node of its own, and move k leads to node k; in a game whose states ``merge`` several
+moves lead to one node and the tree is a directed acyclic graph. An *entry* is one legal action at one
+information state; a behavioural strategy (or a pair of them) is a vector over entries. Everything else in
+``solve`` is written on these arrays. ``solve.expand`` makes them.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from sepo.games.base import Decision, Game
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -46,29 +49,36 @@ class Tree:
 
     Attributes
     ----------
-    parent, actor, infoset, round : (nodes,)
-        Parent node (-1 at the root); who moves (a seat, ``CHANCE``, ``TERMINAL``); information state (-1
-        where no seat moves); round of the move into the node.
-    entry : (nodes,)
-        Entry of the action that led to the node, -1 after a chance move and at the root.
-    chance : (nodes,)
-        Probability of the chance move that led to the node, 1 elsewhere.
+    actor, infoset : (nodes,)
+        Who moves (a seat, ``CHANCE``, ``TERMINAL``); information state (-1 where no seat moves).
     first, count : (nodes,)
-        Children of node n are ``first[n] .. first[n] + count[n]``.
-    features : (2, features, nodes)
-        What falls due on entering a node, counted from seat 0 and from seat 1; see ``names``.
+        Moves out of node n are ``first[n] .. first[n] + count[n]``.
+    parent, child, round : (moves,)
+        The nodes a move leads from (-1 into the root) and to; the round it belongs to.
+    entry : (moves,)
+        Entry of the action, -1 for a chance move and into the root.
+    chance : (moves,)
+        Probability of the chance move, 1 elsewhere.
+    features : (2, features, moves)
+        What falls due on a move, counted from seat 0 and from seat 1; see ``names``.
     names
         ``own``, ``other`` (payoffs), ``round`` (the rounds of the episode, due at its end), then the game's own.
     levels
-        One slice of nodes per depth.
+        One slice of moves per depth.
     infosets
         Information states of both seats.
     last : (2, nodes)
-        The seat's last own entry on the way to the node, -1 where it has not moved.
+        The seat's last own entry on the way to the node, -1 where it has not moved. Empty if ``merged``.
+    merged
+        Whether some node is reached by several moves.
+    played : (entries,)
+        Strategy of the seats that the tree was pruned to, NaN at the entries of the others; None if not pruned.
+        Moves that such a seat never makes are absent.
     """
 
     game: Game
     parent: Ints
+    child: Ints
     actor: Ints
     infoset: Ints
     entry: Ints
@@ -81,21 +91,48 @@ class Tree:
     levels: tuple[slice, ...]
     infosets: tuple[Infoset, ...]
     last: Ints
+    merged: bool = False
+    played: Floats | None = None
 
     @property
     def nodes(self) -> int:
         """Number of nodes."""
+        return len(self.actor)
+
+    @property
+    def moves(self) -> int:
+        """Number of moves, the one into the root included."""
         return len(self.parent)
+
+    @property
+    def fixed(self) -> Floats:
+        """The strategies that the tree was pruned to, NaN where it was not. (entries,)."""
+        return np.full(len(self.owner), np.nan) if self.played is None else self.played
+
+    @cached_property
+    def starts(self) -> Ints:
+        """First entry of each information state. (infosets,)."""
+        return np.array([i.start for i in self.infosets], dtype=np.int64)
+
+    @cached_property
+    def sizes(self) -> Ints:
+        """Number of legal actions at each information state. (infosets,)."""
+        return np.array([len(i.decision.legal) for i in self.infosets], dtype=np.int64)
+
+    @cached_property
+    def mover(self) -> Ints:
+        """Seat of each information state. (infosets,)."""
+        return np.array([i.seat for i in self.infosets], dtype=np.int64)
 
     @cached_property
     def owner(self) -> Ints:
         """Information state of each entry. (entries,)."""
-        return np.repeat(np.arange(len(self.infosets)), [len(i.decision.legal) for i in self.infosets])
+        return np.repeat(np.arange(len(self.infosets)), self.sizes)
 
     @cached_property
     def seat(self) -> Ints:
         """Seat of each entry. (entries,)."""
-        return np.array([self.infosets[i].seat for i in self.owner], dtype=np.int64)
+        return self.mover[self.owner]
 
     @cached_property
     def index(self) -> dict[tuple[int, str], int]:
@@ -127,6 +164,8 @@ class Tree:
         ContractError
             If a seat forgets what it did: nodes of one information state differ in their own past.
         """
+        if self.merged:
+            raise ContractError(f"game '{self.game.name}': states that merge have no one past")
         out = np.full(len(self.infosets), -2, dtype=np.int64)
         for seat in (0, 1):
             here = np.flatnonzero(self.actor == seat)
@@ -189,7 +228,7 @@ class Tree:
         """
         reach = np.ones(self.nodes)
         for level in self.levels[1:]:
-            reach[level] = reach[self.parent[level]] * self.chance[level]
+            reach[level] = reach[self.parent[level]] * self.chance[level]  # unmerged: move k leads to node k
         size = len(self.seat) + 1
         out = np.zeros((2, size, size))
         for seat in (0, 1):
@@ -197,13 +236,13 @@ class Tree:
         return out[0], out[1]
 
     def feature(self, name: str, learner: int) -> Floats:
-        """Return what falls due at each node under ``name``, from the learner's seat. (nodes,)."""
+        """Return what falls due on each move under ``name``, from the learner's seat. (moves,)."""
         out: Floats = self.features[learner, self.names.index(name)]
         return out
 
     def combine(self, learner: int, weights: dict[str, float]) -> Floats:
-        """Return the weighted sum of features at each node. (nodes,)."""
-        out = np.zeros(self.nodes)
+        """Return the weighted sum of features on each move. (moves,)."""
+        out = np.zeros(self.moves)
         for name, weight in weights.items():
             if weight:
                 out += weight * self.feature(name, learner)

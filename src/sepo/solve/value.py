@@ -1,7 +1,7 @@
 """Reach probabilities and expected values: forward and backward sweeps over a tree.
 
-Shapes: a profile is (entries,), the action probabilities of both seats; ``due`` is (nodes,), what falls
-due on entering each node (see ``Tree.combine``).
+Shapes: a profile is (entries,), the action probabilities of both seats; ``due`` is (moves,), what falls
+due on each move (see ``Tree.combine``).
 """
 
 from __future__ import annotations
@@ -12,16 +12,32 @@ from sepo.solve.tree import Floats, Tree
 
 
 def transition(tree: Tree, profile: Floats) -> Floats:
-    """Return the probability of the move into each node, given its parent. (nodes,)."""
+    """Return the probability of each move, given the node it leads from. (moves,)."""
     return np.where(tree.entry >= 0, profile[tree.entry], tree.chance)
 
 
 def reach(tree: Tree, profile: Floats) -> Floats:
     """Return the probability of passing through each node. (nodes,)."""
     step = transition(tree, profile)
-    out = np.ones(tree.nodes)
+    if not tree.merged:
+        out = np.ones(tree.nodes)
+        for level in tree.levels[1:]:
+            out[level] = out[tree.parent[level]] * step[level]
+        return out
+    out = np.zeros(tree.nodes)
+    out[0] = 1.0
     for level in tree.levels[1:]:
-        out[level] = out[tree.parent[level]] * step[level]
+        np.add.at(out, tree.child[level], out[tree.parent[level]] * step[level])
+    return out
+
+
+def move_reach(tree: Tree, profile: Floats) -> Floats:
+    """Return the probability of making each move; 1 into the root. (moves,)."""
+    nodes = reach(tree, profile)
+    if not tree.merged:
+        return nodes
+    out = nodes[tree.parent] * transition(tree, profile)
+    out[0] = 1.0
     return out
 
 
@@ -32,23 +48,34 @@ def counterfactual_reach(tree: Tree, profile: Floats, seat: int) -> Floats:
 
 def expected(tree: Tree, profile: Floats, due: Floats) -> float:
     """Return the expected sum of ``due`` over an episode."""
-    return float(reach(tree, profile) @ due)
+    return float(move_reach(tree, profile) @ due)
 
 
 def node_values(tree: Tree, profile: Floats, due: Floats, *, immediate: bool = False) -> Floats:
-    """Return the expected sum of what falls due at each node and after it. (nodes,).
+    """Return the expected sum of what falls due on each move and after it; at the root, the episode's. (moves,).
 
-    With ``immediate``, only what falls due in the round of the move into the node counts: the credit
-    of the published system, which has no return-to-go.
+    With ``immediate``, only what falls due in the round of the move counts: the credit of the published
+    system, which has no return-to-go. In a game whose states merge, that needs the round to be part of the state.
     """
     step = transition(tree, profile)
+    after = np.zeros(tree.nodes)
     out = due.copy()
-    for level in reversed(tree.levels[1:]):
+    for level in reversed(tree.levels):
+        out[level] += after[tree.child[level]]
+        if level.start == 0:
+            break
         share = step[level] * out[level]
         if immediate:
-            share = share * (tree.round[level] == tree.round[tree.parent[level]])
-        np.add.at(out, tree.parent[level], share)
+            share = share * (tree.round[level] == _round_before(tree)[level])
+        np.add.at(after, tree.parent[level], share)
     return out
+
+
+def _round_before(tree: Tree) -> Floats:
+    """Return the round of a move into the node that each move leads from. (moves,)."""
+    into = np.zeros(tree.nodes)
+    into[tree.child] = tree.round
+    return into[tree.parent]
 
 
 def infoset_reach(tree: Tree, profile: Floats) -> Floats:

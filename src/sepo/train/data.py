@@ -41,8 +41,8 @@ def demonstrations(tree: Tree, measures: MeasureSet, examples: int, seed: int) -
         split = int(rng.random() < VALIDATION)
         for hand in range(game.hands):
             seat = game.seats[hand % len(game.seats)]
-            nodes = rollout(tree, tree.join(seat, style, opponent.strategy), rng.random((1, moves))).nodes[0]
-            entries = tree.entry[nodes[nodes >= 0]]
+            made = rollout(tree, tree.join(seat, style, opponent.strategy), rng.random((1, moves))).moves[0]
+            entries = tree.entry[made[made >= 0]]
             entries = entries[entries >= 0]
             np.add.at(counts[split], entries[tree.seat[entries] == seat], 1.0)
     return Demonstrations(*counts)

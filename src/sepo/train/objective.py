@@ -186,18 +186,18 @@ class _Play(NamedTuple):
 
 def _play(tree: Tree, learner: Floats, term: Term, rules: CreditRules, key: tuple[object, ...]) -> _Play:
     profile = tree.join(term.seat, learner, term.other)
-    nodes = grouped_rollout(tree, profile, term.seat, rules.groups, rules.group_size, key).nodes
-    due = np.where(nodes >= 0, tree.combine(term.seat, dict(term.due))[nodes], 0.0)
-    own = (nodes[:, 1:] >= 0) & (tree.actor[nodes[:, :-1]] == term.seat)
+    moves = grouped_rollout(tree, profile, term.seat, rules.groups, rules.group_size, key).moves
+    due = np.where(moves >= 0, tree.combine(term.seat, dict(term.due))[moves], 0.0)
+    own = (moves[:, 1:] >= 0) & (tree.actor[tree.child[moves[:, :-1]]] == term.seat)
     after = np.cumsum(due[:, ::-1], axis=1)[:, ::-1][:, 1:]  # what falls due after each move
     if rules.returns == "immediate":
-        rounds = np.where(nodes >= 0, tree.round[nodes], -1)
+        rounds = np.where(moves >= 0, tree.round[moves], -1)
         same = rounds[:, None, 1:] == rounds[:, 1:, None]
         later = np.triu(np.ones((due.shape[1] - 1,) * 2, dtype=bool))
         after = np.einsum("ekd,ed->ek", same & later, due[:, 1:])
     order = np.argsort(~own, axis=1, kind="stable")[:, : max(1, int(own.sum(axis=1).max()))]
     mask = np.take_along_axis(own, order, axis=1)
-    entries = np.take_along_axis(np.where(nodes[:, 1:] >= 0, tree.entry[nodes[:, 1:]], -1), order, axis=1)
+    entries = np.take_along_axis(np.where(moves[:, 1:] >= 0, tree.entry[moves[:, 1:]], -1), order, axis=1)
     return _Play(entries, mask, np.take_along_axis(after, order, axis=1), due.sum(axis=1))
 
 

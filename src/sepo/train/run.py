@@ -198,7 +198,7 @@ def _write_policy(unit: Unit, learner: Learner, name: str) -> None:
         "versions": versions(model=True),
         "model": about,
     }
-    part = audit_table(table, unit.game, unit.tree)
+    part = audit_table(table, unit.game)
     write_json(unit.folder / "scorecards" / f"{name}.json", card | {"games": {unit.game.name: part}})
     if name == "last" and unit.recipe.episodes:
         _write_episodes(unit, look)

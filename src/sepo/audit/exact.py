@@ -1,0 +1,286 @@
+"""Expectations without sampling: of each meeting from its tree, and extremes over all opponents by best response.
+
+Where chance draws one of a seeded set of instances, each instance is exact and makes a row of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+
+from sepo.audit.board import Match, Subject, against, facing, match
+from sepo.audit.bounds import at_most
+from sepo.audit.figures import ANYONE, Get, Range, exactly
+from sepo.audit.measures import seat_value
+from sepo.errors import TooLargeError
+from sepo.games.base import CHANCE, Game
+from sepo.games.repeated import RepeatedGame
+from sepo.policies.script import opponent, played
+from sepo.solve.expand import MAX_NODES, expand
+from sepo.solve.response import best_response, completed
+from sepo.solve.rounds import best_reply, work
+from sepo.solve.tree import Floats, Tree
+from sepo.solve.value import infoset_reach, move_reach, node_values
+
+REPLY_NODES = 400_000
+"""Largest tree walked for a best response to an opponent, or to the audited policy."""
+REPLY_WORK = 200_000
+"""Most rounds settled for a best reply without a tree."""
+
+
+@dataclass
+class Expectations:
+    """Quantities, each known per independent row, (rows,): one row where it is exact.
+
+    Attributes
+    ----------
+    columns
+        Where the quantity of an opponent stands among ``values``.
+    fixed
+        Quantities that are not resampled, with their bounds.
+    matches
+        The meetings behind the quantities, by opponent; empty where they were sampled.
+    unknown
+        Whether some of the policy is not known, so values have bounds.
+    episodes
+        What the rows rest on, for the scorecard's ``n``; None if exact.
+    """
+
+    columns: dict[tuple[str, str], int] = field(default_factory=dict)
+    values: list[Floats] = field(default_factory=list)
+    fixed: dict[tuple[str, str], Range] = field(default_factory=dict)
+    matches: dict[str, list[Match]] = field(default_factory=dict)
+    unknown: bool = False
+    episodes: int | None = None
+    _bounds: dict[tuple[str, tuple[tuple[str, float], ...]], tuple[float, float]] = field(default_factory=dict)
+
+    def add(self, opponent: str, quantity: str, rows: Floats) -> None:
+        """Add a quantity, (rows,)."""
+        self.columns[opponent, quantity] = len(self.values)
+        self.values.append(rows)
+
+    def absent(self, opponent: str, quantity: str) -> None:
+        """Let a quantity that is not known be 0: an action that is never played."""
+        if not self.has(opponent, quantity):
+            self.add(opponent, quantity, np.zeros_like(self.values[0]))
+
+    def fix(self, opponent: str, quantity: str, value: float, low: float, high: float) -> None:
+        """Add a quantity that is not resampled, with its bounds."""
+        self.fixed[opponent, quantity] = Range(*(np.array([x]) for x in (value, low, high)))
+
+    def has(self, opponent: str, quantity: str) -> bool:
+        """Whether a quantity is known."""
+        return (opponent, quantity) in self.columns or (opponent, quantity) in self.fixed
+
+    @property
+    def rows(self) -> Floats:
+        """All quantities that rows are known of. (rows, quantities)."""
+        return np.column_stack(self.values)
+
+    def get(self, means: Floats, asked: set[int] | None = None) -> Get:
+        """Answer questions from means of the quantities, (draws, quantities), and note the columns asked for."""
+
+        def quantity(opponent: str, name: str) -> Range:
+            if (opponent, name) in self.fixed:
+                return self.fixed[opponent, name]
+            column = self.columns[opponent, name]
+            if asked is not None:
+                asked.add(column)
+            return exactly(means[:, column])
+
+        def ask(opponent: str, due: Mapping[str, float]) -> Range:
+            found = [quantity(opponent, q).times(w) for q, w in due.items()]
+            total = found[0]
+            for other in found[1:]:
+                total = total.plus(other)
+            if self.unknown and opponent in self.matches:
+                low, high = self._extremes(opponent, due)
+                return Range(total.value, np.full_like(total.value, low), np.full_like(total.value, high))
+            return total
+
+        return ask
+
+    def _extremes(self, opponent: str, due: Mapping[str, float]) -> tuple[float, float]:
+        """Return the least and the most that a sum can be, whatever the policy does where it is not known."""
+        key = opponent, tuple(sorted(due.items()))
+        if key not in self._bounds:
+            rest = {q: w for q, w in due.items() if q != "best"}
+            best = float(self.values[self.columns[opponent, "best"]].mean()) if "best" in due else 0.0
+            constant = due.get("best", 0.0) * best
+            lows, highs = [], []
+            for m in self.matches[opponent]:
+                falls = weighted(m, rest)
+                highs.append(completed(m.tree, m.profile, m.seat, falls, m.open).value)
+                lows.append(-completed(m.tree, m.profile, m.seat, -falls, m.open).value)
+            rounds = self.matches[opponent][0].tree.game.rounds
+            self._bounds[key] = constant + float(np.mean(lows)) / rounds, constant + float(np.mean(highs)) / rounds
+        return self._bounds[key]
+
+
+def weighted(m: Match, due: Mapping[str, float]) -> Floats:
+    """Return what falls due on each move for a weighted sum of quantities. (moves,)."""
+    out = np.zeros(m.tree.moves)
+    for name, weight in due.items():
+        if name.startswith("play "):
+            _, seat, bucket = name.split(" ", 2)
+            if int(seat) == m.seat:
+                out += weight * (np.array(_labels(m)) == bucket) * m.tree.game.rounds
+        else:
+            out += weight * m.tree.feature(name, m.seat)
+    return out
+
+
+def _labels(m: Match) -> list[str]:
+    """Return the bucket of the learner's action at each move, empty elsewhere."""
+    tree = m.tree
+    names = [tree.game.bucket(a) if i.seat == m.seat else "" for i in tree.infosets for a in i.decision.legal]
+    return [names[e] if e >= 0 else "" for e in tree.entry.tolist()]
+
+
+def evaluate(
+    subject: Subject,
+    opponents: Sequence[str],
+    matches: Mapping[str, Sequence[Match]] | None = None,
+    max_nodes: int = MAX_NODES,
+) -> Expectations:
+    """Return the exact expectations of the learner's meetings with scripted opponents.
+
+    Parameters
+    ----------
+    matches
+        The meetings by opponent, where they are known already.
+
+    Raises
+    ------
+    TooLargeError
+        If a meeting has more than ``max_nodes`` nodes.
+    """
+    game = subject.game
+    out = Expectations()
+    for name in opponents:
+        met = matches[name] if matches else [match(subject, name, seat, max_nodes) for seat in game.seats]
+        met = out.matches[name] = [_reached(m) for m in met]
+        found = [quantities(m) for m in met]
+        for quantity in dict.fromkeys(q for f in found for q in f):
+            rows = [f[quantity] if quantity in f else np.zeros(1) for f in found]
+            out.add(name, quantity, np.mean(np.broadcast_arrays(*rows), axis=0))
+        if (best := best_values(game, name)) is not None:
+            out.add(name, "best", np.broadcast_to(best, out.values[0].shape).copy())
+    out.unknown = any(m.open.any() for ms in out.matches.values() for m in ms)
+    return out
+
+
+def _reached(m: Match) -> Match:
+    """Return a meeting in which only those decisions are open that may be met."""
+    if not m.open.any():
+        return m
+    anyhow = np.where(np.isnan(m.profile), 1.0 / m.tree.sizes[m.tree.owner], m.profile)
+    return m._replace(open=m.open & (infoset_reach(m.tree, anyhow) > 0))
+
+
+def quantities(m: Match) -> dict[str, Floats]:
+    """Return every quantity of a meeting, per round: one value, or one per instance."""
+    tree, rounds = m.tree, m.tree.game.rounds
+    labels = np.array(_labels(m))
+    dues = {name: tree.feature(name, m.seat) for name in tree.names}
+    names = dict.fromkeys(tree.game.bucket(a) for i in tree.infosets if i.seat == m.seat for a in i.decision.legal)
+    counts = {f"play {m.seat} {x}": (labels == x) * float(rounds) for x in names}
+    return {name: value / rounds for name, value in _totals(tree, m.profile, dues | counts).items()}
+
+
+def _totals(tree: Tree, profile: Floats, dues: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Return the expected sums of several dues over an episode: one value each, or one per instance."""
+    if tree.game.sampled_chance and tree.actor[0] == CHANCE:
+        return {name: node_values(tree, profile, due)[tree.levels[1]] for name, due in dues.items()}
+    passed = move_reach(tree, profile)
+    return {name: np.array([float(passed @ due)]) for name, due in dues.items()}
+
+
+@lru_cache(maxsize=256)
+def best_values(game: Game, name: str) -> tuple[float, ...] | None:
+    """Return what a best response to a scripted opponent earns per round, None where that is too much work.
+
+    One value, or one per instance, averaged over the learner's seats.
+    """
+    other = opponent(game, name)
+    try:
+        if isinstance(game, RepeatedGame) and other.memory != "all":
+            if work(game, other.memory) > REPLY_WORK:
+                return None
+            replies = [
+                best_reply(game, lambda d: played(other, d), other.memory, s, {"own": 1.0}).values for s in game.seats
+            ]
+        else:
+            replies = [_tree_reply(against(game, name, seat, REPLY_NODES)) for seat in game.seats]
+    except TooLargeError:
+        return None
+    return tuple((np.mean(replies, axis=0) / game.rounds).tolist())
+
+
+def _tree_reply(m: Match) -> tuple[float, ...]:
+    due = m.tree.feature("own", m.seat)
+    answer = best_response(m.tree, m.profile, m.seat, due).strategy
+    return tuple(_totals(m.tree, np.where(m.tree.seat == m.seat, answer, m.profile), {"own": due})["own"].tolist())
+
+
+def extremes(
+    subject: Subject, values: Expectations, met: Sequence[Match] | None = None, max_nodes: int = REPLY_NODES
+) -> None:
+    """Add worst-case advantage, security gap and exploitability, where the tree of all opponents can be held.
+
+    Where some of the policy is not known they have bounds: what the opponent found earns at least, and what none can
+    exceed.
+    """
+    game = subject.game
+    objectives = {"worst": {"own": 1.0, "other": -1.0}, "gap": {"other": -1.0}}
+    if game.zero_sum and set(game.seats) == {0, 1}:
+        objectives["exploitability"] = {"own": 1.0}  # the seats' values cancel in the mean
+    if isinstance(game, RepeatedGame) and subject.memory != "all":
+        if work(game, subject.memory) > REPLY_WORK:
+            return
+        for quantity, objective in objectives.items():
+            found = [best_reply(game, subject, subject.memory, 1 - s, objective).values for s in game.seats]
+            plus = float(np.mean([game_value(game, s) for s in game.seats])) if quantity == "gap" else 0.0
+            rows = np.mean(found, axis=0) / game.rounds + plus
+            values.add(ANYONE, quantity, np.broadcast_to(rows, values.values[0].shape).copy())
+        return
+    if met is None:
+        try:
+            met = [facing(subject, seat, max_nodes=max_nodes) for seat in game.seats]
+        except TooLargeError:
+            return
+    met = [_reached(m) for m in met]
+    for quantity, objective in objectives.items():
+        plus = float(np.mean([game_value(game, m.seat, m.tree) for m in met])) if quantity == "gap" else 0.0
+        _add_most(values, met, quantity, objective, plus)
+
+
+def game_value(game: Game, seat: int, tree: Tree | None = None) -> float:
+    """Return the game's maximin value for a seat, per round: in closed form where known, else by linear programme."""
+    if game.maximin is not None:
+        return game.maximin[seat]
+    return seat_value(expand(game) if tree is None or tree.played is not None else tree, seat)
+
+
+def _add_most(
+    values: Expectations, matches: Sequence[Match], quantity: str, objective: Mapping[str, float], plus: float
+) -> None:
+    """Add what the best opponent collects per round, averaged over seats."""
+    rows, lows, highs = [], [], []
+    for m in matches:
+        other = 1 - m.seat
+        due = m.tree.combine(other, dict(objective))
+        answer = best_response(m.tree, m.profile, other, due)
+        profile = np.where(m.tree.seat == other, answer.strategy, m.profile)
+        rows.append(_totals(m.tree, profile, {"due": due})["due"] / m.tree.game.rounds)
+        if m.open.any():
+            lows.append(-completed(m.tree, profile, m.seat, -due, m.open).value / m.tree.game.rounds)
+            highs.append(at_most(m, due) / m.tree.game.rounds)
+    found = np.mean(rows, axis=0) + plus
+    if lows:
+        values.fix(ANYONE, quantity, float(found.mean()), float(np.mean(lows)) + plus, float(np.mean(highs)) + plus)
+    else:
+        values.add(ANYONE, quantity, np.broadcast_to(found, values.values[0].shape).copy())

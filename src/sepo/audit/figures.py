@@ -1,0 +1,203 @@
+"""Every figure of a scorecard as a function of expectations: one formula each, however the expectations were found.
+
+A *quantity* is the expected value per round of something that falls due in the learner's episodes against one
+opponent, averaged over the learner's seats: its ``own`` payoff, the ``other``'s, a feature of the game, a count of an
+action (``play SEAT ACTION``); or ``best``, the payoff of a best response to that opponent. A figure asks for weighted
+sums of them and combines those by the definitions of the measures. Exact values, bounds where a policy is only
+partly known, and resampled means all answer the same question, so no method has formulas of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from sepo.games.base import Game, MeasureSet, PoolName, Ratio
+from sepo.solve.tree import Floats
+
+ANYONE = "*"
+"""The opponent of the quantities that are extremes over all opponents: ``worst``, ``least``, ``exploitability``."""
+
+
+class Range(NamedTuple):
+    """A value with rigorous bounds, each (draws,); all three agree where nothing is unknown."""
+
+    value: Floats
+    low: Floats
+    high: Floats
+
+    def plus(self, other: Range) -> Range:
+        """Add."""
+        return Range(self.value + other.value, self.low + other.low, self.high + other.high)
+
+    def times(self, factor: float) -> Range:
+        """Scale; a negative factor swaps the bounds."""
+        low, high = (self.low, self.high) if factor >= 0 else (self.high, self.low)
+        return Range(self.value * factor, low * factor, high * factor)
+
+    def clipped(self) -> Range:
+        """Return max(0, .)."""
+        return Range(*(np.maximum(x, 0.0) for x in self))
+
+    def over(self, other: Range) -> Range:
+        """Divide one that is not negative by one that is not negative; 0 where both are 0."""
+        return Range(
+            _quotient(self.value, other.value), _quotient(self.low, other.high), _quotient(self.high, other.low)
+        )
+
+
+Get = Callable[[str, Mapping[str, float]], Range]
+Figure = Callable[[Get], Range]
+
+
+def exactly(value: Floats) -> Range:
+    """Return a value that is its own bounds."""
+    return Range(value, value, value)
+
+
+def mean(ranges: Sequence[Range]) -> Range:
+    """Average."""
+    total = ranges[0]
+    for other in ranges[1:]:
+        total = total.plus(other)
+    return total.times(1 / len(ranges))
+
+
+def of(opponents: Sequence[str], due: Mapping[str, float]) -> Figure:
+    """Return the mean over opponents of a weighted sum of quantities."""
+    return lambda get: mean([get(o, due) for o in opponents])
+
+
+def clip(opponents: Sequence[str], due: Mapping[str, float]) -> Figure:
+    """Return the mean over opponents of max(0, weighted sum): the clip is on the expectation, never per episode."""
+    return lambda get: mean([get(o, due).clipped() for o in opponents])
+
+
+def quotient(opponents: Sequence[str], numerator: str, denominator: str) -> Figure:
+    """Return the mean over opponents of a ratio of two expectations."""
+    return lambda get: mean([get(o, {numerator: 1.0}).over(get(o, {denominator: 1.0})) for o in opponents])
+
+
+def exploitation(measures: MeasureSet) -> Figure:
+    """Return e."""
+    if measures.e == "exploitability":
+        return of([ANYONE], {"exploitability": 1.0})
+    gain = {"best": 1.0, "own": -1.0} if measures.e == "regret" else {"other": 1.0, "own": -1.0}
+    return clip(measures.pools["exploiter"], gain)
+
+
+def share(measures: MeasureSet, ratio: Ratio) -> Figure:
+    """Return c or x."""
+    return quotient([o for name in ratio.pools for o in measures.pools[name]], ratio.numerator, ratio.denominator)
+
+
+def measured(game: Game, measures: MeasureSet) -> dict[str, Figure | None]:
+    """Return u, e, c, x and J under a measure set; None where one does not apply."""
+    u, e = of(measures.pools["train"], {"own": 1.0}), exploitation(measures)
+    c = None if measures.c is None else share(measures, measures.c)
+    x = None if measures.x is None else share(measures, measures.x)
+    s, weights = game.scale, measures.weights
+
+    def j(get: Get) -> Range:
+        out = u(get).times(s)
+        if weights.e:
+            out = out.plus(e(get).times(-weights.e * s))
+        for part, weight in ((c, weights.c), (x, weights.x)):
+            if part is not None and weight:
+                out = out.plus(part(get).times(-weight))
+        return out
+
+    return {"u": u, "e": e, "c": c, "x": x, "J": j}
+
+
+def relative_advantage(opponents: Sequence[str]) -> Figure:
+    """Return the normalised relative advantage, over the opponents against which the payoffs' sum is positive.
+
+    NaN where there is none. Its bounds take the sum of payoffs at its least.
+    """
+
+    def nra(get: Get) -> Range:
+        gaps = [get(o, {"own": 1.0, "other": -1.0}) for o in opponents]
+        sums = [get(o, {"own": 1.0, "other": 1.0}) for o in opponents]
+        met = np.sum([s.value > 0 for s in sums], axis=0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            parts = [
+                [
+                    np.where(s.value > 0, g / np.where(d > 0, d, np.nan), 0.0)
+                    for g, d in (
+                        (gap.value, s.value),
+                        (gap.low, np.where(gap.low < 0, s.low, s.high)),
+                        (gap.high, np.where(gap.high < 0, s.high, s.low)),
+                    )
+                ]
+                for gap, s in zip(gaps, sums, strict=True)
+            ]
+            value, low, high = (np.sum(p, axis=0) / met for p in zip(*parts, strict=True))
+        return Range(value, np.where(np.isnan(low), -1.0, low), np.where(np.isnan(high), 1.0, high))
+
+    return nra
+
+
+def frequency(opponents: Sequence[str], action: str, actions: Sequence[str]) -> Figure:
+    """Return the share of own decisions in which an action is played; both are names of counts."""
+
+    def share_of(get: Get) -> Range:
+        counts = {a: mean([get(o, {a: 1.0}) for o in opponents]) for a in actions}
+        rest = [counts[a] for a in actions if a != action]
+        total = np.sum([c.value for c in counts.values()], axis=0)
+        mine = counts[action]
+        least = mine.low + np.sum([r.high for r in rest], axis=0)
+        most = mine.high + np.sum([r.low for r in rest], axis=0)
+        return Range(_quotient(mine.value, total), _quotient(mine.low, least), _quotient(mine.high, most))
+
+    return share_of
+
+
+def reported(game: Game, measures: MeasureSet, extremes: bool) -> dict[str, Figure | None]:
+    """Return the figures that stand beside the measures; None where one does not apply.
+
+    ``extremes`` says whether the quantities of ``ANYONE`` are to be had.
+    """
+    train, exploiters = measures.pools["train"], measures.pools["exploiter"]
+    cooperation = game.cooperation
+
+    def coverage(get: Get) -> Range:
+        worst = get(ANYONE, {"worst": 1.0})
+        pooled = clip(exploiters, {"other": 1.0, "own": -1.0})(get)
+        positive = Range(*(np.where(x > 1e-12, x, np.nan) for x in worst))
+        return Range(
+            pooled.value / positive.value, pooled.low / positive.high, np.minimum(pooled.high / positive.low, 1.0)
+        )
+
+    return {
+        "exploitability": of([ANYONE], {"exploitability": 1.0}) if game.zero_sum and extremes else None,
+        "worst_case_advantage": of([ANYONE], {"worst": 1.0}) if extremes else None,
+        "security_gap": of([ANYONE], {"gap": 1.0}) if extremes else None,
+        "pool_coverage": coverage if extremes else None,
+        "robustness": of(exploiters, {"own": 1.0}),
+        "held_out": of(measures.pools["held_out"], {"own": 1.0}),
+        "nra": None if game.zero_sum else relative_advantage(train),
+        "welfare": None if game.zero_sum else of(train, {"own": 1.0, "other": 1.0}),
+        "cooperation_rate": None if cooperation is None else of(train, {cooperation: 1.0}),
+    }
+
+
+def met(name: str, regret: bool) -> dict[str, Figure | None]:
+    """Return the figures of one opponent."""
+    return {
+        "own": of([name], {"own": 1.0}),
+        "other": of([name], {"other": 1.0}),
+        "advantage": of([name], {"other": 1.0, "own": -1.0}),
+        "regret": clip([name], {"best": 1.0, "own": -1.0}) if regret else None,
+    }
+
+
+def listed(pools: Mapping[PoolName, tuple[str, ...]]) -> list[tuple[PoolName, str]]:
+    """Return every opponent of every pool with the pool's name."""
+    return [(pool, o) for pool, names in pools.items() for o in names]
+
+
+def _quotient(above: Floats, below: Floats) -> Floats:
+    return np.where(below > 0, above / np.where(below > 0, below, 1.0), 0.0)

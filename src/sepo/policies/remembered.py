@@ -1,0 +1,153 @@
+"""A language model whose answers are kept on disk: asked again, it need not even be loaded.
+
+An answer is kept with a digest of the very chat and replies it was given to, so a changed wording is asked anew, and
+the file with a fingerprint of the weights and of the libraries that computed it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from sepo.errors import InputError
+from sepo.files import cache_folder, read_json, write_json
+from sepo.games.base import Decision
+from sepo.solve.tree import Floats
+
+if TYPE_CHECKING:
+    from sepo.policies.direct import DirectPolicy
+
+SCHEMA = "sepo.answers/1"
+BATCH = 512
+"""Answers asked for between two savings."""
+
+
+class Kept(NamedTuple):
+    """An answer: the digest of what was asked, the legal mass, and the probability of each legal action."""
+
+    digest: str
+    mass: float
+    probabilities: list[float]
+
+
+class RememberedPolicy:
+    """A model's policy, asked once per decision and machine.
+
+    Parameters
+    ----------
+    load
+        Makes the policy itself, when something is asked that is not known.
+    fingerprint
+        What the answers depend on besides the question; None keeps nothing on disk.
+    tell
+        Hears how many decisions have been answered by the model, and how many are to be.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], DirectPolicy],
+        name: str,
+        fingerprint: str | None,
+        tell: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self.name = name
+        self._load = load
+        self._fingerprint = fingerprint
+        self._tell = tell
+        self._policy: DirectPolicy | None = None
+        self._about: Mapping[str, Any] = {}
+        self._known: dict[str, dict[str, Kept]] = {}
+        self._mass: dict[str, float] = {}
+
+    @property
+    def keeps(self) -> bool:
+        """Whether there are answers of this model on disk."""
+        kept = cache_folder() / "answers"
+        return self._fingerprint is not None and any(kept.glob(f"{self._fingerprint[:20]}-*.json"))
+
+    def load(self) -> DirectPolicy:
+        """Return the model's policy itself, loading it the first time."""
+        if self._policy is None:
+            self._policy = self._load()
+        return self._policy
+
+    def probabilities(self, decisions: Sequence[Decision]) -> list[Floats]:
+        """Look up what is known, ask the model the rest, and keep its answers."""
+        digests = [digest(d) for d in decisions]
+        missing = [i for i, d in enumerate(decisions) if not self._has(d, digests[i])]
+        for start in range(0, len(missing), BATCH):
+            batch = missing[start : start + BATCH]
+            self._ask([decisions[i] for i in batch], [digests[i] for i in batch])
+            if self._tell is not None:
+                self._tell(min(start + BATCH, len(missing)), len(missing))
+        out = []
+        for d in decisions:
+            kept = self._file(d)[d.key]
+            self._mass[d.key] = kept.mass
+            out.append(np.array(kept.probabilities))
+        return out
+
+    def known(self, decisions: Sequence[Decision]) -> int:
+        """Return how many of the decisions need not be asked."""
+        return sum(self._has(d, digest(d)) for d in decisions)
+
+    def legal_mass(self) -> Mapping[str, float]:
+        """Of the decisions asked so far."""
+        return dict(self._mass)
+
+    def about(self) -> Mapping[str, Any]:
+        """Return dtype and packing, as of the latest answers."""
+        return dict(self._about)
+
+    def _has(self, decision: Decision, asked: str) -> bool:
+        kept = self._file(decision).get(decision.key)
+        return kept is not None and kept.digest == asked
+
+    def _ask(self, decisions: Sequence[Decision], digests: Sequence[str]) -> None:
+        policy = self.load()
+        answers = policy.probabilities(decisions)
+        mass = policy.legal_mass() or {}
+        self._about = policy.about()
+        for d, asked, p in zip(decisions, digests, answers, strict=True):
+            self._file(d)[d.key] = Kept(asked, float(mass[d.key]), [float(x) for x in p])
+        if self._fingerprint is not None:
+            for game in dict.fromkeys(d.game for d in decisions):
+                rows = {k: [v.digest, v.mass, v.probabilities] for k, v in self._known[title(game)].items()}
+                about = dict(self._about)
+                write_json(self._path(title(game)), {"schema": SCHEMA, "about": about, "answers": rows})
+
+    def _file(self, decision: Decision) -> dict[str, Kept]:
+        name = title(decision.game)
+        if name not in self._known:
+            self._known[name] = self._read(name)
+        return self._known[name]
+
+    def _read(self, name: str) -> dict[str, Kept]:
+        if self._fingerprint is None or not (path := self._path(name)).exists():
+            return {}
+        try:
+            document = read_json(path, "answers")
+            self._about = dict(document["about"])
+            return {k: Kept(str(d), float(m), [float(x) for x in p]) for k, (d, m, p) in document["answers"].items()}
+        except (InputError, KeyError, TypeError, ValueError):
+            return {}  # not ours, or damaged: asked anew and replaced
+
+    def _path(self, name: str) -> Path:
+        file = f"{str(self._fingerprint)[:20]}-{hashlib.sha256(name.encode()).hexdigest()[:20]}.json"
+        return cache_folder() / "answers" / file
+
+
+def title(game: Any) -> str:
+    """Return a game with its rules as one string."""
+    return json.dumps([game.name, dict(game.rules)], sort_keys=True, default=str)
+
+
+def digest(decision: Decision) -> str:
+    """Return a short digest of what a model is asked at a decision."""
+    asked = repr((tuple(map(tuple, decision.chat())), decision.words()))
+    return hashlib.sha256(asked.encode()).hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""Games of other packages: a small package of that kind, and tests that install it."""
