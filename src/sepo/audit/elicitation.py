@@ -41,10 +41,20 @@ class Inquiry:
         Whose meetings the figures are about.
     budget
         The most information states to ask about; None for all that can be reached.
+    everyone
+        Whether meeting anyone at all is what the figures are about: its tree must then be held.
     """
 
     def __init__(
-        self, policy: Policy, game: Game, opponents: Sequence[str], budget: int | None, tell: Tell, max_nodes: int
+        self,
+        policy: Policy,
+        game: Game,
+        opponents: Sequence[str],
+        budget: int | None,
+        tell: Tell,
+        max_nodes: int,
+        *,
+        everyone: bool = False,
     ) -> None:
         self.policy, self.game, self.tell = policy, game, tell
         self.rows: dict[str, Floats] = {}
@@ -54,6 +64,8 @@ class Inquiry:
         try:
             self.anyone = [facing(self.subject, s, max_nodes=max_nodes) for s in game.seats]
         except TooLargeError:
+            if everyone:
+                raise
             self.anyone = []
         every = {d.key for ms in self._all() for m in ms for d in _own(m)}
         self.states = len(every)

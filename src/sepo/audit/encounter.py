@@ -8,7 +8,7 @@ answers. Gains are the payoffs of whoever meets the policy minus the policy's.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,9 @@ from sepo.games.base import CHANCE, TERMINAL, Game, State
 from sepo.games.repeated import RepeatedGame
 from sepo.solve.tree import Floats, Ints
 from sepo.solve.value import transition
+
+GAIN: Mapping[str, float] = {"own": 1.0, "other": -1.0}
+"""Weights of one's own and of the policy's payoff: what is gained on it."""
 
 
 def row_of(game: Game, seat: int, view: Any) -> Hashable:
@@ -73,17 +76,17 @@ def process(m: Match, rows: Ints) -> Process:
     from scipy.sparse import csr_array  # a tenth of a second to import
 
     tree, seat = m.tree, 1 - m.seat
-    step, due = transition(tree, m.profile), tree.combine(seat, {"own": 1.0, "other": -1.0})
+    step, due = transition(tree, m.profile), tree.combine(seat, dict(GAIN))
     nodes = np.flatnonzero(tree.actor == seat)
     number = np.where(tree.actor == TERMINAL, len(nodes), -1)
     number[nodes] = np.arange(len(nodes))
-    moves = np.concatenate([[0], _each(tree.first[nodes], tree.count[nodes])[0]])
+    moves = np.concatenate([[0], each(tree.first[nodes], tree.count[nodes])[0]])
     source, at, chance, gain = np.arange(len(moves)), tree.child[moves], np.ones(len(moves)), due[moves]
     found = [(np.array([len(moves)]), np.array([len(nodes)]), np.ones(1), np.zeros(1))]
     while source.size:
         here = number[at] >= 0
         found.append((source[here], number[at[here]], chance[here], gain[here]))
-        taken, of = _each(tree.first[at[~here]], tree.count[at[~here]])
+        taken, of = each(tree.first[at[~here]], tree.count[at[~here]])
         source, chance, gain = source[~here][of], chance[~here][of] * step[taken], gain[~here][of] + due[taken]
         at = tree.child[taken]
     source, after, chance, gain = (np.concatenate(x) for x in zip(*found, strict=True))
@@ -107,7 +110,7 @@ def process(m: Match, rows: Ints) -> Process:
     )
 
 
-def _each(first: Ints, count: Ints) -> tuple[Ints, Ints]:
+def each(first: Ints, count: Ints) -> tuple[Ints, Ints]:
     """Return the members of ranges ``first .. first + count``, end to end, and which range each is of."""
     of = np.repeat(np.arange(len(first)), count)
     return first[of] + np.arange(len(of)) - (np.cumsum(count) - count)[of], of
@@ -115,23 +118,27 @@ def _each(first: Ints, count: Ints) -> tuple[Ints, Ints]:
 
 def worth(side: Process, strategy: Floats) -> Floats:
     """Return what strategies (rows, A, seeds) gain in an episode. (seeds,)."""
-    worth = np.zeros((len(side.row), strategy.shape[2]))
+    after = np.zeros((len(side.row), strategy.shape[2]))
     for here, sources, follow in side.levels:
         begins = side.start[here]
         counts = side.start[here.start + 1 : here.stop + 1] - begins
-        action, of = _each(np.zeros_like(counts), counts)
-        value = side.mean[sources, None] + follow @ worth
+        action, of = each(np.zeros_like(counts), counts)
+        value = side.mean[sources, None] + follow @ after
         value *= strategy[side.row[here][of], action]
-        worth[here] = np.add.reduceat(value, begins - begins[0])
-    out: Floats = side.mean[0] + (side.opening @ worth)[0]
+        if (counts == counts[0]).all():
+            after[here] = value.reshape(len(counts), counts[0], -1).sum(axis=1)  # five times as fast
+        else:
+            after[here] = np.add.reduceat(value, begins - begins[0])
+    out: Floats = side.mean[0] + (side.opening @ after)[0]
     return out
 
 
 class Meeting:
     """The policy meets somebody, node by node; its answers are remembered."""
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: Subject, objective: Mapping[str, float] = GAIN) -> None:
         self.game = subject.game
+        self._weights = objective.get("own", 0.0), objective.get("other", 0.0)
         self._subject = subject
         self._root = subject.game.forgetful(longer(subject.memory, "last"))
         self._answers: dict[Hashable, list[tuple[str, float]]] = {}
@@ -167,7 +174,7 @@ class Meeting:
 
     def _due(self, seat: int, state: State) -> float:
         paid: tuple[float, float] = state.rewards()
-        return paid[seat] - paid[1 - seat]
+        return self._weights[0] * paid[seat] + self._weights[1] * paid[1 - seat]
 
 
 def drawn(options: Sequence[tuple[str, float]], draw: float) -> tuple[str, float]:

@@ -183,12 +183,17 @@ def _reached(m: Match) -> Match:
 
 def quantities(m: Match) -> dict[str, Floats]:
     """Return every quantity of a meeting, per round: one value, or one per instance."""
-    tree, rounds = m.tree, m.tree.game.rounds
+    rounds = m.tree.game.rounds
+    return {name: value / rounds for name, value in _totals(m.tree, m.profile, dues(m)).items()}
+
+
+def dues(m: Match) -> dict[str, Floats]:
+    """Return what falls due on each move, (moves,), for every quantity of a meeting."""
+    tree = m.tree
     labels = np.array(_labels(m))
-    dues = {name: tree.feature(name, m.seat) for name in tree.names}
     names = dict.fromkeys(tree.game.bucket(a) for i in tree.infosets if i.seat == m.seat for a in i.decision.legal)
-    counts = {f"play {m.seat} {x}": (labels == x) * float(rounds) for x in names}
-    return {name: value / rounds for name, value in _totals(tree, m.profile, dues | counts).items()}
+    counts = {f"play {m.seat} {x}": (labels == x) * float(tree.game.rounds) for x in names}
+    return {name: tree.feature(name, m.seat) for name in tree.names} | counts
 
 
 def _totals(tree: Tree, profile: Floats, dues: Mapping[str, Floats]) -> dict[str, Floats]:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sepo.audit.scorecard import Games, Sets, by_set
+from sepo.audit.methods import Sets
+from sepo.audit.scorecard import Games, by_set
 from sepo.errors import InputError
 from sepo.games.registry import GAMES, games, make
 from sepo.policies.base import Policy
 from sepo.policies.human import HumanPolicy
-from sepo.policies.script import ScriptPolicy, opponent
+from sepo.policies.script import AXELROD, ScriptPolicy, opponent
+from sepo.policies.spec import FORMS
 from sepo.policies.table import PolicyTable
 
 if TYPE_CHECKING:
@@ -27,8 +29,11 @@ PolicyArgument = Annotated[
     str,
     typer.Argument(
         metavar="POLICY",
-        help="script:NAME, uniform, table:FILE, bundled:smollm2[+ADAPTER], hf:ID_OR_PATH[+ADAPTER] or human.",
+        help=f"{FORMS}.",
     ),
+]
+RuleOption = Annotated[
+    list[str] | None, typer.Option("--rule", metavar="NAME=VALUE", help="A rule of the game, before any preset.")
 ]
 OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Write the result to this file.")]
 
@@ -45,6 +50,8 @@ def games_of(policy: Policy) -> list[str]:
         return [policy.game]
     if isinstance(policy, HumanPolicy):
         raise InputError(f"name the game that you want to be asked about: --game {' or '.join(GAMES)}")
+    if isinstance(policy, ScriptPolicy) and policy.script.startswith(AXELROD):
+        return ["ipd"]
     found = list(games())
     if isinstance(policy, ScriptPolicy):
         found = [name for name in found if policy.script in make(name).opponents]
@@ -94,16 +101,18 @@ def parse_rules(texts: Sequence[str]) -> dict[str, Any]:
     return out
 
 
-def parse_count(text: str, option: str) -> int:
-    """Return a positive whole number.
+def parse_budget(text: str) -> int | None:
+    """Return how many information states a model may be asked about; None for all.
 
     Raises
     ------
     InputError
-        If it is none.
+        If the text is neither ``all`` nor a positive whole number.
     """
+    if text == "all":
+        return None
     if not text.isdigit() or int(text) < 1:
-        raise InputError(f"{option} must be a positive number or 'all', not '{text}'")
+        raise InputError(f"--budget must be a positive number or 'all', not '{text}'")
     return int(text)
 
 

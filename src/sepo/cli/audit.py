@@ -7,13 +7,15 @@ from typing import Annotated, Any, Literal, cast
 
 import typer
 
-from sepo.audit.scorecard import Games, Options, Sets, scorecard
+from sepo.audit.methods import Options, Sets
+from sepo.audit.scorecard import Games, scorecard
 from sepo.cli.arguments import (
     JsonOption,
     OutOption,
+    RuleOption,
     games_of,
+    parse_budget,
     parse_choice,
-    parse_count,
     parse_rules,
     reporting,
     under,
@@ -30,13 +32,17 @@ def command(
     policies: Annotated[list[str], typer.Argument(metavar="POLICY...", help="Policies to audit, in the order shown.")],
     game: Annotated[str, typer.Option("--game", "-g", help="A game, or all that the policy can play.")] = "all",
     measures: Annotated[str, typer.Option(help="paper, sepo or both; each by the rules of its preset.")] = "both",
-    rule: Annotated[
-        list[str] | None, typer.Option("--rule", metavar="NAME=VALUE", help="A rule of the game, before any preset.")
-    ] = None,
+    rule: RuleOption = None,
     method: Annotated[str, typer.Option(help="auto (exact where it can be), exact or sampled.")] = "auto",
-    episodes: Annotated[int, typer.Option(min=2, help="Episodes per opponent, where figures are sampled.")] = 1000,
+    episodes: Annotated[
+        int | None, typer.Option(min=2, help="Episodes per opponent and seat, where figures are sampled.")
+    ] = None,
     half_width: Annotated[
         float | None, typer.Option(min=0.0, help="Sample until J is known to this half-width, however long it takes.")
+    ] = None,
+    control: Annotated[bool, typer.Option(help="Cut the variance of sampled figures by control variates.")] = True,
+    opponent: Annotated[
+        list[str] | None, typer.Option(help="A further opponent to be met, such as axelrod:TitFor2Tats in ipd.")
     ] = None,
     budget: Annotated[
         str, typer.Option(help="Information states of a game that a model is asked about: a number, or all.")
@@ -52,7 +58,9 @@ def command(
         seed=seed,
         episodes=episodes,
         half_width=half_width,
-        budget=None if budget == "all" else parse_count(budget, "--budget"),
+        control=control,
+        opponents=tuple(opponent or ()),
+        budget=parse_budget(budget),
     )
     rules = parse_rules(rule or [])
     with reporting() as tell:

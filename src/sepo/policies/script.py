@@ -12,6 +12,8 @@ from sepo.errors import ContractError, InputError
 from sepo.games.base import Decision, Game, Opponent
 from sepo.solve.tree import Floats
 
+AXELROD = "axelrod:"
+
 
 @dataclass(frozen=True)
 class ScriptPolicy:
@@ -53,13 +55,17 @@ class UniformPolicy:
 
 
 def opponent(game: Game, name: str) -> Opponent:
-    """Look a scripted opponent up.
+    """Look a scripted opponent up: one of the game's own, in ``ipd`` any ``axelrod:STRATEGY``.
 
     Raises
     ------
     InputError
         If the game has no opponent of that name.
     """
+    if name.startswith(AXELROD) and game.name == "ipd":
+        from sepo.games.axelrod import strategy  # importing the library takes seconds
+
+        return strategy(name)
     if name not in game.opponents:
         raise InputError(f"unknown script '{name}' in game '{game.name}': it has {', '.join(game.opponents)}")
     return game.opponents[name]

@@ -1,7 +1,4 @@
-"""POLICY strings: the one table from a prefix to the policy it makes.
-
-``script:NAME`` · ``uniform`` · ``table:FILE`` · ``bundled:smollm2[+ADAPTER]`` · ``hf:ID_OR_PATH[+ADAPTER]`` · ``human``
-"""
+"""POLICY strings: the one table from a prefix to the policy it makes; ``FORMS`` says what there is."""
 
 from __future__ import annotations
 
@@ -20,7 +17,9 @@ if TYPE_CHECKING:
     from sepo.policies.direct import DirectPolicy
 
 Tell = Callable[[int, int], None]
-FORMS = "script:NAME, uniform, table:FILE, bundled:smollm2[+ADAPTER], hf:ID_OR_PATH[+ADAPTER] or human"
+FORMS = (
+    "script:NAME, axelrod:STRATEGY, uniform, table:FILE, bundled:smollm2[+ADAPTER], hf:ID_OR_PATH[+ADAPTER] or human"
+)
 
 
 def load_policy(text: str, game: Game | None = None, tell: Tell | None = None) -> Policy:
@@ -60,6 +59,7 @@ def _model(reference: str, tell: Tell | None) -> Policy:
 
 MAKERS: Mapping[str, Callable[[str, Tell | None], Policy]] = {
     "script": lambda rest, tell: ScriptPolicy(f"script:{rest}", rest),
+    "axelrod": lambda rest, tell: ScriptPolicy(f"axelrod:{rest}", f"axelrod:{rest}"),
     "uniform": lambda rest, tell: UniformPolicy(),
     "table": lambda rest, tell: load_table(Path(rest)),
     "human": lambda rest, tell: HumanPolicy(),

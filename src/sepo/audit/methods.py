@@ -1,0 +1,335 @@
+"""How the quantities of an audit are found: exactly, within bounds, or from episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from sepo.audit.board import Match, Subject, match
+from sepo.audit.deviation import deviation_response
+from sepo.audit.elicitation import Inquiry
+from sepo.audit.estimate import Statistic, clustered, influence
+from sepo.audit.exact import Expectations, evaluate, extremes
+from sepo.audit.figures import Figure, frequency, measured
+from sepo.audit.sampled import FIRST, Sampled, joined, on_trees, with_best, without_tree
+from sepo.audit.sequence import Look, Stopping
+from sepo.errors import InputError, TooLargeError
+from sepo.games.base import Game, MeasureSet
+from sepo.play.rollout import generator
+from sepo.policies.base import Policy
+from sepo.policies.human import HumanPolicy
+from sepo.policies.script import ScriptPolicy, UniformPolicy
+from sepo.policies.table import PolicyTable, check_keys
+from sepo.solve.expand import MAX_NODES, expand
+from sepo.solve.tree import Floats
+from sepo.solve.value import infoset_reach
+
+Tell = Callable[[str, int, int], None]
+"""Hears what is done, how much of it, and how much there is."""
+Sets = Literal["paper", "sepo", "both"]
+SMALL = 200_000
+"""Games of up to this many nodes are walked whole to hold a table's keys against them."""
+MEETING = 300_000
+"""Largest tree of a meeting in a game whose tree does not grow a round at a time."""
+EPISODES = 1000
+MOST_EPISODES = 200_000
+"""Where sampling for a half-width gives up."""
+
+
+def quiet(what: str, done: int, total: int) -> None:
+    """Say nothing."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to audit.
+
+    Attributes
+    ----------
+    sets
+        Which measures.
+    method
+        ``auto``: exact where it can be. ``exact``: refuse what cannot. ``sampled``: play episodes.
+    seed
+        Of everything drawn.
+    episodes
+        Clusters of episodes, one per opponent and seat in each, where figures are sampled; None is ``EPISODES``, and
+        one per instance in a game that draws instances.
+    half_width
+        Stop sampling as soon as J is known to this half-width, by a confidence sequence; None plays ``episodes``.
+    control
+        Whether sampled figures use control variates.
+    opponents
+        Further opponents to be met, beside the pools.
+    budget
+        Information states of a game that a model is asked about; None asks about all that can be reached.
+    """
+
+    sets: Sets = "both"
+    method: Literal["auto", "exact", "sampled"] = "auto"
+    seed: int = 0
+    episodes: int | None = None
+    half_width: float | None = None
+    control: bool = True
+    opponents: tuple[str, ...] = ()
+    budget: int | None = 3000
+
+
+def exact(value: float) -> dict[str, float | int | None]:
+    """Return an exact figure."""
+    return {"value": value, "low": value, "high": value, "n": None}
+
+
+@dataclass
+class Found:
+    """What is known of a policy in one game.
+
+    Attributes
+    ----------
+    method
+        How, as the scorecard says it.
+    values
+        The quantities.
+    extra
+        Further parts of the scorecard.
+    plain
+        The same quantities without control variates, where they were sampled.
+    """
+
+    game: Game
+    method: str
+    values: Expectations
+    extra: dict[str, Any]
+    plain: Expectations | None = None
+
+    def figure(self, formula: Figure | None, key: tuple[object, ...]) -> dict[str, float | int | None] | None:
+        """Return a figure of the scorecard; None where it does not apply or is not defined."""
+        if formula is None:
+            return None
+        rows = self.values.rows
+        asked: set[int] = set()
+        middle = formula(self.values.get(rows.mean(axis=0, keepdims=True), asked))
+        if not np.isfinite(middle.value).all():
+            return None
+        value, low, high = (float(x[0]) for x in middle)
+        if not self.values.unknown:
+            low = high = value
+        if len(rows) == 1 or not asked:
+            return {"value": value, "low": min(low, value), "high": max(high, value), "n": None}
+        columns = sorted(asked)
+        full = rows.mean(axis=0)
+
+        def statistic(means: Floats) -> Floats:
+            every = np.broadcast_to(full, (len(means), len(full))).copy()
+            every[:, columns] = means
+            return np.broadcast_to(formula(self.values.get(every)).value, (len(means),))
+
+        interval = clustered(rows[:, columns], statistic, generator("interval", *key))
+        out: dict[str, Any] = {"value": interval.value, "low": interval.low, "high": interval.high}
+        if not np.isfinite([interval.low, interval.high]).all():
+            out |= {"low": None, "high": None}
+        return out | {"n": self.values.episodes} | self._effective(formula, rows)
+
+    def _effective(self, formula: Figure, rows: Floats) -> dict[str, float | None]:
+        """Return how many plain episodes the sample is worth; None where control variates left no variance at all."""
+        if self.plain is None:
+            return {}
+        spread = [float(influence(e.rows, _statistic(formula, e)).var(ddof=1)) for e in (self.plain, self.values)]
+        if spread[1] <= 1e-18:
+            return {"effective": None}
+        return {"effective": len(rows) * spread[0] / spread[1]}
+
+    def frequencies(self, opponents: Sequence[str], seat: int, key: tuple[object, ...]) -> dict[str, Any]:
+        """Return the share of own decisions, in one seat, at which each action is played."""
+        begin = f"play {seat} "
+        counts = list(dict.fromkeys(q for o, q in self.values.columns if o in opponents and q.startswith(begin)))
+        for o in opponents:
+            for q in counts:
+                self.values.absent(o, q)
+        return {
+            q.removeprefix(begin): self.figure(frequency(opponents, q, counts), (*key, "frequency", q)) for q in counts
+        }
+
+
+def find(policy: Policy, game: Game, sets: Sequence[MeasureSet], options: Options, tell: Tell = quiet) -> Found:
+    """Find every quantity that the measures of some sets ask for.
+
+    Raises
+    ------
+    InputError
+        If the method asked for cannot be had.
+    """
+    named = [o for m in sets for names in m.pools.values() for o in names]
+    opponents = tuple(dict.fromkeys([*named, *options.opponents]))
+    if isinstance(policy, PolicyTable):
+        _hold_to_game(policy, game)
+    known = isinstance(policy, PolicyTable | ScriptPolicy | UniformPolicy)
+    if options.method != "sampled":
+        try:
+            if known:
+                return _exactly(Subject(game, policy), opponents)
+            if options.method == "exact" or not game.sampled_chance:
+                return _asked(policy, game, opponents, options, tell)
+        except TooLargeError:
+            if options.method == "exact":
+                raise
+    return _sampled(policy, game, sets[-1], opponents, options, tell)
+
+
+def _exactly(subject: Subject, opponents: Sequence[str]) -> Found:
+    values = evaluate(subject, opponents, max_nodes=_most_nodes(subject.game))
+    extremes(subject, values)
+    rows = len(values.values[0])
+    values.episodes = rows if rows > 1 else None
+    method = f"exact in each of {rows} instances" if subject.game.sampled_chance else "exact"
+    return Found(subject.game, method, values, _about(subject, values))
+
+
+def _asked(policy: Policy, game: Game, opponents: Sequence[str], options: Options, tell: Tell) -> Found:
+    """Ask a model, or a person, what matters, and evaluate what is known."""
+    person = isinstance(policy, HumanPolicy)
+    budget = None if person or options.method == "exact" else options.budget
+    inquiry = Inquiry(policy, game, opponents, budget, tell, _most_nodes(game))
+    inquiry.ask()
+    subject = Subject(game, inquiry.table(), unknown=True)
+    values = evaluate(subject, opponents, inquiry.matches)
+    if inquiry.anyone:
+        extremes(subject, values, inquiry.anyone)
+    extra = _about(subject, values)
+    if not person:
+        extra["states"] = {"asked": len(inquiry.rows), "reachable": inquiry.states}
+    return Found(game, "bounded" if values.unknown else "exact", values, extra)
+
+
+def _sampled(
+    policy: Policy, game: Game, main: MeasureSet, opponents: Sequence[str], options: Options, tell: Tell
+) -> Found:
+    """Play episodes, on trees where the policy is known and they can be held, else state by state."""
+    if isinstance(policy, HumanPolicy):
+        raise InputError("a person is asked about a whole game: --method sampled is for scripts, tables and models")
+    key = (options.seed, "audit")
+    known = isinstance(policy, PolicyTable | ScriptPolicy | UniformPolicy)
+    subject = Subject(game, policy) if known else None
+    matches = _meetings(subject, opponents) if subject else None
+    number = len(game.root().chance()) if game.sampled_chance else 0
+
+    def batch(clusters: range) -> Sampled:
+        if matches is not None:
+            return on_trees(matches, clusters, key)
+        what = f"playing {game.name}"
+        return without_tree(policy, game, opponents, clusters, key, lambda done, total: tell(what, done, total))
+
+    parts, look = _until_enough(batch, game, main, options, number)
+    reduced, plain = joined([p.values for p in parts]), joined([p.plain for p in parts])
+    values, raw = (reduced, plain) if options.control else (plain, None)
+    size = len(values.values[0])
+    for one in (reduced, plain):
+        with_best(one, game, opponents, range(size))
+    values.episodes = size
+    extra: dict[str, Any] = {"illegal_rate": None, "legal_mass": _mean_mass(policy), "deviation_response": None}
+    if subject is not None:
+        _fix_extremes(subject, (reduced, plain))
+    if look is not None:
+        extra["stopped"] = {"at": size, "half_width": look.half_width, "of": f"{main.name} J"}
+    return Found(game, "sampled", values, extra, raw)
+
+
+def _fix_extremes(subject: Subject, all_values: Sequence[Expectations]) -> None:
+    """Add what is exact in sampled figures too: the extremes over all opponents of a policy that is known."""
+    found = Expectations()
+    found.add("", "", np.zeros(1))
+    extremes(subject, found)
+    for name, quantity in list(found.columns)[1:]:
+        value = float(found.values[found.columns[name, quantity]].mean())
+        for values in all_values:
+            values.fix(name, quantity, value, value, value)
+
+
+def _until_enough(
+    batch: Callable[[range], Sampled], game: Game, main: MeasureSet, options: Options, instances: int
+) -> tuple[list[Sampled], Look | None]:
+    """Play the clusters asked for, or as many as the half-width asked for takes."""
+    size = options.episodes or instances or EPISODES
+    if options.half_width is None:
+        return [batch(range(size))], None
+    j = measured(game, main)["J"]
+    assert j is not None
+    stopping = Stopping(options.half_width, minimum=FIRST)
+    parts, played = [], 0
+    while True:
+        more = max(FIRST, played)
+        parts.append(batch(range(played, played + more)))
+        played += more
+        values = joined([p.values if options.control else p.plain for p in parts])
+        names = [o for names in main.pools.values() for o in names]
+        with_best(values, game, tuple(dict.fromkeys(names)), range(played))
+        look = stopping.look_at(values.rows, _statistic(j, values))
+        if look.stop or played >= (instances or MOST_EPISODES):
+            return parts, look
+
+
+def _statistic(formula: Figure, values: Expectations) -> Statistic:
+    return lambda means: np.broadcast_to(formula(values.get(means)).value, (len(means),))
+
+
+def _meetings(subject: Subject, opponents: Sequence[str]) -> dict[str, list[Match]] | None:
+    try:
+        game = subject.game
+        return {o: [match(subject, o, s, _most_nodes(game)) for s in game.seats] for o in opponents}
+    except TooLargeError:
+        return None
+
+
+def _most_nodes(game: Game) -> int:
+    return MAX_NODES if getattr(game, "alike", False) else MEETING
+
+
+def _about(subject: Subject, values: Expectations) -> dict[str, Any]:
+    game = subject.game
+    out: dict[str, Any] = {
+        "illegal_rate": None,
+        "legal_mass": legal_mass(subject, values, game.measures("sepo").pools["train"]),
+        "deviation_response": None,
+    }
+    if game.deviation is not None:
+        value, low, high = deviation_response(subject, game.deviation, _most_nodes(game))
+        out["deviation_response"] = {"value": value, "low": low, "high": high, "n": None}
+    return out
+
+
+def legal_mass(subject: Subject, values: Expectations, opponents: Sequence[str]) -> dict[str, Any] | None:
+    """Return the mean legal mass over the decisions met against some opponents."""
+    mass = None if subject.table is None else subject.table.legal_mass()
+    if mass is None:
+        return None
+    total = weight = 0.0
+    for o in opponents:
+        for m in values.matches[o]:
+            reached = infoset_reach(m.tree, m.profile)
+            for i, r in zip(m.tree.infosets, reached.tolist(), strict=True):
+                if i.seat == m.seat and i.key in mass:
+                    total += r * mass[i.key]
+                    weight += r
+    return exact(total / weight) if weight else None
+
+
+def _mean_mass(policy: Policy) -> dict[str, Any] | None:
+    """Return the mean legal mass over the distinct decisions that were asked."""
+    mass = policy.legal_mass()
+    if not mass:
+        return None
+    found = np.array(list(mass.values()))
+    value, error = float(found.mean()), float(found.std() / np.sqrt(len(found)))
+    return {"value": value, "low": max(0.0, value - 1.96 * error), "high": value + 1.96 * error, "n": len(found)}
+
+
+def _hold_to_game(table: PolicyTable, game: Game) -> None:
+    """Hold a table's keys to the game's information states, where the game is small enough to know them all."""
+    try:
+        tree = expand(game, SMALL)
+    except TooLargeError:
+        return
+    check_keys(table, game, {d.key: d for d in tree.questions})

@@ -1,0 +1,1 @@
+"""Data sets: demonstrations as files that other trainers read. Knows no model."""

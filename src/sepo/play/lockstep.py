@@ -1,0 +1,183 @@
+"""Episodes in lockstep for games too large for a tree: all running ones ask at once, and the same question once.
+
+Randomness is a uniform number per cluster and move. All opponents, seats and policies that play a cluster share its
+numbers, so they meet the same deals and the same coins; differences between them are then paired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from sepo.errors import ContractError
+from sepo.games.base import CHANCE, TERMINAL, Decision, Game, Opponent, State
+from sepo.games.repeated import RepeatedGame, Stage
+from sepo.play.rollout import generator
+from sepo.policies.base import Policy, checked
+from sepo.policies.script import played
+from sepo.solve.tree import Floats
+
+LONGEST = 10_000
+"""Moves after which an episode is taken to be endless."""
+Tell = Callable[[int, int], None]
+
+
+@dataclass
+class Episode:
+    """One episode and what it has collected.
+
+    Attributes
+    ----------
+    cluster, opponent, seat
+        Which cluster of random numbers it plays, against whom, and the learner's seat.
+    plain
+        What fell due, by quantity.
+    expected
+        The same with each round's part replaced by its expectation, given what was known when the round began.
+    """
+
+    cluster: int
+    opponent: Opponent
+    seat: int
+    state: State
+    plain: dict[str, float] = field(default_factory=dict)
+    expected: dict[str, float] = field(default_factory=dict)
+    answer: Floats | None = None
+    moves: int = 0
+
+
+def play(
+    policy: Policy,
+    game: Game,
+    opponents: Sequence[Opponent],
+    clusters: Sequence[int],
+    key: tuple[object, ...],
+    tell: Tell = lambda done, total: None,
+) -> list[Episode]:
+    """Play one episode per cluster, opponent and seat of the learner.
+
+    Parameters
+    ----------
+    clusters
+        Numbers of the clusters. In a game that draws an instance at first, cluster k plays instance k.
+    key
+        Of the randomness, without the policy: policies that are compared share it.
+
+    Raises
+    ------
+    ContractError
+        If an episode does not end, or an answer is no distribution over the legal actions.
+    """
+    out = [Episode(k, o, s, game.root()) for k in clusters for o in opponents for s in game.seats]
+    lots = {k: _Lots(generator(*key, k)) for k in clusters}
+    running = out
+    while running := [e for e in running if e.state.actor != TERMINAL]:
+        _advance_to_learner(running, game, lots)
+        asking = [e for e in running if e.state.actor == e.seat]
+        _ask(policy, game, asking)
+        for e in asking:
+            assert e.answer is not None
+            _move(e, game, e.state.legal(), e.answer, lots[e.cluster], "learner")
+        tell(len(out) - len(running), len(out))
+    return out
+
+
+class _Lots:
+    """A cluster's uniform numbers: one per move of each party, whoever else plays."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+        self._numbers: dict[tuple[str, int], float] = {}
+        self._blocks: dict[str, Floats] = {}
+
+    def __call__(self, party: str, number: int) -> float:
+        """Return the number that decides a party's move."""
+        if party not in self._blocks:
+            self._blocks = {name: self._rng.random(256) for name in ("chance", "opponent", "learner")}
+        block = self._blocks[party]
+        return float(block[number % len(block)])
+
+
+def _advance_to_learner(running: Sequence[Episode], game: Game, lots: Mapping[int, _Lots]) -> None:
+    """Let chance and the opponents move until the learner is to move, or the episode ends."""
+    for e in running:
+        while (actor := e.state.actor) not in (e.seat, TERMINAL):
+            if e.moves > LONGEST:
+                raise ContractError(f"game '{game.name}': an episode has more than {LONGEST} moves, at {e.state!r}")
+            if actor == CHANCE:
+                outcomes = e.state.chance()
+                labels = tuple(label for label, _ in outcomes)
+                if game.sampled_chance and e.moves == 0:
+                    p = np.zeros(len(labels))
+                    p[e.cluster % len(labels)] = 1.0
+                else:
+                    p = np.array([p for _, p in outcomes])
+                _move(e, game, labels, p, lots[e.cluster], "chance")
+            else:
+                decision = game.decision(e.state)
+                _move(e, game, decision.legal, played(e.opponent, decision), lots[e.cluster], "opponent")
+
+
+def _ask(policy: Policy, game: Game, asking: Sequence[Episode]) -> None:
+    """Put the questions of all episodes in one batch, and take the round's expectations from the answers."""
+    decisions: dict[str, Decision] = {}
+    keys = []
+    for e in asking:
+        decision = game.decision(e.state)
+        decisions.setdefault(decision.key, decision)
+        keys.append(decision.key)
+    answers = dict(zip(decisions, checked(policy, list(decisions.values())), strict=True)) if decisions else {}
+    for e, k in zip(asking, keys, strict=True):
+        e.answer = answers[k] / answers[k].sum()
+        if isinstance(game, RepeatedGame) and isinstance(e.state, Stage) and e.seat == 0:
+            _expect(e, game, e.state)
+        else:
+            for action, p in zip(e.state.legal(), e.answer.tolist(), strict=True):
+                _add(e.expected, f"play {e.seat} {game.bucket(action)}", p)
+
+
+def _expect(e: Episode, game: RepeatedGame, stage: Stage) -> None:
+    """Add what this round is worth on average, over both sides' actions, to the episode's expectations."""
+    assert e.answer is not None
+    legal = stage.legal()
+    other = game.decision(stage.child(legal[0]))  # seat 1 has not seen what seat 0 chooses
+    replies = [(b, q) for b, q in zip(other.legal, played(e.opponent, other).tolist(), strict=True) if q > 0]
+    for a, p in zip(legal, e.answer.tolist(), strict=True):
+        if p <= 0:
+            continue
+        _add(e.expected, f"play 0 {game.bucket(a)}", p)
+        for b, q in replies:
+            end = game.settled(stage.public, stage.private, a, b)
+            _add(e.expected, "own", p * q * end.rewards[0])
+            _add(e.expected, "other", p * q * end.rewards[1])
+            for name, value in zip(game.features, end.features[0], strict=True):
+                if value:
+                    _add(e.expected, name, p * q * value)
+
+
+def _move(e: Episode, game: Game, legal: Sequence[str], p: Floats, lots: _Lots, party: str) -> None:
+    """Draw an action and enter the state after it."""
+    cumulative = np.cumsum(p)
+    wanted = lots(party, e.moves) * cumulative[-1]
+    which = min(int(np.searchsorted(cumulative, wanted, side="right")), len(legal) - 1)
+    while p[which] <= 0:  # rounding at the very end
+        which -= 1
+    if party == "learner":
+        _add(e.plain, f"play {e.seat} {game.bucket(legal[which])}", 1.0)
+    e.state = e.state.child(legal[which])
+    e.moves += 1
+    own, other = e.state.rewards()
+    if e.seat == 1:
+        own, other = other, own
+    _add(e.plain, "own", own)
+    _add(e.plain, "other", other)
+    for name, value in zip(game.features, e.state.features(e.seat), strict=True):
+        if value:
+            _add(e.plain, name, value)
+
+
+def _add(sums: dict[str, Any], name: str, value: float) -> None:
+    sums[name] = sums.get(name, 0.0) + value
