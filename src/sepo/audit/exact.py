@@ -27,7 +27,7 @@ from sepo.solve.value import infoset_reach, move_reach, node_values
 
 REPLY_NODES = 400_000
 """Largest tree walked for a best response to an opponent, or to the audited policy."""
-REPLY_WORK = 200_000
+REPLY_WORK = 400_000
 """Most rounds settled for a best reply without a tree."""
 
 
@@ -213,7 +213,7 @@ def best_values(game: Game, name: str) -> tuple[float, ...] | None:
     other = opponent(game, name)
     try:
         if isinstance(game, RepeatedGame) and other.memory != "all":
-            if work(game, other.memory) > REPLY_WORK:
+            if work(game, other.memory, lambda d: played(other, d)) > REPLY_WORK:
                 return None
             replies = [
                 best_reply(game, lambda d: played(other, d), other.memory, s, {"own": 1.0}).values for s in game.seats
@@ -244,13 +244,13 @@ def extremes(
     if game.zero_sum and set(game.seats) == {0, 1}:
         objectives["exploitability"] = {"own": 1.0}  # the seats' values cancel in the mean
     if isinstance(game, RepeatedGame) and subject.memory != "all":
-        if work(game, subject.memory) > REPLY_WORK:
+        if work(game, subject.memory, subject) > REPLY_WORK:
             return
         for quantity, objective in objectives.items():
             found = [best_reply(game, subject, subject.memory, 1 - s, objective).values for s in game.seats]
             plus = float(np.mean([game_value(game, s) for s in game.seats])) if quantity == "gap" else 0.0
             rows = np.mean(found, axis=0) / game.rounds + plus
-            values.add(ANYONE, quantity, np.broadcast_to(rows, values.values[0].shape).copy())
+            values.add(ANYONE, quantity, _as_rows(rows, values))
         return
     if met is None:
         try:
@@ -288,4 +288,9 @@ def _add_most(
     if lows:
         values.fix(ANYONE, quantity, float(found.mean()), float(np.mean(lows)) + plus, float(np.mean(highs)) + plus)
     else:
-        values.add(ANYONE, quantity, np.broadcast_to(found, values.values[0].shape).copy())
+        values.add(ANYONE, quantity, _as_rows(found, values))
+
+
+def _as_rows(found: Floats, values: Expectations) -> Floats:
+    """Return one value for each row of what is known, or one per instance where that is of no instances yet."""
+    return found if len(found) > 1 else np.broadcast_to(found, values.values[0].shape).copy()

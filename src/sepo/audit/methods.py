@@ -32,7 +32,7 @@ Tell = Callable[[str, int, int], None]
 Sets = Literal["paper", "sepo", "both"]
 SMALL = 200_000
 """Games of up to this many nodes are walked whole to hold a table's keys against them."""
-MEETING = 300_000
+MEETING = 60_000
 """Largest tree of a meeting in a game whose tree does not grow a round at a time."""
 EPISODES = 1000
 MOST_EPISODES = 200_000
@@ -149,6 +149,8 @@ class Found:
         for o in opponents:
             for q in counts:
                 self.values.absent(o, q)
+                if self.plain is not None:
+                    self.plain.absent(o, q)
         return {
             q.removeprefix(begin): self.figure(frequency(opponents, q, counts), (*key, "frequency", q)) for q in counts
         }
@@ -176,6 +178,7 @@ def find(policy: Policy, game: Game, sets: Sequence[MeasureSet], options: Option
         except TooLargeError:
             if options.method == "exact":
                 raise
+            return _sampled(policy, game, sets[-1], opponents, options, tell, trees=False)
     return _sampled(policy, game, sets[-1], opponents, options, tell)
 
 
@@ -205,7 +208,14 @@ def _asked(policy: Policy, game: Game, opponents: Sequence[str], options: Option
 
 
 def _sampled(
-    policy: Policy, game: Game, main: MeasureSet, opponents: Sequence[str], options: Options, tell: Tell
+    policy: Policy,
+    game: Game,
+    main: MeasureSet,
+    opponents: Sequence[str],
+    options: Options,
+    tell: Tell,
+    *,
+    trees: bool = True,
 ) -> Found:
     """Play episodes, on trees where the policy is known and they can be held, else state by state."""
     if isinstance(policy, HumanPolicy):
@@ -213,7 +223,7 @@ def _sampled(
     key = (options.seed, "audit")
     known = isinstance(policy, PolicyTable | ScriptPolicy | UniformPolicy)
     subject = Subject(game, policy) if known else None
-    matches = _meetings(subject, opponents) if subject else None
+    matches = _meetings(subject, opponents) if subject and trees else None
     number = len(game.root().chance()) if game.sampled_chance else 0
 
     def batch(clusters: range) -> Sampled:
@@ -240,7 +250,8 @@ def _sampled(
 def _fix_extremes(subject: Subject, all_values: Sequence[Expectations]) -> None:
     """Add what is exact in sampled figures too: the extremes over all opponents of a policy that is known."""
     found = Expectations()
-    found.add("", "", np.zeros(1))
+    drawn = len(subject.game.root().chance()) if subject.game.sampled_chance else 1
+    found.add("", "", np.zeros(drawn))
     extremes(subject, found)
     for name, quantity in list(found.columns)[1:]:
         value = float(found.values[found.columns[name, quantity]].mean())

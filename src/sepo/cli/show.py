@@ -20,6 +20,9 @@ MEANING = {
     "held_out": "payoff against opponents never trained on",
     "nra": "normalized relative advantage",
     "welfare": "both payoffs together",
+    "cooperation_rate": "share of rounds in which the policy cooperates",
+    "deviation_response": "change of its conduct after one forced deviation of a partner",
+    "time_to_exploit": "rounds an adaptive opponent needs for half of the worst case",
     "illegal_rate": "share of replies that were no legal action",
     "legal_mass": "probability the unconstrained model puts on legal replies",
 }
@@ -30,7 +33,11 @@ def figure(found: Mapping[str, Any] | None) -> str:
     if found is None:
         return "n/a"
     value, low, high = found["value"], found["low"], found["high"]
+    if value is None:
+        return f"over {low:.0f}"
     text = f"{value:.4f}".replace("-0.0000", "0.0000")
+    if low is None or high is None:
+        return f"{text} [unknown]"
     return text if low == high else f"{text} [{low:.4f}, {high:.4f}]"
 
 
@@ -54,7 +61,9 @@ def _show_game(game: str, cards: Sequence[Mapping[str, Any]], out: Console) -> N
             row = [figure(p["measures"][name][key]) for p in parts]
             table.add_row(f"{name} {key}", *row, style="bold" if key == "J" else None)
     for key, meaning in MEANING.items():
-        row = [figure(p[key]) for p in parts]
+        row = [figure(p.get(key)) for p in parts]
+        if all(p.get(key) is None for p in parts) and key not in parts[0]:
+            continue
         table.add_row(key, *row, *([meaning] if len(cards) == 1 else []))
     out.print(table)
     if len(cards) == 1:

@@ -442,6 +442,10 @@ class Items(RepeatedGame):
         said = ",".join(f"{pair.own}-{pair.other}" for pair in view.rounds)
         return f"{known}:{said.replace(' ', '.')}"
 
+    def bucket(self, action: str) -> str:
+        """Count a demand by how many units it is for."""
+        return f"{sum(units(action))} units"
+
     def word(self, action: str) -> str:
         """Return the demand itself."""
         return action

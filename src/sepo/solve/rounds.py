@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from sepo.games.base import Memory
-from sepo.games.repeated import RepeatedGame, Stage
+from sepo.games.repeated import RepeatedGame, Settled, Stage
 from sepo.solve.stages import Answer
 
 
@@ -26,15 +26,21 @@ class Reply(NamedTuple):
     plays: Mapping[object, str]
 
 
-def work(game: RepeatedGame, memory: Memory) -> int:
-    """Return about how many rounds must be settled for a best reply to a policy with this memory."""
+def work(game: RepeatedGame, memory: Memory, answer: Answer) -> int:
+    """Return about how many rounds must be settled for a best reply to a policy with this memory.
+
+    The policy's first answer tells between how many actions it chooses.
+    """
     first = game.deals(0, game.start, (None, None))
     instances = len(first) if game.sampled_chance else 1
     one = first[0] if first else None
     public, private = (one.public, one.private) if one else (game.start, (None, None))
     later = len(game.deals(1, public, private)) or 1
     actions = max(len(game.actions(d.public)) for d in first) if first else len(game.actions(public))
-    return instances * game.rounds * later * actions * (actions**2 if memory == "last" else 1)
+    start = game.root()
+    first_move = start.child(start.chance()[0][0]) if not start.dealt else start
+    taken = int((answer(game.decision(first_move)) > 0).sum())
+    return instances * game.rounds * later * actions * taken * (actions * taken if memory == "last" else 1)
 
 
 def best_reply(game: RepeatedGame, answer: Answer, memory: Memory, seat: int, objective: Mapping[str, float]) -> Reply:
@@ -57,6 +63,7 @@ class _Solver:
     def __init__(self, game: RepeatedGame, answer: Answer, seat: int, own: float, other: float) -> None:
         self.game, self.answer, self.seat, self.own, self.other = game, answer, seat, own, other
         self.known: dict[Stage, float] = {}
+        self.later: dict[object, float] = {}
         self.answers: dict[object, list[tuple[str, float]]] = {}
         self.plays: dict[object, str] = {}
 
@@ -80,13 +87,20 @@ class _Solver:
             collected = 0.0
             for p, node, b in replies:
                 first, second = (a, b) if self.seat == 0 else (b, a)
-                after = node.child(first).child(second)
-                paid = after.rewards()
-                gain = self.own * paid[self.seat] + self.other * paid[1 - self.seat]
-                collected += p * (gain + self.value(after))
+                end = self.game.settled(node.public, node.private, first, second)
+                gain = self.own * end.rewards[self.seat] + self.other * end.rewards[1 - self.seat]
+                collected += p * (gain + self._later(node, first, second, end))
             if collected > best:
                 best, self.plays[view] = collected, a
         return best
+
+    def _later(self, node: Stage, first: str, second: str, end: Settled) -> float:
+        """Return what is collected after a round, which histories that end alike have in common."""
+        pair = (first, second) if node.kept else None
+        key = node.number, end.public, end.private, pair
+        if key not in self.later:
+            self.later[key] = self.value(node.child(first).child(second))
+        return self.later[key]
 
     def _answer(self, node: Stage) -> list[tuple[str, float]]:
         """Return the actions that the policy takes at a node, with their probabilities."""

@@ -65,7 +65,7 @@ class _Grower:
         self.publics: dict[Any, int] = {game.start: 0}
         self.dues: list[Floats] = []  # by what is public: (D, A, A, 2, features)
         self.after: list[Ints] = []  # by what is public: what is public after each pair of actions, (A, A)
-        self.nodes = 0
+        self.nodes = 1  # the root
 
     def tree(self) -> Tree:
         """Grow all rounds and lay the levels end to end."""
