@@ -5,5 +5,5 @@ is warmed up, then all ways take turns (A, B, C, A, B, C, ...), so that whatever
 meets them alike; medians are compared.
 """
 
-BENCHMARKS = ("elicitation", "training_step", "exploitability")
+BENCHMARKS = ("elicitation", "decisions", "training_step", "exploitability", "best_response", "rounds")
 """Names of the modules, in the order in which they run."""

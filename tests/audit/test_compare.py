@@ -19,7 +19,7 @@ from sepo.policies.script import ScriptPolicy
 @pytest.fixture
 def cards(kuhn: Game) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the scorecards of an exploitable policy and of an equilibrium."""
-    loose, nash = (scorecard(ScriptPolicy(f"script:{n}", n), [kuhn])[0] for n in ("loose_aggressive", "nash"))
+    loose, nash = (scorecard(ScriptPolicy(f"script:{n}", n), [kuhn]) for n in ("loose_aggressive", "nash"))
     return loose, nash
 
 

@@ -39,11 +39,16 @@ def figures(game: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the headline figures of one game's part of a scorecard, with dotted names."""
     for name, row in game.get("measures", {}).items():
         for key, figure in row.items():
-            if isinstance(figure, Mapping):
+            if isinstance(figure, Mapping) and known(figure):
                 yield f"{name}.{key}", figure
     for key, figure in game.items():
-        if isinstance(figure, Mapping) and "value" in figure:
+        if isinstance(figure, Mapping) and "value" in figure and known(figure):
             yield key, figure
+
+
+def known(figure: Mapping[str, Any]) -> bool:
+    """Whether a figure has its bounds: a lower bound has no upper end, and what was not reached has no value."""
+    return all(figure[key] is not None for key in ("value", "low", "high"))
 
 
 def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

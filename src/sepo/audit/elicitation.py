@@ -77,8 +77,8 @@ class Inquiry:
         self._ask_while(pool, lambda: [m for ms in self.matches.values() for m in ms])
         if self.anyone:
             self._ask_while(self.budget, self._answered)
-        if len(self.rows) < self.budget:
-            self._ask_while(self.budget, lambda: [m for ms in self._all() for m in ms])
+        least = 0.0 if self.budget == self.states else NEGLIGIBLE
+        self._ask_while(self.budget, lambda: [_met_by_all(m) for ms in self._all() for m in ms], least)
 
     def table(self) -> PolicyTable:
         """Return what is known."""
@@ -107,9 +107,10 @@ class Inquiry:
                 out.append(m._replace(profile=np.where(m.tree.seat == m.seat, m.profile, answer)))
         return out
 
-    def _ask_while(self, budget: int, meetings: Callable[[], list[Match]]) -> None:
+    def _ask_while(self, budget: int, meetings: Callable[[], list[Match]], least: float = NEGLIGIBLE) -> None:
         while len(self.rows) < budget:
-            chosen = self._most_reached(meetings(), min(budget - len(self.rows), max(FIRST, min(MOST, len(self.rows)))))
+            count = min(budget - len(self.rows), max(FIRST, min(MOST, len(self.rows))))
+            chosen = self._most_reached(meetings(), count, least)
             if not chosen:
                 return
             for d, p in zip(chosen, checked(self.policy, chosen), strict=True):
@@ -117,16 +118,16 @@ class Inquiry:
             self._note({d.key for d in chosen})
             self.tell(f"asking about {self.game.name}", len(self.rows), self.budget)
 
-    def _most_reached(self, meetings: Sequence[Match], count: int) -> list[Decision]:
-        """Return the open states that are reached most in any of the meetings."""
+    def _most_reached(self, meetings: Sequence[Match], count: int, least: float) -> list[Decision]:
+        """Return the open states that are reached most, and more than ``least``, in any of the meetings."""
         best: dict[str, float] = {}
         asked: dict[str, Decision] = {}
         for m in meetings:
-            profile = np.nan_to_num(m.profile, nan=0.0)
-            reached = infoset_reach(m.tree, profile)
-            here = np.flatnonzero(m.open & (reached > NEGLIGIBLE))
+            reached = infoset_reach(m.tree, m.profile)
+            here = np.flatnonzero(m.open & (reached > least))
             if len(here) > count:
-                here = here[np.argpartition(-reached[here], count - 1)[:count]]
+                cut = np.partition(reached[here], len(here) - count)[len(here) - count]
+                here = here[reached[here] >= cut]  # ties are broken by key, below
             for i in here.tolist():
                 decision = m.tree.infosets[i].decision
                 if reached[i] > best.get(decision.key, 0.0):
@@ -145,6 +146,11 @@ class Inquiry:
                         profile[info.entries] = self.rows[info.key]
                         still[which] = False
                 ms[i] = m._replace(profile=profile, open=still)
+
+
+def _met_by_all(m: Match) -> Match:
+    """Let a seat that is anyone try everything."""
+    return m._replace(profile=np.where(np.isnan(m.profile), 1.0 / m.tree.sizes[m.tree.owner], m.profile))
 
 
 def _own(m: Match) -> list[Decision]:

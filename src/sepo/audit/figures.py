@@ -158,7 +158,7 @@ def frequency(opponents: Sequence[str], action: str, actions: Sequence[str]) -> 
 def reported(game: Game, measures: MeasureSet, extremes: bool) -> dict[str, Figure | None]:
     """Return the figures that stand beside the measures; None where one does not apply.
 
-    ``extremes`` says whether the quantities of ``ANYONE`` are to be had.
+    ``extremes`` says whether the least payoff against anyone is known, and with it the security gap and exploitability.
     """
     train, exploiters = measures.pools["train"], measures.pools["exploiter"]
     cooperation = game.cooperation
@@ -173,9 +173,9 @@ def reported(game: Game, measures: MeasureSet, extremes: bool) -> dict[str, Figu
 
     return {
         "exploitability": of([ANYONE], {"exploitability": 1.0}) if game.zero_sum and extremes else None,
-        "worst_case_advantage": of([ANYONE], {"worst": 1.0}) if extremes else None,
+        "worst_case_advantage": of([ANYONE], {"worst": 1.0}),
         "security_gap": of([ANYONE], {"gap": 1.0}) if extremes else None,
-        "pool_coverage": coverage if extremes else None,
+        "pool_coverage": coverage,
         "robustness": of(exploiters, {"own": 1.0}),
         "held_out": of(measures.pools["held_out"], {"own": 1.0}),
         "nra": None if game.zero_sum else relative_advantage(train),

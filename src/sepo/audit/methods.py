@@ -16,6 +16,7 @@ from sepo.audit.exact import Expectations, evaluate, extremes
 from sepo.audit.figures import Figure, frequency, measured
 from sepo.audit.sampled import FIRST, Sampled, joined, on_trees, with_best, without_tree
 from sepo.audit.sequence import Look, Stopping
+from sepo.audit.worst import worst_case
 from sepo.errors import InputError, TooLargeError
 from sepo.games.base import Game, MeasureSet
 from sepo.play.rollout import generator
@@ -34,6 +35,8 @@ SMALL = 200_000
 """Games of up to this many nodes are walked whole to hold a table's keys against them."""
 MEETING = 60_000
 """Largest tree of a meeting in a game whose tree does not grow a round at a time."""
+ROUNDING = 1e-12
+"""Bounds closer than this differ by rounding alone."""
 EPISODES = 1000
 MOST_EPISODES = 200_000
 """Where sampling for a half-width gives up."""
@@ -115,10 +118,10 @@ class Found:
         if not np.isfinite(middle.value).all():
             return None
         value, low, high = (float(x[0]) for x in middle)
-        if not self.values.unknown:
+        if high - low < ROUNDING:
             low = high = value
         if len(rows) == 1 or not asked:
-            return {"value": value, "low": min(low, value), "high": max(high, value), "n": None}
+            return {"value": value, "low": _number(min(low, value)), "high": _number(max(high, value)), "n": None}
         columns = sorted(asked)
         full = rows.mean(axis=0)
 
@@ -156,6 +159,11 @@ class Found:
         }
 
 
+def _number(value: float) -> float | None:
+    """Return a number that JSON has; None for an infinite one."""
+    return value if np.isfinite(value) else None
+
+
 def find(policy: Policy, game: Game, sets: Sequence[MeasureSet], options: Options, tell: Tell = quiet) -> Found:
     """Find every quantity that the measures of some sets ask for.
 
@@ -172,7 +180,7 @@ def find(policy: Policy, game: Game, sets: Sequence[MeasureSet], options: Option
     if options.method != "sampled":
         try:
             if known:
-                return _exactly(Subject(game, policy), opponents)
+                return _exactly(Subject(game, policy), opponents, (options.seed, game.name))
             if options.method == "exact" or not game.sampled_chance:
                 return _asked(policy, game, opponents, options, tell)
         except TooLargeError:
@@ -182,13 +190,14 @@ def find(policy: Policy, game: Game, sets: Sequence[MeasureSet], options: Option
     return _sampled(policy, game, sets[-1], opponents, options, tell)
 
 
-def _exactly(subject: Subject, opponents: Sequence[str]) -> Found:
+def _exactly(subject: Subject, opponents: Sequence[str], key: tuple[object, ...]) -> Found:
     values = evaluate(subject, opponents, max_nodes=_most_nodes(subject.game))
     extremes(subject, values)
     rows = len(values.values[0])
     values.episodes = rows if rows > 1 else None
     method = f"exact in each of {rows} instances" if subject.game.sampled_chance else "exact"
-    return Found(subject.game, method, values, _about(subject, values))
+    extra = _about(subject, values) | worst_case(subject, values, None, key)
+    return Found(subject.game, method, values, extra)
 
 
 def _asked(policy: Policy, game: Game, opponents: Sequence[str], options: Options, tell: Tell) -> Found:
@@ -202,6 +211,7 @@ def _asked(policy: Policy, game: Game, opponents: Sequence[str], options: Option
     if inquiry.anyone:
         extremes(subject, values, inquiry.anyone)
     extra = _about(subject, values)
+    extra |= worst_case(subject, values, inquiry.anyone or None, (options.seed, game.name))
     if not person:
         extra["states"] = {"asked": len(inquiry.rows), "reachable": inquiry.states}
     return Found(game, "bounded" if values.unknown else "exact", values, extra)
@@ -241,22 +251,25 @@ def _sampled(
     values.episodes = size
     extra: dict[str, Any] = {"illegal_rate": None, "legal_mass": _mean_mass(policy), "deviation_response": None}
     if subject is not None:
-        _fix_extremes(subject, (reduced, plain))
+        extra |= _fix_extremes(subject, (reduced, plain), (options.seed, game.name))
     if look is not None:
         extra["stopped"] = {"at": size, "half_width": look.half_width, "of": f"{main.name} J"}
     return Found(game, "sampled", values, extra, raw)
 
 
-def _fix_extremes(subject: Subject, all_values: Sequence[Expectations]) -> None:
-    """Add what is exact in sampled figures too: the extremes over all opponents of a policy that is known."""
+def _fix_extremes(subject: Subject, all_values: Sequence[Expectations], key: tuple[object, ...]) -> dict[str, Any]:
+    """Add what is not sampled in sampled figures either: the extremes over all opponents of a policy that is known."""
     found = Expectations()
     drawn = len(subject.game.root().chance()) if subject.game.sampled_chance else 1
     found.add("", "", np.zeros(drawn))
     extremes(subject, found)
-    for name, quantity in list(found.columns)[1:]:
-        value = float(found.values[found.columns[name, quantity]].mean())
-        for values in all_values:
+    extra = worst_case(subject, found, None, key)
+    for values in all_values:
+        for name, quantity in list(found.columns)[1:]:
+            value = float(found.values[found.columns[name, quantity]].mean())
             values.fix(name, quantity, value, value, value)
+        values.fixed |= found.fixed
+    return extra
 
 
 def _until_enough(

@@ -48,12 +48,12 @@ def on_trees(
     """
     reduced, plain = Expectations(), Expectations()
     start, stop = min(clusters), max(clusters) + 1
-    width = max(len(m.tree.levels) - 1 for ms in matches.values() for m in ms)
     for name, ms in matches.items():
         with_, without = [], []
         for m in ms:
-            lots = generator(*key, m.tree.game.name).random((stop, width))[start:, : len(m.tree.levels) - 1]
-            if m.tree.game.sampled_chance:  # cluster k plays instance k
+            game = m.tree.game
+            lots = _lots((*key, game.name), len(m.tree.levels) - 1, stop)[start:]
+            if game.sampled_chance:  # cluster k plays instance k
                 instances = int(m.tree.count[0])
                 lots[:, 0] = (np.arange(start, stop) % instances + 0.5) / instances
             found = episodes(m, lots, baseline)
@@ -68,13 +68,19 @@ def on_trees(
 Baseline = Callable[[Match], Floats]
 
 
+def _lots(key: tuple[object, ...], moves: int, stop: int) -> Floats:
+    """Return a uniform number per cluster before ``stop`` and move; how many moves a tree has changes none of them."""
+    return np.column_stack([generator(*key, move).random(stop) for move in range(moves)])
+
+
 def episodes(m: Match, lots: Floats, baseline: Baseline | None = None) -> tuple[dict[str, Floats], dict[str, Floats]]:
     """Play a meeting once per row of uniform numbers; return every quantity per round, reduced and plain.
 
     For a due d and baseline values V, an episode h with moves m_1 .. m_k gives
     ``sum_i d(m_i) + sum_i (E[d(m) + V(m)] - d(m_i) - V(m_i))``, the expectation over the moves m out of the node of
     m_i. Each bracket has mean 0 whatever V is, so the estimate is unbiased; where V is the policy's own value it is the
-    exact value itself.
+    exact value itself. The draw of an instance has no bracket: instances are what an interval is over, as they are
+    where each of them is exact.
     """
     tree, rounds = m.tree, m.tree.game.rounds
     moves = rollout(tree, m.profile, lots).moves
@@ -89,6 +95,8 @@ def episodes(m: Match, lots: Floats, baseline: Baseline | None = None) -> tuple[
         np.add.at(mean, tree.parent[1:], step[1:] * value[1:])
         surprise = np.zeros(tree.moves)
         surprise[1:] = mean[tree.parent[1:]] - value[1:]
+        if tree.game.sampled_chance:
+            surprise[tree.levels[1]] = 0.0
         total = np.where(taken, due[made], 0.0).sum(axis=1)
         plain[name] = total / rounds
         reduced[name] = (total + np.where(taken, surprise[made], 0.0).sum(axis=1)) / rounds
@@ -110,11 +118,12 @@ def without_tree(
             names += sorted({q for e in mine for q in getattr(e, of) if q.startswith("play ")})
             for name in names:
                 rows = np.zeros(len(clusters))
+                rounds = 1 if name.startswith("play ") else game.rounds  # actions are counted by episode, as on trees
                 for e in mine:
                     found = getattr(e, of)
                     if name not in found and of == "expected" and not name.startswith("play "):
                         found = e.plain  # the round's expectation is not to be had: what fell due itself
-                    rows[place[e.cluster]] += found.get(name, 0.0) / (len(game.seats) * game.rounds)
+                    rows[place[e.cluster]] += found.get(name, 0.0) / (len(game.seats) * rounds)
                 out.add(o.name, name, np.ones(len(clusters)) if name == "round" else rows)
     return Sampled(reduced, plain)
 

@@ -92,8 +92,11 @@ def audit(policy: Policy, games: Games, options: Options, tell: Tell = quiet) ->
             part.setdefault("rules_by_measures", {})[name] = dict(g.rules)
         row = measured(g, g.measures(name))
         part["measures"][name] = {k: found[g].figure(f, (*key, name, k)) for k, f in row.items()}
-    whole = there.values.has(ANYONE, "worst")
-    part |= {k: there.figure(f, (*key, k)) for k, f in reported(game, measures, whole).items()}
+    whole = there.values.has(ANYONE, "gap")
+    beside = reported(game, measures, whole)
+    if not there.values.has(ANYONE, "worst"):
+        beside |= {"worst_case_advantage": None, "pool_coverage": None}
+    part |= {k: there.figure(f, (*key, k)) for k, f in beside.items()}
     part |= there.extra
     train = measures.pools["train"]
     part["frequencies"] = {f"seat {s}": there.frequencies(train, s, key) for s in game.seats}

@@ -28,7 +28,7 @@ from sepo.files import dump_json, write_json
 FOLDER = Path("benchmarks")
 PACKAGE = "_sepo_benchmarks"  # not `benchmarks`, which may be anyone's
 SCHEMA = "sepo.bench/1"
-VERSIONS = ("numpy", "torch", "transformers", "peft", "trl", "open_spiel")
+VERSIONS = ("numpy", "torch", "transformers", "peft", "trl", "open_spiel", "axelrod")
 
 
 def command(

@@ -22,6 +22,8 @@ from sepo.solve.tree import Floats
 
 LONGEST = 10_000
 """Moves after which an episode is taken to be endless."""
+BLOCK = 256
+"""Numbers of a party drawn at once."""
 Tell = Callable[[int, int], None]
 
 
@@ -90,23 +92,20 @@ class _Lots:
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
-        self._numbers: dict[tuple[str, int], float] = {}
-        self._blocks: dict[str, Floats] = {}
+        self._blocks: list[dict[str, Floats]] = []
 
     def __call__(self, party: str, number: int) -> float:
         """Return the number that decides a party's move."""
-        if party not in self._blocks:
-            self._blocks = {name: self._rng.random(256) for name in ("chance", "opponent", "learner")}
-        block = self._blocks[party]
-        return float(block[number % len(block)])
+        which, place = divmod(number, BLOCK)
+        while len(self._blocks) <= which:
+            self._blocks.append({name: self._rng.random(BLOCK) for name in ("chance", "opponent", "learner")})
+        return float(self._blocks[which][party][place])
 
 
 def _advance_to_learner(running: Sequence[Episode], game: Game, lots: Mapping[int, _Lots]) -> None:
     """Let chance and the opponents move until the learner is to move, or the episode ends."""
     for e in running:
         while (actor := e.state.actor) not in (e.seat, TERMINAL):
-            if e.moves > LONGEST:
-                raise ContractError(f"game '{game.name}': an episode has more than {LONGEST} moves, at {e.state!r}")
             if actor == CHANCE:
                 outcomes = e.state.chance()
                 labels = tuple(label for label, _ in outcomes)
@@ -160,6 +159,8 @@ def _expect(e: Episode, game: RepeatedGame, stage: Stage) -> None:
 
 def _move(e: Episode, game: Game, legal: Sequence[str], p: Floats, lots: _Lots, party: str) -> None:
     """Draw an action and enter the state after it."""
+    if e.moves >= LONGEST:
+        raise ContractError(f"game '{game.name}': an episode has more than {LONGEST} moves, at {e.state!r}")
     cumulative = np.cumsum(p)
     wanted = lots(party, e.moves) * cumulative[-1]
     which = min(int(np.searchsorted(cumulative, wanted, side="right")), len(legal) - 1)

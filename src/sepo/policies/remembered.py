@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +18,7 @@ import numpy as np
 from sepo.errors import InputError
 from sepo.files import cache_folder, read_json, write_json
 from sepo.games.base import Decision
+from sepo.policies.base import SUM_TOLERANCE
 from sepo.solve.tree import Floats
 
 if TYPE_CHECKING:
@@ -106,7 +108,7 @@ class RememberedPolicy:
 
     def _has(self, decision: Decision, asked: str) -> bool:
         kept = self._file(decision).get(decision.key)
-        return kept is not None and kept.digest == asked
+        return kept is not None and kept.digest == asked and len(kept.probabilities) == len(decision.legal)
 
     def _ask(self, decisions: Sequence[Decision], digests: Sequence[str]) -> None:
         policy = self.load()
@@ -132,14 +134,24 @@ class RememberedPolicy:
             return {}
         try:
             document = read_json(path, "answers")
-            self._about = dict(document["about"])
-            return {k: Kept(str(d), float(m), [float(x) for x in p]) for k, (d, m, p) in document["answers"].items()}
-        except (InputError, KeyError, TypeError, ValueError):
+            if document["schema"] != SCHEMA:
+                return {}
+            kept = {k: Kept(str(d), float(m), [float(x) for x in p]) for k, (d, m, p) in document["answers"].items()}
+            about = dict(document["about"])
+            if not all(math.isfinite(v.mass) and _distribution(v.probabilities) for v in kept.values()):
+                return {}
+            self._about = about
+            return kept
+        except (InputError, AttributeError, KeyError, TypeError, ValueError):
             return {}  # not ours, or damaged: asked anew and replaced
 
     def _path(self, name: str) -> Path:
         file = f"{str(self._fingerprint)[:20]}-{hashlib.sha256(name.encode()).hexdigest()[:20]}.json"
         return cache_folder() / "answers" / file
+
+
+def _distribution(p: Sequence[float]) -> bool:
+    return all(x >= 0 for x in p) and abs(math.fsum(p) - 1) <= SUM_TOLERANCE
 
 
 def title(game: Any) -> str:
