@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import t as student
 
-from sepo.audit.scorecard import audit_table, vector
+from sepo.audit.scorecard import audit_table
 from sepo.files import write_json, write_text
 from sepo.games.registry import make
+from sepo.policies.base import strategy
 from sepo.policies.script import ScriptPolicy
-from sepo.policies.table import elicit, tabulate
+from sepo.policies.table import tabulate
 from sepo.solve.expand import expand
 
 KEYS = ("exploitability", "worst_case_advantage", "security_gap", "robustness", "held_out")
@@ -52,7 +53,7 @@ def made_run(
     uniform = np.concatenate([np.full(len(i.decision.legal), 1 / len(i.decision.legal)) for i in tree.infosets])
     parts = []
     for arm in arms:
-        goal = vector(elicit(ScriptPolicy(f"script:{arm.towards}", arm.towards), game, tree), tree)
+        goal = strategy(ScriptPolicy(f"script:{arm.towards}", arm.towards), tree)
         finals = []
         for seed in seeds:
             rng = np.random.default_rng([seed, arm.steps])
@@ -63,7 +64,7 @@ def made_run(
                 share = pull * (1 - np.exp(-4 * step / max(arm.steps, 1)))
                 mixed = (1 - share) * uniform + share * goal
                 table = tabulate(game, tree, mixed, "made")
-                card = audit_table(table, game, tree)
+                card = audit_table(table, game)
                 lines.append(_line(card, step, arm, rng))
             write_text(home / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
             for name in ("last", "best"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from itertools import product
 
@@ -25,8 +26,8 @@ from sepo.solve.tree import Floats
 from sepo.solve.value import node_values, transition
 from tests.solve.test_stages import remembering
 
-SMALL_POOLS = Items(rounds=3, instances=3, instance_seed=58)  # at most 18 demands in each
-REDRAWN = Items(rounds=2, instances=2, instance_seed=58, redraw_opponent_values=True)
+SMALL_POOLS = Items(rounds=2, instances=3, instance_seed=358)  # at most 20 demands in each
+REDRAWN = Items(rounds=2, instances=1, instance_seed=103, redraw_opponent_values=True)
 GAMES: dict[str, RepeatedGame] = {
     "ipd": Ipd(5),
     "auction": Auction(3),
@@ -123,16 +124,10 @@ def narrowed(game: RepeatedGame, memory: Memory) -> Callable[[Decision], Floats]
     policy = remembering(memory, seed=3)
 
     def answer(decision: Decision) -> Floats:
-        p = policy(decision._replace(view=short(decision.view, memory, game)) if False else _shown(decision))
+        p = policy(replace(decision, view=short(decision.view, memory, game)))
         if isinstance(game, Items):
-            rare = np.argsort(-p)[2:]
-            p[rare] = 0.0
-            p /= p.sum()
-        return p
-
-    def _shown(decision: Decision) -> Decision:
-        view = short(decision.view, memory, game)
-        return Decision(decision.game, decision.seat, decision.key, decision.legal, view)
+            p[np.argsort(-p)[2:]] = 0.0
+        return p / p.sum()
 
     return answer
 
