@@ -167,14 +167,14 @@ def test_a_policys_own_values_cut_the_variance_at_least_tenfold_and_uniform_valu
 
 @pytest.mark.parametrize("name", ["items", "split", "commons", "auction"])
 def test_the_expectation_of_each_round_cuts_the_variance_without_a_tree(name: str):
-    rules = {"rounds": 3, "instances": 8} if name == "items" else {}
+    rules = {"rounds": 3, "instances": 4} if name == "items" else {}
     game = make(name, rules)
-    found = without_tree(Hidden(4), game, pool_names(game), range(160), ("rounds",), quiet)
-    with_best(found.plain, game, pool_names(game), range(160))
+    found = without_tree(Hidden(4), game, pool_names(game), range(80), ("rounds",), quiet)
+    with_best(found.plain, game, pool_names(game), range(80))
     (formula, _) = figures(game, found.values, "u")
     if name == "items":  # what an instance is worth is no luck of play
         within = [
-            sum(e.rows[i::8][:, e.columns[o, "own"]].var() for i in range(8) for o in pool_names(game))
+            sum(e.rows[i::4][:, e.columns[o, "own"]].var() for i in range(4) for o in pool_names(game))
             for e in (found.plain, found.values)
         ]
         assert within[0] / within[1] > 1.5
@@ -205,9 +205,7 @@ def test_clusters_do_not_depend_on_the_batch_they_are_played_in():
                 together = joined([getattr(p, field) for p in parts])
                 want = getattr(whole, field)
                 for column, which in want.columns.items():
-                    np.testing.assert_allclose(
-                        together.values[together.columns[column]], want.values[which], atol=1e-9
-                    )
+                    np.testing.assert_allclose(together.values[together.columns[column]], want.values[which], atol=1e-9)
 
 
 def test_who_else_plays_changes_no_cluster_even_where_their_games_are_longer():
@@ -307,7 +305,7 @@ def test_audits_that_stop_at_a_half_width_cover_the_exact_j():
                     part.add(o, q, sample.values[i][begin + clusters.start : begin + clusters.stop])
             return Sampled(part, part)
 
-        parts, look = _until_enough(batch, game, measures, Options(half_width=0.65, control=False), 0)
+        parts, look = _until_enough(batch, game, measures, Options(half_width=0.65, control=False), FIRST, 10_000)
         values = joined([p.plain for p in parts])
         assert look is not None
         assert look.half_width <= 0.65

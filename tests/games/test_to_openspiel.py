@@ -28,6 +28,13 @@ cfr = pytest.importorskip("open_spiel.python.algorithms.cfr")
 handing = pytest.importorskip("sepo.games.to_openspiel")
 
 GAMES = {"kuhn": make("kuhn"), "ipd": make("ipd", {"rounds": 3}), "stakes": Stakes()}
+LARGER = {
+    "auction": make("auction", {"rounds": 2}),
+    "auction, overbids forgiven": make("auction", {"rounds": 1, "overbid_loss": False}),
+    "split": make("split", {"rounds": 1}),
+    "items": make("items", {"rounds": 1, "instances": 2}),
+    "commons": make("commons", {"rounds": 3, "stock": 4}),
+}
 
 
 def as_policy(tree: Tree, game: pyspiel.Game, strategy: Floats) -> policies.TabularPolicy:
@@ -69,6 +76,24 @@ def test_best_responses_and_nash_conv_agree(game: Game):
             assert ours == pytest.approx(answer.value(there.new_initial_state()), abs=1e-9)
             gains.append(ours - expected(tree, strategy, tree.feature("own", seat)))
         assert sum(gains) == pytest.approx(theirs.nash_conv(there, table), abs=1e-9)
+
+
+@pytest.mark.parametrize("game", LARGER.values(), ids=LARGER)
+def test_every_other_game_has_the_same_values_and_best_responses_there(game: Game):
+    tree, there = expand(game), handing.to_openspiel(game)
+    one, two = random_strategy(tree, 1), random_strategy(tree, 2, sharpness=0.3)
+    first, second = as_policy(tree, there, one), as_policy(tree, there, two)
+    answer = scores.policy_value(there.new_initial_state(), [first, second])
+    profile = tree.join(0, one, two)
+    assert [expected(tree, profile, tree.feature("own", s)) for s in (0, 1)] == pytest.approx(list(answer), abs=1e-9)
+    for name in list(game.opponents)[:3]:
+        script = scripted(tree)[name]
+        answer = scores.policy_value(there.new_initial_state(), [first, as_policy(tree, there, script)])
+        assert expected(tree, tree.join(0, one, script), tree.feature("own", 0)) == pytest.approx(answer[0], abs=1e-9)
+    for seat in (0, 1):
+        ours = best_response(tree, one, seat, tree.feature("own", seat)).value
+        answered = responses.BestResponsePolicy(there, seat, first)
+        assert ours == pytest.approx(answered.value(there.new_initial_state()), abs=1e-9)
 
 
 @pytest.mark.parametrize("solver", [cfr.CFRSolver, pyspiel.CFRSolver], ids=["python", "c++"])

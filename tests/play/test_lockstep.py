@@ -26,7 +26,7 @@ def all_of(game: Game) -> list[Opponent]:
 
 
 def cards(e: Episode) -> tuple[Any, ...]:
-    return tuple(e.state.cards)  # type: ignore[attr-defined]
+    return tuple(e.state.deal)  # type: ignore[attr-defined]
 
 
 def outcome(e: Episode) -> tuple[Any, ...]:
@@ -104,12 +104,15 @@ def test_actions_come_as_often_as_the_policy_and_the_script_play_them():
     names = [f"play 0 {game.bucket(a)}" for a in game.root().legal()]
     seen = np.array([sum(e.plain.get(n, 0.0) for e in done) for n in names])
     likely = p * 4000 > 5
-    assert stats.chisquare(
-        [*seen[likely], seen[~likely].sum() + 1e-9], [*p[likely] * 4000, p[~likely].sum() * 4000 + 1e-9]
-    ).pvalue > 1e-3
+    assert (
+        stats.chisquare(
+            [*seen[likely], seen[~likely].sum() + 1e-9], [*p[likely] * 4000, p[~likely].sum() * 4000 + 1e-9]
+        ).pvalue
+        > 1e-3
+    )
     ipd = make("ipd")
     met = play(ScriptPolicy("s", "always_cooperate"), ipd, [opponent(ipd, "mixed")], range(1000), ("coins",))
-    cooperated = sum(pair.other == "C" for e in met for pair in e.state.rounds)  # type: ignore[attr-defined]
+    cooperated = sum(pair.other == "COOPERATE" for e in met for pair in e.state.rounds)  # type: ignore[attr-defined]
     assert abs(cooperated - 4000) < 4 * np.sqrt(2000)
 
 

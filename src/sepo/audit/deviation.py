@@ -17,12 +17,14 @@ from sepo.solve.value import expected
 def deviation_response(subject: Subject, asked: Deviation, max_nodes: int) -> tuple[float, float, float]:
     """Return the mean change of a feature per later round, averaged over the learner's seats, with its bounds.
 
+    0 in a game so short that no round comes after the deviation.
+
     Raises
     ------
     TooLargeError
         If a meeting has more than ``max_nodes`` nodes.
     """
-    rounds = subject.game.rounds - asked.round - 1
+    rounds = max(1, subject.game.rounds - asked.round - 1)
     found = []
     for seat in subject.game.seats:
         calm, disturbed = (_after(match(subject, o, seat, max_nodes), asked) for o in (asked.partner, asked.deviating))

@@ -42,10 +42,10 @@ class Range(NamedTuple):
         return Range(*(np.maximum(x, 0.0) for x in self))
 
     def over(self, other: Range) -> Range:
-        """Divide one that is not negative by one that is not negative; 0 where both are 0."""
-        return Range(
-            _quotient(self.value, other.value), _quotient(self.low, other.high), _quotient(self.high, other.low)
-        )
+        """Divide one that is not negative by one that is not negative; 0 where it is divided by 0."""
+        high = np.where((other.low <= 0) & (other.high > 0) & (self.high > 0), np.inf, _quotient(self.high, other.low))
+        low = np.where(other.low <= 0, 0.0, _quotient(self.low, other.high))
+        return Range(_quotient(self.value, other.value), low, high)
 
 
 Get = Callable[[str, Mapping[str, float]], Range]
@@ -115,29 +115,52 @@ def measured(game: Game, measures: MeasureSet) -> dict[str, Figure | None]:
 def relative_advantage(opponents: Sequence[str]) -> Figure:
     """Return the normalised relative advantage, over the opponents against which the payoffs' sum is positive.
 
-    NaN where there is none. Its bounds take the sum of payoffs at its least.
+    NaN where there is none. Where a sum may but need not be positive, bounds are the extremes over all that may count;
+    they are infinite if payoffs may be negative there, else at most 1 apart from 0.
     """
 
     def nra(get: Get) -> Range:
-        gaps = [get(o, {"own": 1.0, "other": -1.0}) for o in opponents]
-        sums = [get(o, {"own": 1.0, "other": 1.0}) for o in opponents]
-        met = np.sum([s.value > 0 for s in sums], axis=0)
+        found = [_advantage(get, o) for o in opponents]
+        surely = np.array([r.sum.low > 0 for r in found])
+        sure = np.all([(r.sum.low > 0) | (r.sum.high <= 0) for r in found], axis=0)  # who counts is known
+        counted, may = (
+            np.array([x > 0 for x in y]) for y in ([r.sum.value for r in found], [r.sum.high for r in found])
+        )
         with np.errstate(invalid="ignore", divide="ignore"):
-            parts = [
-                [
-                    np.where(s.value > 0, g / np.where(d > 0, d, np.nan), 0.0)
-                    for g, d in (
-                        (gap.value, s.value),
-                        (gap.low, np.where(gap.low < 0, s.low, s.high)),
-                        (gap.high, np.where(gap.high < 0, s.high, s.low)),
-                    )
-                ]
-                for gap, s in zip(gaps, sums, strict=True)
-            ]
-            value, low, high = (np.sum(p, axis=0) / met for p in zip(*parts, strict=True))
-        return Range(value, np.where(np.isnan(low), -1.0, low), np.where(np.isnan(high), 1.0, high))
+            value = np.sum(np.where(counted, [r.ratio.value for r in found], 0.0), axis=0) / counted.sum(axis=0)
+        low, high = [r.ratio.low for r in found], [r.ratio.high for r in found]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            least, most = (np.sum(np.where(surely, x, 0.0), axis=0) / surely.sum(axis=0) for x in (low, high))
+        return Range(
+            value,
+            np.where(sure, least, np.min(np.where(may, low, np.inf), axis=0)),
+            np.where(sure, most, np.max(np.where(may, high, -np.inf), axis=0)),
+        )
 
     return nra
+
+
+class _Advantage(NamedTuple):
+    """What two payoffs sum to, and their difference as a share of that; the share matters where the sum is positive."""
+
+    sum: Range
+    ratio: Range
+
+
+def _advantage(get: Get, opponent: str) -> _Advantage:
+    gap, total = get(opponent, {"own": 1.0, "other": -1.0}), get(opponent, {"own": 1.0, "other": 1.0})
+    gains = np.minimum(get(opponent, {"own": 1.0}).low, get(opponent, {"other": 1.0}).low) >= 0
+    widest = np.where(gains, 1.0, np.inf)  # of payoffs that are not negative, the difference is at most the sum
+
+    def ratio(above: Floats, below: Floats, otherwise: Floats) -> Floats:
+        return np.where(below > 0, above / np.where(below > 0, below, 1.0), otherwise)
+
+    low = ratio(gap.low, np.where(gap.low < 0, total.low, total.high), -widest)
+    high = ratio(gap.high, np.where(gap.high < 0, total.high, total.low), widest)
+    return _Advantage(
+        total,
+        Range(ratio(gap.value, total.value, np.zeros(1)), np.maximum(low, -widest), np.minimum(high, widest)),
+    )
 
 
 def frequency(opponents: Sequence[str], action: str, actions: Sequence[str]) -> Figure:
@@ -167,9 +190,8 @@ def reported(game: Game, measures: MeasureSet, extremes: bool) -> dict[str, Figu
         worst = get(ANYONE, {"worst": 1.0})
         pooled = clip(exploiters, {"other": 1.0, "own": -1.0})(get)
         positive = Range(*(np.where(x > 1e-12, x, np.nan) for x in worst))
-        return Range(
-            pooled.value / positive.value, pooled.low / positive.high, np.minimum(pooled.high / positive.low, 1.0)
-        )
+        most = np.fmin(pooled.high / positive.low, 1.0)  # 1 where the worst case may be nothing
+        return Range(pooled.value / positive.value, pooled.low / positive.high, most)
 
     return {
         "exploitability": of([ANYONE], {"exploitability": 1.0}) if game.zero_sum and extremes else None,

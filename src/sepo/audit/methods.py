@@ -14,7 +14,7 @@ from sepo.audit.elicitation import Inquiry
 from sepo.audit.estimate import Statistic, clustered, influence
 from sepo.audit.exact import Expectations, evaluate, extremes
 from sepo.audit.figures import Figure, frequency, measured
-from sepo.audit.sampled import FIRST, Sampled, joined, on_trees, with_best, without_tree
+from sepo.audit.sampled import FIRST, Sampled, by_instance, joined, on_trees, with_best, without_tree
 from sepo.audit.sequence import Look, Stopping
 from sepo.audit.worst import worst_case
 from sepo.errors import InputError, TooLargeError
@@ -38,6 +38,8 @@ MEETING = 60_000
 ROUNDING = 1e-12
 """Bounds closer than this differ by rounding alone."""
 EPISODES = 1000
+MODEL_INSTANCES = 32
+"""Instances that a model plays unless told otherwise; scripts and tables play all."""
 MOST_EPISODES = 200_000
 """Where sampling for a half-width gives up."""
 
@@ -60,7 +62,7 @@ class Options:
         Of everything drawn.
     episodes
         Clusters of episodes, one per opponent and seat in each, where figures are sampled; None is ``EPISODES``, and
-        one per instance in a game that draws instances.
+        one per instance in a game that draws instances (a model: ``MODEL_INSTANCES``).
     half_width
         Stop sampling as soon as J is known to this half-width, by a confidence sequence; None plays ``episodes``.
     control
@@ -143,7 +145,7 @@ class Found:
         spread = [float(influence(e.rows, _statistic(formula, e)).var(ddof=1)) for e in (self.plain, self.values)]
         if spread[1] <= 1e-18:
             return {"effective": None}
-        return {"effective": len(rows) * spread[0] / spread[1]}
+        return {"effective": (self.values.episodes or len(rows)) * spread[0] / spread[1]}
 
     def frequencies(self, opponents: Sequence[str], seat: int, key: tuple[object, ...]) -> dict[str, Any]:
         """Return the share of own decisions, in one seat, at which each action is played."""
@@ -242,12 +244,15 @@ def _sampled(
         what = f"playing {game.name}"
         return without_tree(policy, game, opponents, clusters, key, lambda done, total: tell(what, done, total))
 
-    parts, look = _until_enough(batch, game, main, options, number)
+    first = min(number, MODEL_INSTANCES) if number and not known else number
+    parts, look = _until_enough(batch, game, main, options, first or EPISODES, number or MOST_EPISODES)
     reduced, plain = joined([p.values for p in parts]), joined([p.plain for p in parts])
     values, raw = (reduced, plain) if options.control else (plain, None)
     size = len(values.values[0])
     for one in (reduced, plain):
-        with_best(one, game, opponents, range(size))
+        if number:
+            by_instance(one, number)
+        with_best(one, game, opponents, range(len(one.values[0])))
     values.episodes = size
     extra: dict[str, Any] = {"illegal_rate": None, "legal_mass": _mean_mass(policy), "deviation_response": None}
     if subject is not None:
@@ -273,25 +278,24 @@ def _fix_extremes(subject: Subject, all_values: Sequence[Expectations], key: tup
 
 
 def _until_enough(
-    batch: Callable[[range], Sampled], game: Game, main: MeasureSet, options: Options, instances: int
+    batch: Callable[[range], Sampled], game: Game, main: MeasureSet, options: Options, usual: int, most: int
 ) -> tuple[list[Sampled], Look | None]:
     """Play the clusters asked for, or as many as the half-width asked for takes."""
-    size = options.episodes or instances or EPISODES
     if options.half_width is None:
-        return [batch(range(size))], None
+        return [batch(range(options.episodes or usual))], None
     j = measured(game, main)["J"]
     assert j is not None
     stopping = Stopping(options.half_width, minimum=FIRST)
     parts, played = [], 0
     while True:
-        more = max(FIRST, played)
+        more = min(max(FIRST, played), most - played)
         parts.append(batch(range(played, played + more)))
         played += more
         values = joined([p.values if options.control else p.plain for p in parts])
         names = [o for names in main.pools.values() for o in names]
         with_best(values, game, tuple(dict.fromkeys(names)), range(played))
         look = stopping.look_at(values.rows, _statistic(j, values))
-        if look.stop or played >= (instances or MOST_EPISODES):
+        if look.stop or played >= most:
             return parts, look
 
 

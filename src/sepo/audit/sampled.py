@@ -148,3 +148,13 @@ def joined(parts: Sequence[Expectations]) -> Expectations:
         ]
         out.add(opponent_, quantity, np.concatenate(rows))
     return out
+
+
+def by_instance(values: Expectations, instances: int) -> None:
+    """Average the rows that played the same instance: they are one cluster."""
+    rows = len(values.values[0])
+    if rows <= instances:
+        return
+    of = np.arange(rows) % instances
+    sizes = np.bincount(of)
+    values.values[:] = [np.bincount(of, row) / sizes for row in values.values]

@@ -20,7 +20,7 @@ import torch
 from sepo.lm.chat import Question
 
 Packing = Literal["trie", "padded", "single"]
-TOKEN_BUDGET = 1536
+TOKEN_BUDGET = 1024
 """Tokens of one forward pass; attention over a packed sequence costs the square of its length."""
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from sepo.errors import ContractError, InputError
 from sepo.games.base import Decision, Game, Opponent
+from sepo.policies.base import SUM_TOLERANCE
 from sepo.solve.tree import Floats
 
 AXELROD = "axelrod:"
@@ -77,7 +78,7 @@ def played(opponent: Opponent, decision: Decision) -> Floats:
     Raises
     ------
     ContractError
-        If the script offers an illegal action.
+        If the script offers an illegal action, or its probabilities do not sum to 1.
     """
     answer = opponent.script(decision)
     if illegal := [a for a, p in answer.items() if p > 0 and a not in decision.legal]:
@@ -85,4 +86,10 @@ def played(opponent: Opponent, decision: Decision) -> Floats:
             f"script '{opponent.name}' plays the illegal action '{illegal[0]}' at '{decision.key}' "
             f"of game '{decision.game.name}'"
         )
-    return np.array([answer.get(action, 0.0) for action in decision.legal], dtype=float)
+    out = np.array([answer.get(action, 0.0) for action in decision.legal], dtype=float)
+    if not (abs(out.sum() - 1) <= SUM_TOLERANCE and (out >= 0).all()):
+        raise ContractError(
+            f"script '{opponent.name}' at '{decision.key}' of game '{decision.game.name}': probabilities must not be "
+            f"negative and sum to 1, unlike {dict(answer)}"
+        )
+    return out
