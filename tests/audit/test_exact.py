@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any, get_args
 
 import numpy as np
 import pytest
 
+from sepo.audit import methods
 from sepo.audit.board import Subject
 from sepo.audit.exact import Expectations, best_values, evaluate, extremes, game_value
 from sepo.audit.figures import ANYONE, clip, measured
@@ -39,6 +41,14 @@ SHORT: dict[str, Game] = {
     "items": Items(rounds=3, instances=6, instance_seed=358),
 }
 SCRIPTS = [(name, script) for name, game in SHORT.items() for script in game.opponents]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_search() -> Iterator[None]:
+    """Leave out the adversary that learns by trying: another file's matter, and slow."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(methods, "worst_case", lambda *_: {})
+        yield
 
 
 def script(name: str) -> ScriptPolicy:

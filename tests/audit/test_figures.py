@@ -1,4 +1,4 @@
-"""Figures as functions of expectations: interval arithmetic by sampling, and bounds that hold for all they stand for."""
+"""Figures as functions of expectations: interval arithmetic by sampling, and bounds that hold."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sepo.audit.figures import (
     relative_advantage,
     reported,
 )
-from sepo.audit.scorecard import Options, scorecard
+from sepo.audit.scorecard import scorecard
 from sepo.games.auction import Auction
 from sepo.games.ipd import Ipd
 from sepo.games.registry import make

@@ -281,11 +281,14 @@ def _add_most(
         answer = best_response(m.tree, m.profile, other, due)
         profile = np.where(m.tree.seat == other, answer.strategy, m.profile)
         rows.append(_totals(m.tree, profile, {"due": due})["due"] / m.tree.game.rounds)
+        low = high = float(rows[-1].mean())
         if m.open.any():
-            lows.append(-completed(m.tree, profile, m.seat, -due, m.open).value / m.tree.game.rounds)
-            highs.append(at_most(m, due) / m.tree.game.rounds)
+            low = -completed(m.tree, profile, m.seat, -due, m.open).value / m.tree.game.rounds
+            high = at_most(m, due) / m.tree.game.rounds
+        lows.append(low)
+        highs.append(high)
     found = np.mean(rows, axis=0) + plus
-    if lows:
+    if any(m.open.any() for m in matches):
         values.fix(ANYONE, quantity, float(found.mean()), float(np.mean(lows)) + plus, float(np.mean(highs)) + plus)
     else:
         values.add(ANYONE, quantity, _as_rows(found, values))

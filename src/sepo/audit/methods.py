@@ -13,12 +13,13 @@ from sepo.audit.deviation import deviation_response
 from sepo.audit.elicitation import Inquiry
 from sepo.audit.estimate import Statistic, clustered, influence
 from sepo.audit.exact import Expectations, evaluate, extremes
-from sepo.audit.figures import Figure, frequency, measured
+from sepo.audit.figures import ANYONE, Figure, frequency, measured, quotient
 from sepo.audit.sampled import FIRST, Sampled, by_instance, joined, on_trees, with_best, without_tree
 from sepo.audit.sequence import Look, Stopping
 from sepo.audit.worst import worst_case
 from sepo.errors import InputError, TooLargeError
 from sepo.games.base import Game, MeasureSet
+from sepo.play.lockstep import DECISIONS, LEGAL_MASS
 from sepo.play.rollout import generator
 from sepo.policies.base import Policy
 from sepo.policies.human import HumanPolicy
@@ -109,6 +110,13 @@ class Found:
     values: Expectations
     extra: dict[str, Any]
     plain: Expectations | None = None
+
+    def measures(self, measures: MeasureSet) -> dict[str, Figure | None]:
+        """Return u, e, c, x and J; without e and J where they ask for an exploitability that is not known."""
+        out = measured(self.game, measures)
+        if measures.e == "exploitability" and not self.values.has(ANYONE, "exploitability"):
+            out |= {"e": None, "J": None}
+        return out
 
     def figure(self, formula: Figure | None, key: tuple[object, ...]) -> dict[str, float | int | None] | None:
         """Return a figure of the scorecard; None where it does not apply or is not defined."""
@@ -254,12 +262,16 @@ def _sampled(
             by_instance(one, number)
         with_best(one, game, opponents, range(len(one.values[0])))
     values.episodes = size
-    extra: dict[str, Any] = {"illegal_rate": None, "legal_mass": _mean_mass(policy), "deviation_response": None}
+    extra: dict[str, Any] = {"illegal_rate": None, "legal_mass": None, "deviation_response": None}
     if subject is not None:
         extra |= _fix_extremes(subject, (reduced, plain), (options.seed, game.name))
     if look is not None:
-        extra["stopped"] = {"at": size, "half_width": look.half_width, "of": f"{main.name} J"}
-    return Found(game, "sampled", values, extra, raw)
+        extra["stopped"] = {"at": size, "half_width": _number(look.half_width), "of": f"{main.name} J"}
+    found = Found(game, "sampled", values, extra, raw)
+    train = main.pools["train"]
+    if all(values.has(o, LEGAL_MASS) for o in train):
+        extra["legal_mass"] = found.figure(quotient(train, LEGAL_MASS, DECISIONS), (*key, game.name, LEGAL_MASS))
+    return found
 
 
 def _fix_extremes(subject: Subject, all_values: Sequence[Expectations], key: tuple[object, ...]) -> dict[str, Any]:
@@ -284,7 +296,12 @@ def _until_enough(
     if options.half_width is None:
         return [batch(range(options.episodes or usual))], None
     j = measured(game, main)["J"]
-    assert j is not None
+    if j is None or main.e == "exploitability":
+        raise InputError(f"game '{game.name}' measures exploitability, which is not sampled: leave out --half-width")
+    if most < FIRST:
+        raise InputError(
+            f"a half-width takes at least {FIRST} instances of game '{game.name}': --rule instances={FIRST} or more"
+        )
     stopping = Stopping(options.half_width, minimum=FIRST)
     parts, played = [], 0
     while True:
@@ -322,7 +339,7 @@ def _about(subject: Subject, values: Expectations) -> dict[str, Any]:
         "legal_mass": legal_mass(subject, values, game.measures("sepo").pools["train"]),
         "deviation_response": None,
     }
-    if game.deviation is not None:
+    if game.deviation is not None and game.rounds > game.deviation.round + 1:
         value, low, high = deviation_response(subject, game.deviation, _most_nodes(game))
         out["deviation_response"] = {"value": value, "low": low, "high": high, "n": None}
     return out
@@ -342,16 +359,6 @@ def legal_mass(subject: Subject, values: Expectations, opponents: Sequence[str])
                     total += r * mass[i.key]
                     weight += r
     return exact(total / weight) if weight else None
-
-
-def _mean_mass(policy: Policy) -> dict[str, Any] | None:
-    """Return the mean legal mass over the distinct decisions that were asked."""
-    mass = policy.legal_mass()
-    if not mass:
-        return None
-    found = np.array(list(mass.values()))
-    value, error = float(found.mean()), float(found.std() / np.sqrt(len(found)))
-    return {"value": value, "low": max(0.0, value - 1.96 * error), "high": value + 1.96 * error, "n": len(found)}
 
 
 def _hold_to_game(table: PolicyTable, game: Game) -> None:

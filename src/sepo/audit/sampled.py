@@ -115,13 +115,13 @@ def without_tree(
         mine = [e for e in played if e.opponent is o]
         for out, of in ((reduced, "expected"), (plain, "plain")):
             names = ["own", "other", "round", *game.features]
-            names += sorted({q for e in mine for q in getattr(e, of) if q.startswith("play ")})
+            names += sorted({q for e in mine for q in getattr(e, of)} - set(names))
             for name in names:
                 rows = np.zeros(len(clusters))
                 rounds = 1 if name.startswith("play ") else game.rounds  # actions are counted by episode, as on trees
                 for e in mine:
                     found = getattr(e, of)
-                    if name not in found and of == "expected" and not name.startswith("play "):
+                    if name not in found and of == "expected" and name in ("own", "other", *game.features):
                         found = e.plain  # the round's expectation is not to be had: what fell due itself
                     rows[place[e.cluster]] += found.get(name, 0.0) / (len(game.seats) * rounds)
                 out.add(o.name, name, np.ones(len(clusters)) if name == "round" else rows)

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from sepo.audit.compare import CARD_SCHEMA
-from sepo.audit.figures import ANYONE, listed, measured, met, reported
+from sepo.audit.figures import ANYONE, listed, met, reported
 from sepo.audit.methods import Found, Options, Sets, Tell, find, quiet
 from sepo.games.base import Game, MeasureName
 from sepo.policies.base import Policy
@@ -90,7 +90,7 @@ def audit(policy: Policy, games: Games, options: Options, tell: Tell = quiet) ->
     for name, g in games.items():
         if dict(g.rules) != dict(game.rules):
             part.setdefault("rules_by_measures", {})[name] = dict(g.rules)
-        row = measured(g, g.measures(name))
+        row = found[g].measures(g.measures(name))
         part["measures"][name] = {k: found[g].figure(f, (*key, name, k)) for k, f in row.items()}
     whole = there.values.has(ANYONE, "gap")
     beside = reported(game, measures, whole)

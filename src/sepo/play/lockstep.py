@@ -20,6 +20,8 @@ from sepo.policies.base import Policy, checked
 from sepo.policies.script import played
 from sepo.solve.tree import Floats
 
+LEGAL_MASS, DECISIONS = "legal mass", "decisions asked"
+"""Quantities of a model: its probability on legal replies, summed over the decisions it was asked."""
 LONGEST = 10_000
 """Moves after which an episode is taken to be endless."""
 BLOCK = 256
@@ -129,8 +131,13 @@ def _ask(policy: Policy, game: Game, asking: Sequence[Episode]) -> None:
         decisions.setdefault(decision.key, decision)
         keys.append(decision.key)
     answers = dict(zip(decisions, checked(policy, list(decisions.values())), strict=True)) if decisions else {}
+    mass = policy.legal_mass() or {}
     for e, k in zip(asking, keys, strict=True):
         e.answer = answers[k] / answers[k].sum()
+        if k in mass:
+            for sums in (e.plain, e.expected):
+                _add(sums, LEGAL_MASS, mass[k])
+                _add(sums, DECISIONS, 1.0)
         if isinstance(game, RepeatedGame) and isinstance(e.state, Stage) and e.seat == 0:
             _expect(e, game, e.state)
         else:

@@ -90,6 +90,7 @@ class _Grower:
             self._count(n * D)
             parent, deal = np.repeat(at, D), np.tile(np.arange(D), n)
             into = (parent, np.arange(n * D), np.full(n * D, -1), self.chances[deal], np.zeros((2, F, n * D)), number)
+        self._refuse_early(n * D)
         history = np.repeat(at, D)
         deal = np.tile(np.arange(D), n)
         action: list[Ints] = []
@@ -177,9 +178,17 @@ class _Grower:
             self.dues.append(due)
             self.after.append(after)
 
+    def _refuse_early(self, asked: int) -> None:
+        """Refuse before anyone is asked what a round must come to: a free seat makes every move, a fixed one some."""
+        one, other = (1 if seat in self.fixed else len(self.actions) for seat in (0, 1))
+        self._hold(self.nodes + asked * one * (1 if self._merges else 1 + other))
+
     def _count(self, more: int) -> None:
         self.nodes += more
-        if self.nodes > self.max_nodes:
+        self._hold(self.nodes)
+
+    def _hold(self, nodes: int) -> None:
+        if nodes > self.max_nodes:
             raise TooLargeError(
                 f"game '{self.game.name}' has more than {self.max_nodes} nodes: too large to hold as a tree"
             )
