@@ -12,7 +12,7 @@ from sepo.audit import methods
 from sepo.audit.figures import measured
 from sepo.audit.methods import EPISODES, Options, find
 from sepo.audit.sampled import FIRST
-from sepo.audit.scorecard import scorecard
+from sepo.audit.scorecard import scorecard, scorecards
 from sepo.audit.sequence import half_width, linearised
 from sepo.errors import InputError
 from sepo.games.base import Game
@@ -212,3 +212,38 @@ def test_every_sampled_figure_is_a_number_with_its_interval():
         assert f["n"] in (60, None)
         assert math.isfinite(f["value"])
         assert f["low"] <= f["value"] <= f["high"]
+
+
+def test_differences_between_policies_are_paired_and_those_of_exact_figures_exact():
+    game = make("ipd", {"rounds": 4})
+    asked = [(ScriptPolicy(f"script:{n}", n), [game]) for n in ("generous_tit_for_tat", "tit_for_tat")]
+    exactly = scorecards(asked)
+    found = exactly["differences"]["of"]["script:tit_for_tat"]["ipd"]["paper"]["J"]
+    first, second = (card["games"]["ipd"]["measures"]["paper"]["J"]["value"] for card in exactly["scorecards"])
+    assert found == {
+        "value": pytest.approx(second - first, abs=1e-12),
+        "low": found["value"],
+        "high": found["value"],
+        "n": None,
+    }
+    sampled = scorecards(asked, Options(method="sampled", control=False, episodes=400))
+    paired = sampled["differences"]["of"]["script:tit_for_tat"]["ipd"]["paper"]["J"]
+    assert paired["low"] <= found["value"] <= paired["high"]
+    assert sampled["differences"]["from"] == "script:generous_tit_for_tat"
+    same = scorecards(
+        [(UniformPolicy(), [game]), (UniformPolicy("again"), [game])], Options(method="sampled", control=False)
+    )
+    j = same["scorecards"][0]["games"]["ipd"]["measures"]["paper"]["J"]
+    nothing = same["differences"]["of"]["again"]["ipd"]["paper"]["J"]
+    assert j["high"] - j["low"] > 0.01  # luck of its own, none of it between the two
+    assert (nothing["low"], nothing["value"], nothing["high"]) == (0, 0, 0)
+
+
+def test_under_stopping_j_has_the_interval_that_allows_for_it():
+    card = scorecard(
+        UniformPolicy(), [make("ipd", {"rounds": 3})], Options(method="sampled", control=False, half_width=0.2)
+    )
+    part = card["games"]["ipd"]
+    j = part["measures"]["sepo"]["J"]
+    assert part["stopped"]["half_width"] <= 0.2
+    assert j["high"] - j["value"] == pytest.approx(part["stopped"]["half_width"])

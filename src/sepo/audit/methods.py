@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from sepo.audit.sampled import FIRST, Sampled, by_instance, joined, on_trees, wi
 from sepo.audit.sequence import Look, Stopping
 from sepo.audit.worst import worst_case
 from sepo.errors import InputError, TooLargeError
-from sepo.games.base import Game, MeasureSet
+from sepo.games.base import Game, MeasureName, MeasureSet
 from sepo.play.lockstep import DECISIONS, LEGAL_MASS
 from sepo.play.rollout import generator
 from sepo.policies.base import Policy
@@ -89,6 +89,14 @@ def exact(value: float) -> dict[str, float | int | None]:
     return {"value": value, "low": value, "high": value, "n": None}
 
 
+class Stopped(NamedTuple):
+    """Where sampling stopped: clusters played, the half-width of J's confidence sequence then, and of which J."""
+
+    at: int
+    half_width: float
+    of: MeasureName
+
+
 @dataclass
 class Found:
     """What is known of a policy in one game.
@@ -103,6 +111,8 @@ class Found:
         Further parts of the scorecard.
     plain
         The same quantities without control variates, where they were sampled.
+    stopped
+        Where sampling stopped, if it was for a half-width.
     """
 
     game: Game
@@ -110,6 +120,7 @@ class Found:
     values: Expectations
     extra: dict[str, Any]
     plain: Expectations | None = None
+    stopped: Stopped | None = None
 
     def measures(self, measures: MeasureSet) -> dict[str, Figure | None]:
         """Return u, e, c, x and J; without e and J where they ask for an exploitability that is not known."""
@@ -172,6 +183,32 @@ class Found:
 def _number(value: float) -> float | None:
     """Return a number that JSON has; None for an infinite one."""
     return value if np.isfinite(value) else None
+
+
+def difference(
+    first: Found, second: Found, one: Figure | None, two: Figure | None, key: tuple[object, ...]
+) -> dict[str, Any] | None:
+    """Return a figure of ``second`` minus the same of ``first``; paired where both are sampled on the same clusters.
+
+    None where it does not apply to one of them, or where sampled figures do not rest on the same clusters.
+    """
+    if one is None or two is None:
+        return None
+    left, right = first.values.rows, second.values.rows
+    if len(left) == len(right) == 1:
+        a, b = one(first.values.get(left)), two(second.values.get(right))
+        low, value, high = (float(x[0]) for x in (b.low - a.high, b.value - a.value, b.high - a.low))
+        if high - low < ROUNDING:
+            low = high = value
+        return {"value": value, "low": _number(low), "high": _number(high), "n": None}
+    if len(left) != len(right):
+        return None
+    width = left.shape[1]
+    before, after = _statistic(one, first.values), _statistic(two, second.values)
+    found = clustered(
+        np.hstack([left, right]), lambda means: after(means[:, width:]) - before(means[:, :width]), generator(*key)
+    )
+    return {"value": found.value, "low": _number(found.low), "high": _number(found.high), "n": first.values.episodes}
 
 
 def find(policy: Policy, game: Game, sets: Sequence[MeasureSet], options: Options, tell: Tell = quiet) -> Found:
@@ -265,9 +302,11 @@ def _sampled(
     extra: dict[str, Any] = {"illegal_rate": None, "legal_mass": None, "deviation_response": None}
     if subject is not None:
         extra |= _fix_extremes(subject, (reduced, plain), (options.seed, game.name))
+    stopped = None
     if look is not None:
+        stopped = Stopped(size, float(look.half_width), main.name)
         extra["stopped"] = {"at": size, "half_width": _number(look.half_width), "of": f"{main.name} J"}
-    found = Found(game, "sampled", values, extra, raw)
+    found = Found(game, "sampled", values, extra, raw, stopped)
     train = main.pools["train"]
     if all(values.has(o, LEGAL_MASS) for o in train):
         extra["legal_mass"] = found.figure(quotient(train, LEGAL_MASS, DECISIONS), (*key, game.name, LEGAL_MASS))

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from sepo.audit.compare import CARD_SCHEMA
 from sepo.audit.figures import ANYONE, listed, met, reported
-from sepo.audit.methods import Found, Options, Sets, Tell, find, quiet
+from sepo.audit.methods import Found, Options, Sets, Tell, difference, find, quiet
 from sepo.games.base import Game, MeasureName
 from sepo.policies.base import Policy
 from sepo.policies.table import PolicyTable
@@ -42,24 +43,81 @@ def by_set(game: Game, sets: Sets) -> Games:
     return dict.fromkeys(names, game)
 
 
+@dataclass(frozen=True)
+class Inspected:
+    """What an audit found of one policy in one game: by the rules of each set of measures."""
+
+    games: Games
+    found: Mapping[Game, Found]
+
+    @property
+    def main(self) -> MeasureName:
+        """The set by whose rules and pools the other figures are taken: ``sepo`` if both sets are asked for."""
+        return list(self.games)[-1]
+
+
 def scorecard(
     policy: Policy, games: Sequence[Game | Games], options: Options | None = None, tell: Tell = quiet
 ) -> dict[str, Any]:
     """Audit a policy in each game and return the scorecard document."""
+    return scorecards([(policy, games)], options, tell)
+
+
+def scorecards(
+    asked: Sequence[tuple[Policy, Sequence[Game | Games]]], options: Options | None = None, tell: Tell = quiet
+) -> dict[str, Any]:
+    """Audit policies, each in its games; several give one document with what is between them.
+
+    Differences are of each policy from the first one. All play the same deals and coins, so where figures are sampled
+    the differences are paired, and their intervals narrower than the figures' own.
+    """
     options = options or Options()
-    audited: dict[str, Any] = {}
-    about: Mapping[str, Any] = {}
-    model = False
-    for entry in games:
-        taken = by_set(entry, options.sets) if isinstance(entry, Game) else entry
-        name = next(iter(taken.values())).name
-        audited[name] = audit(policy, taken, options, tell)
-        about = policy.about() or about
-        model = model or policy.legal_mass() is not None
-    document = {"schema": CARD_SCHEMA, "policy": policy.name, "seed": options.seed, "versions": versions(model)}
-    if about:
-        document["model" if model else "about"] = dict(about)
-    return document | {"games": audited}
+    cards, inspections = [], []
+    for policy, games in asked:
+        audited: dict[str, Any] = {}
+        inspected: dict[str, Inspected] = {}
+        about: Mapping[str, Any] = {}
+        model = False
+        for entry in games:
+            taken = by_set(entry, options.sets) if isinstance(entry, Game) else entry
+            name = next(iter(taken.values())).name
+            inspected[name] = inspect(policy, taken, options, tell)
+            audited[name] = document(inspected[name], options)
+            about = policy.about() or about
+            model = model or policy.legal_mass() is not None
+        card = {"schema": CARD_SCHEMA, "policy": policy.name, "seed": options.seed, "versions": versions(model)}
+        if about:
+            card["model" if model else "about"] = dict(about)
+        cards.append(card | {"games": audited})
+        inspections.append(inspected)
+    if len(cards) == 1:
+        return cards[0]
+    apart = {
+        str(card["policy"]): between(inspections[0], other, options)
+        for card, other in zip(cards[1:], inspections[1:], strict=True)
+    }
+    return {
+        "schema": "sepo.scorecards/1",
+        "scorecards": cards,
+        "differences": {"from": cards[0]["policy"], "of": apart},
+    }
+
+
+def between(first: Mapping[str, Inspected], second: Mapping[str, Inspected], options: Options) -> dict[str, Any]:
+    """Return the differences in u, e, c, x and J, second minus first, in the games both played by the same rules."""
+    out: dict[str, Any] = {}
+    for name in [n for n in first if n in second]:
+        for of, game in first[name].games.items():
+            other = second[name].games.get(of)
+            if other is None or dict(other.rules) != dict(game.rules):
+                continue
+            ours, theirs = first[name].found[game], second[name].found[other]
+            formulas = ours.measures(game.measures(of)), theirs.measures(other.measures(of))
+            out.setdefault(name, {})[of] = {
+                k: difference(ours, theirs, formulas[0][k], formulas[1][k], (options.seed, name, "difference", of, k))
+                for k in formulas[0]
+            }
+    return out
 
 
 def audit_table(table: PolicyTable, game: Game, sets: Sets = "both") -> dict[str, Any]:
@@ -68,16 +126,23 @@ def audit_table(table: PolicyTable, game: Game, sets: Sets = "both") -> dict[str
 
 
 def audit(policy: Policy, games: Games, options: Options, tell: Tell = quiet) -> dict[str, Any]:
-    """Return one game's part of the scorecard.
+    """Return one game's part of the scorecard."""
+    return document(inspect(policy, games, options, tell), options)
 
-    The figures beside the measures are taken by the rules and pools of the last set, ``sepo`` if both are asked for.
-    """
-    main: MeasureName = list(games)[-1]
+
+def inspect(policy: Policy, games: Games, options: Options, tell: Tell = quiet) -> Inspected:
+    """Find what the scorecard says of a policy in one game."""
     found: dict[Game, Found] = {}
     for game in dict.fromkeys(games.values()):
         chosen = [game.measures(name) for name, g in games.items() if g is game]
         found[game] = find(policy, game, chosen, options, tell)
-    game, there = games[main], found[games[main]]
+    return Inspected(games, found)
+
+
+def document(inspected: Inspected, options: Options) -> dict[str, Any]:
+    """Write what was found as one game's part of the scorecard."""
+    games, main = inspected.games, inspected.main
+    game, there = games[main], inspected.found[games[main]]
     measures = game.measures(main)
     key = (options.seed, game.name)
     part: dict[str, Any] = {
@@ -90,8 +155,13 @@ def audit(policy: Policy, games: Games, options: Options, tell: Tell = quiet) ->
     for name, g in games.items():
         if dict(g.rules) != dict(game.rules):
             part.setdefault("rules_by_measures", {})[name] = dict(g.rules)
-        row = found[g].measures(g.measures(name))
-        part["measures"][name] = {k: found[g].figure(f, (*key, name, k)) for k, f in row.items()}
+        here = inspected.found[g]
+        row = {k: here.figure(f, (*key, name, k)) for k, f in here.measures(g.measures(name)).items()}
+        j = row["J"]
+        if here.stopped is not None and j is not None and name == here.stopped.of:
+            width = here.stopped.half_width  # the one that allows for the stopping
+            j |= {"low": float(j["value"] or 0) - width, "high": float(j["value"] or 0) + width}
+        part["measures"][name] = row
     whole = there.values.has(ANYONE, "gap")
     beside = reported(game, measures, whole)
     if not there.values.has(ANYONE, "worst"):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, cast
 import typer
 
 from sepo.audit.methods import Options, Sets
-from sepo.audit.scorecard import Games, scorecard
+from sepo.audit.scorecard import Games, scorecards
 from sepo.cli.arguments import (
     JsonOption,
     OutOption,
@@ -64,19 +64,19 @@ def command(
     )
     rules = parse_rules(rule or [])
     with reporting() as tell:
-        cards = []
-        for text in policies:
-            policy = load_policy(text)
-            cards.append(scorecard(policy, _games(policy, game, options.sets, rules), options, tell))
-    document: Any = cards[0] if len(cards) == 1 else {"schema": "sepo.scorecards/1", "scorecards": cards}
+        loaded = [load_policy(text) for text in policies]
+        asked = [(policy, _games(policy, game, options.sets, rules)) for policy in loaded]
+        document: Any = scorecards(asked, options, tell)
     if out is not None:
         write_json(Path(out), document)
     if json:
         typer.echo(dump_json(document))
     else:
-        from sepo.cli.show import show_cards
+        from sepo.cli.show import show_cards, show_differences
 
-        show_cards(cards)
+        show_cards(document.get("scorecards", [document]))
+        if "differences" in document:
+            show_differences(document["differences"])
 
 
 def _games(policy: Policy, name: str, sets: Sets, rules: dict[str, Any]) -> list[Games]:

@@ -48,6 +48,20 @@ def show_cards(cards: Sequence[Mapping[str, Any]], console: Console | None = Non
         _show_game(game, [card for card in cards if game in card["games"]], out)
 
 
+def show_differences(found: Mapping[str, Any], console: Console | None = None) -> None:
+    """Print how policies differ from the first one, one table a policy and game."""
+    out = console or Console()
+    for policy, games in found["of"].items():
+        for game, sets in games.items():
+            table = Table(title=f"{escape(game)}: {escape(policy)} minus {escape(found['from'])}", title_justify="left")
+            for heading in ("measure", "difference"):
+                table.add_column(heading, justify="right" if heading == "difference" else "left")
+            for name, row in sets.items():
+                for key, value in row.items():
+                    table.add_row(f"{name} {key}", figure(value), style="bold" if key == "J" else None)
+            out.print(table)
+
+
 def _show_game(game: str, cards: Sequence[Mapping[str, Any]], out: Console) -> None:
     parts = [card["games"][game] for card in cards]
     table = Table(title=f"{escape(game)} ({escape(parts[0]['unit'])}, {parts[0]['method']})", title_justify="left")
