@@ -201,7 +201,10 @@ def test_progress_counts_up_to_the_budget():
     game = make("commons", {"rounds": 4})
     Inquiry(Hidden(9), game, pool_names(game), 100, lambda *a: told.append(a), MAX_NODES).ask()
     assert [done for _, done, _ in told] == sorted({done for _, done, _ in told})
-    assert told[-1] == ("asking about commons", 100, 100)
+    assert told[0][1:] == (0, 100)
+    assert told[-1][1:] == (100, 100)
+    assert "commons" in told[0][0]
+    assert "820 states" in told[0][0]  # what it may cost is said before it starts
 
 
 @pytest.mark.parametrize("quantity", ["worst", "gap", "exploitability"])

@@ -73,12 +73,18 @@ class Inquiry:
 
     def ask(self) -> None:
         """Ask until nothing open is reached, or the budget is spent."""
+        self.tell(self.what, 0, self.budget)
         pool = self.budget if not self.anyone else round(self.budget * (1 - ADVERSARY_SHARE))
         self._ask_while(pool, lambda: [m for ms in self.matches.values() for m in ms])
         if self.anyone:
             self._ask_while(self.budget, self._answered)
         least = 0.0 if self.budget == self.states else NEGLIGIBLE
         self._ask_while(self.budget, lambda: [_met_by_all(m) for ms in self._all() for m in ms], least)
+
+    @property
+    def what(self) -> str:
+        """What is told of: the game, and of how many states it is asked."""
+        return f"asking about {self.game.name} ({self.states} states can be met)"
 
     def table(self) -> PolicyTable:
         """Return what is known."""
@@ -116,7 +122,7 @@ class Inquiry:
             for d, p in zip(chosen, checked(self.policy, chosen), strict=True):
                 self.rows[d.key] = p / p.sum()
             self._note({d.key for d in chosen})
-            self.tell(f"asking about {self.game.name}", len(self.rows), self.budget)
+            self.tell(self.what, len(self.rows), self.budget)
 
     def _most_reached(self, meetings: Sequence[Match], count: int, least: float) -> list[Decision]:
         """Return the open states that are reached most, and more than ``least``, in any of the meetings."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -131,41 +132,31 @@ def parse_choice(value: str, choices: tuple[str, ...], what: str) -> str:
 
 @contextmanager
 def reporting() -> Iterator[Callable[[str, int, int], None]]:
-    """Show progress bars on stderr, one for each thing that is told of; a line each tenth where it is no terminal."""
+    """Show on stderr how far each thing is, and how long it will take: a bar, or lines where it is no terminal.
+
+    What is told with nothing done yet is announced with its size; the time left is shown from the first part on.
+    """
     from rich.console import Console
     from rich.markup import escape
-    from rich.progress import Progress
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     tasks: dict[str, TaskID] = {}
-    said: dict[str, int] = {}
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+    said: dict[str, tuple[int, float]] = {}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
 
         def tell(what: str, done: int, total: int) -> None:
             if what not in tasks:
                 tasks[what] = bar.add_task(escape(what), total=total)
+                said[what] = -1, time.monotonic()
             bar.update(tasks[what], completed=done, total=total)
             tenth = 10 * done // max(1, total)
-            if not console.is_terminal and tenth > said.get(what, 0):
-                said[what] = tenth
-                console.print(f"{what}: {done} of {total}", highlight=False, markup=False)
-
-        yield tell
-
-
-@contextmanager
-def announced(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar on stderr while a model answers; it appears only if there is more than one pass."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None, visible=False)
-
-        def tell(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total, visible=total > 1)
-            if not console.is_terminal and total > 1 and done % max(1, total // 10) == 0:
-                console.print(f"{what}: pass {done} of {total}", highlight=False)
+            last, start = said[what]
+            if not console.is_terminal and tenth > last:
+                said[what] = tenth, start
+                left = (time.monotonic() - start) / done * (total - done) if done else 0.0
+                note = f", about {left:.0f} s left" if left >= 1 else ""
+                console.print(f"{what}: {done} of {total}{note}", highlight=False, markup=False)
 
         yield tell
