@@ -92,7 +92,7 @@ def test_the_result_is_a_table_without_json(app: typer.Typer, monkeypatch: pytes
 
 def test_unknown_benchmark_names_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    with pytest.raises(InputError, match=r"unknown benchmark 'speed'.*elicitation, training_step, exploitability"):
+    with pytest.raises(InputError, match=r"unknown benchmark 'speed'.*elicitation, decisions, training_step, expl"):
         bench.command(["speed"])
 
 

@@ -138,5 +138,5 @@ def test_a_game_without_pools_of_its_own_is_shown_too():
 def test_a_script_whose_probabilities_do_not_sum_to_one_is_named(kuhn: Game, monkeypatch: pytest.MonkeyPatch):
     half = Opponent("half", lambda decision: {decision.legal[0]: 0.5}, "is no strategy")
     monkeypatch.setattr(type(kuhn), "demonstrators", ((1.0, half),))
-    with pytest.raises(ContractError, match=r"game 'kuhn': the probabilities of script 'half' at .* sum to 0.5"):
+    with pytest.raises(ContractError, match=r"script 'half' at .* of game 'kuhn': .* sum to 1"):
         demonstrate(kuhn, 10)

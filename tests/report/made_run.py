@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import t as student
 
-from sepo.audit.scorecard import audit_table
+from sepo.audit.methods import Options
+from sepo.audit.scorecard import audit, by_set
 from sepo.files import write_json, write_text
 from sepo.games.registry import make
 from sepo.policies.base import strategy
@@ -64,7 +65,7 @@ def made_run(
                 share = pull * (1 - np.exp(-4 * step / max(arm.steps, 1)))
                 mixed = (1 - share) * uniform + share * goal
                 table = tabulate(game, tree, mixed, "made")
-                card = audit_table(table, game)
+                card = audit(table, by_set(game, "both"), Options(method="exact", adversaries=False))
                 lines.append(_line(card, step, arm, rng))
             write_text(home / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
             for name in ("last", "best"):

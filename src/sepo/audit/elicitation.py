@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from sepo.audit.board import Match, Subject, facing, match
+from sepo.audit.exact import REPLY_NODES
 from sepo.errors import TooLargeError
 from sepo.games.base import Decision, Game
 from sepo.policies.base import Policy, checked
@@ -62,7 +63,8 @@ class Inquiry:
         self.subject = Subject(game, unknown, unknown=True)
         self.matches = {o: [match(self.subject, o, s, max_nodes) for s in game.seats] for o in opponents}
         try:
-            self.anyone = [facing(self.subject, s, max_nodes=max_nodes) for s in game.seats]
+            most = max_nodes if everyone else min(max_nodes, REPLY_NODES)
+            self.anyone = [facing(self.subject, s, max_nodes=most) for s in game.seats]
         except TooLargeError:
             if everyone:
                 raise

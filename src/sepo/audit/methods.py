@@ -72,6 +72,8 @@ class Options:
         Further opponents to be met, beside the pools.
     budget
         Information states of a game that a model is asked about; None asks about all that can be reached.
+    adversaries
+        Whether adversaries are let loose on the policy: the search for a worst case, and the time it takes to exploit.
     """
 
     sets: Sets = "both"
@@ -82,6 +84,7 @@ class Options:
     control: bool = True
     opponents: tuple[str, ...] = ()
     budget: int | None = 3000
+    adversaries: bool = True
 
 
 def exact(value: float) -> dict[str, float | int | None]:
@@ -227,7 +230,8 @@ def find(policy: Policy, game: Game, sets: Sequence[MeasureSet], options: Option
     if options.method != "sampled":
         try:
             if known:
-                return _exactly(Subject(game, policy), opponents, (options.seed, game.name))
+                key = (options.seed, game.name)
+                return _exactly(Subject(game, policy), opponents, key, adversaries=options.adversaries)
             if options.method == "exact" or not game.sampled_chance:
                 return _asked(policy, game, opponents, options, tell)
         except TooLargeError:
@@ -237,13 +241,15 @@ def find(policy: Policy, game: Game, sets: Sequence[MeasureSet], options: Option
     return _sampled(policy, game, sets[-1], opponents, options, tell)
 
 
-def _exactly(subject: Subject, opponents: Sequence[str], key: tuple[object, ...]) -> Found:
+def _exactly(subject: Subject, opponents: Sequence[str], key: tuple[object, ...], *, adversaries: bool) -> Found:
     values = evaluate(subject, opponents, max_nodes=_most_nodes(subject.game))
     extremes(subject, values)
     rows = len(values.values[0])
     values.episodes = rows if rows > 1 else None
     method = f"exact in each of {rows} instances" if subject.game.sampled_chance else "exact"
-    extra = _about(subject, values) | worst_case(subject, values, None, key)
+    extra = _about(subject, values)
+    if adversaries:
+        extra |= worst_case(subject, values, None, key)
     return Found(subject.game, method, values, extra)
 
 
@@ -258,7 +264,8 @@ def _asked(policy: Policy, game: Game, opponents: Sequence[str], options: Option
     if inquiry.anyone:
         extremes(subject, values, inquiry.anyone)
     extra = _about(subject, values)
-    extra |= worst_case(subject, values, inquiry.anyone or None, (options.seed, game.name))
+    if options.adversaries:
+        extra |= worst_case(subject, values, inquiry.anyone or None, (options.seed, game.name))
     if not person:
         extra["states"] = {"asked": len(inquiry.rows), "reachable": inquiry.states}
     return Found(game, "bounded" if values.unknown else "exact", values, extra)
@@ -301,7 +308,7 @@ def _sampled(
     values.episodes = size
     extra: dict[str, Any] = {"illegal_rate": None, "legal_mass": None, "deviation_response": None}
     if subject is not None:
-        extra |= _fix_extremes(subject, (reduced, plain), (options.seed, game.name))
+        extra |= _fix_extremes(subject, (reduced, plain), (options.seed, game.name), adversaries=options.adversaries)
     stopped = None
     if look is not None:
         stopped = Stopped(size, float(look.half_width), main.name)
@@ -313,13 +320,15 @@ def _sampled(
     return found
 
 
-def _fix_extremes(subject: Subject, all_values: Sequence[Expectations], key: tuple[object, ...]) -> dict[str, Any]:
+def _fix_extremes(
+    subject: Subject, all_values: Sequence[Expectations], key: tuple[object, ...], *, adversaries: bool
+) -> dict[str, Any]:
     """Add what is not sampled in sampled figures either: the extremes over all opponents of a policy that is known."""
     found = Expectations()
     drawn = len(subject.game.root().chance()) if subject.game.sampled_chance else 1
     found.add("", "", np.zeros(drawn))
     extremes(subject, found)
-    extra = worst_case(subject, found, None, key)
+    extra = worst_case(subject, found, None, key) if adversaries else {}
     for values in all_values:
         for name, quantity in list(found.columns)[1:]:
             value = float(found.values[found.columns[name, quantity]].mean())

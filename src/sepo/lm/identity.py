@@ -41,8 +41,12 @@ def _files(folder: Path) -> list[object]:
 def _cached(name: str) -> Path | None:
     """Return the folder of a hub model's snapshot on this machine."""
     from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
 
-    path = try_to_load_from_cache(name, "config.json")
+    try:
+        path = try_to_load_from_cache(name, "config.json")
+    except HFValidationError:  # no name of a repository: what is wrong with it is said where it is loaded
+        return None
     return Path(path).parent if isinstance(path, str) else None
 
 
