@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sepo.report.markdown import markdown, ratios
+from sepo.report.markdown import card, markdown, ratios
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -22,6 +22,12 @@ def blocks(text: str, kind: str) -> list[tuple[str, str]]:
 def test_result_tables_are_those_of_the_committed_summaries(page):
     for folder, table in blocks(page.read_text(), "results"):
         assert table == markdown(json.loads((ROOT / folder / "summary.json").read_text()))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_audit_tables_are_those_of_the_committed_scorecards(page):
+    for file, table in blocks(page.read_text(), "card"):
+        assert table == card(json.loads((ROOT / file).read_text()))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

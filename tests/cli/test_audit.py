@@ -156,3 +156,11 @@ def test_a_table_of_a_game_nobody_knows_and_a_person_without_a_game_are_refused(
         assert done.code == 2
         assert said in done.err
         assert len(done.err.splitlines()) == 1
+
+
+def test_figures_that_are_open_on_one_side_or_were_not_reached_are_shown_as_such():
+    from sepo.cli.show import figure
+
+    assert figure({"value": 1.0, "low": 0.5, "high": None, "n": None}) == "1.0000 [0.5000, inf]"
+    assert figure({"value": None, "low": None, "high": None, "n": 32, "horizon": 2000}) == "not within 2000"
+    assert figure(None) == "n/a"

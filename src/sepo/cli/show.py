@@ -34,10 +34,11 @@ def figure(found: Mapping[str, Any] | None) -> str:
         return "n/a"
     value, low, high = found["value"], found["low"], found["high"]
     if value is None:
-        return f"over {low:.0f}"
+        return f"not within {found['horizon']}" if "horizon" in found else "n/a"
     text = f"{value:.4f}".replace("-0.0000", "0.0000")
     if low is None or high is None:
-        return f"{text} [unknown]"
+        ends = ("-inf" if low is None else f"{low:.4f}", "inf" if high is None else f"{high:.4f}")
+        return f"{text} [{ends[0]}, {ends[1]}]"
     return text if low == high else f"{text} [{low:.4f}, {high:.4f}]"
 
 

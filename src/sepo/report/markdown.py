@@ -1,4 +1,4 @@
-"""A run's results as a Markdown table, for a README or a model card; made from ``summary.json`` alone."""
+"""Results as Markdown tables, for a README or a model card: of a run's summary, a scorecard, benchmarks."""
 
 from __future__ import annotations
 
@@ -43,3 +43,28 @@ def ratios(document: Mapping[str, Any]) -> str:
         for name, ratio in bench["ratios"].items():
             lines.append(f"| {bench['name']} | {name} | {ratio:.1f} |")
     return "\n".join(lines) + "\n"
+
+
+def card(document: Mapping[str, Any]) -> str:
+    """Return a scorecard as a Markdown table, a row a game."""
+    heads = ["game", "method", "J (`sepo`)", "J (`paper`)", "u", "e", "c", "x", "worst case", "legal mass"]
+    lines = ["| " + " | ".join(heads) + " |", "| --- | --- |" + " ---: |" * (len(heads) - 2)]
+    for game, part in document["games"].items():
+        paper, sepo = (part["measures"].get(name, {}) for name in ("paper", "sepo"))
+        asked = part.get("states")
+        method = part["method"] + (f", {asked['asked']:,} of {asked['reachable']:,} states asked" if asked else "")
+        found = [sepo.get("J"), *(paper.get(k) for k in ("J", "u", "e", "c", "x"))]
+        cells = [bounded(f) for f in (*found, part["worst_case_advantage"], part["legal_mass"])]
+        lines.append("| " + " | ".join([f"`{game}`", method, *cells]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def bounded(found: Mapping[str, Any] | None) -> str:
+    """Return a figure of a scorecard with its bounds; ``at least`` where only the lower one is known."""
+    if found is None or found["value"] is None:
+        return "n/a"
+    if found["low"] is not None and found["high"] is None:
+        return f"at least {found['low']:.3f}"
+    if found["low"] is None or found["high"] - found["low"] < 5e-4:
+        return f"{found['value']:.3f}"
+    return f"{found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
