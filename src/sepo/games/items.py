@@ -361,7 +361,7 @@ class Items(RepeatedGame):
         self,
         rounds: int = 4,
         redraw_opponent_values: bool = False,
-        instances: int = 64,
+        instances: int = 256,
         instance_seed: int = 0,
     ) -> None:
         super().__init__(rounds)
