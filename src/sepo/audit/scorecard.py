@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -135,7 +135,8 @@ def inspect(policy: Policy, games: Games, options: Options, tell: Tell = quiet) 
     found: dict[Game, Found] = {}
     for game in dict.fromkeys(games.values()):
         chosen = [game.measures(name) for name, g in games.items() if g is game]
-        found[game] = find(policy, game, chosen, options, tell)
+        told = options if game is games[list(games)[-1]] else replace(options, adversaries=False)
+        found[game] = find(policy, game, chosen, told, tell)  # the worst case is told of by the main set's rules alone
     return Inspected(games, found)
 
 

@@ -15,7 +15,7 @@ from sepo.audit.adversary import SEEDS, time_to_exploit
 from sepo.audit.board import Match, Subject, facing
 from sepo.audit.exact import Expectations
 from sepo.audit.figures import ANYONE
-from sepo.audit.search import Found, search, written
+from sepo.audit.search import EPISODES, Found, search, written
 from sepo.errors import TooLargeError
 from sepo.solve.expand import walk
 from sepo.solve.response import best_response, completed
@@ -26,6 +26,8 @@ TELLING = 60_000
 """Largest tree walked to tell who attains an exact worst case."""
 EDGES, DRAWN_EDGES = 200_000, 40_000
 """How large the search's graph may grow; the second, where instances are drawn."""
+DRAWN_EPISODES = 256
+"""Episodes per opponent of a search that must sample, where instances are drawn."""
 
 
 def worst_case(
@@ -45,7 +47,10 @@ def worst_case(
         told = None if subject.game.sampled_chance else attained_by(subject, met)
         out["worst_case"] = {"lower_bound": False, "opponent": told}
     else:
-        found = search(subject, key, edges=DRAWN_EDGES if subject.game.sampled_chance else EDGES)
+        drawn = subject.game.sampled_chance
+        found = search(
+            subject, key, edges=DRAWN_EDGES if drawn else EDGES, episodes=DRAWN_EPISODES if drawn else EPISODES
+        )
         low = _at_least(subject, found)
         values.fix(ANYONE, "worst", max(found.value, low), low, np.inf)
         told = "; ".join(f"seat {s}: {r.about}" if len(found.rules) > 1 else r.about for s, r in found.rules.items())
