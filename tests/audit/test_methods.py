@@ -10,6 +10,7 @@ import pytest
 
 from sepo.audit import methods
 from sepo.audit.figures import measured
+from sepo.audit.found import Found, statistic
 from sepo.audit.methods import EPISODES, Options, find
 from sepo.audit.sampled import FIRST
 from sepo.audit.scorecard import scorecard, scorecards
@@ -28,7 +29,7 @@ def _no_worst_case_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(methods, "worst_case", lambda *a, **k: {}, raising=False)
 
 
-def sampled(policy: Any, game: Game, **options: Any) -> methods.Found:
+def sampled(policy: Any, game: Game, **options: Any) -> Found:
     return find(policy, game, [game.measures("paper")], Options(method="sampled", **options))
 
 
@@ -49,7 +50,7 @@ def test_play_stops_at_the_first_look_at_which_j_is_known_well_enough(name: str,
     rows = found.values.rows
     looks = [FIRST * 2**k for k in range(20) if FIRST * 2**k <= stopped["at"]]
     assert looks[-1] == stopped["at"] > FIRST
-    widths = [float(half_width(linearised(rows[:n], methods._statistic(formula, found.values)))) for n in looks]
+    widths = [float(half_width(linearised(rows[:n], statistic(formula, found.values)))) for n in looks]
     assert widths[-1] == pytest.approx(stopped["half_width"], rel=1e-9)
     assert widths[-1] <= target < min(widths[:-1])
 

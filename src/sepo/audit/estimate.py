@@ -134,7 +134,7 @@ def clustered(
         raise InputError(f"the level of an interval is between 0 and 1, such as 0.95, not {level}")
     rows = _rows(sample)
     n = len(rows)
-    middle, deviations = _centred(rows)
+    middle, _ = _centred(rows)
     theta = _value(statistic, middle)
     tail = (1 - level) / 2
     whole = Interval(theta, *bounds, n)
@@ -144,10 +144,11 @@ def clustered(
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         s = _deviation(l_) / math.sqrt(n)
         thetas, errors = [], []
-        columns = np.column_stack([deviations, l_, l_**2])
+        usual = np.median(rows, axis=0)  # a quantity that is 0 in all drawn clusters is exactly 0 in the draw
+        columns = np.column_stack([rows - usual, l_, l_**2])
         for weights in _resamples(rng, n, draws):
             means = weights @ columns
-            thetas.append(statistic(middle + means[:, :-2]))
+            thetas.append(statistic(usual + means[:, :-2]))
             errors.append(np.sqrt(np.maximum(means[:, -1] - means[:, -2] ** 2, 0) / (n - 1)))
         theta_star, s_star = np.concatenate(thetas), np.concatenate(errors)
     sound = np.isfinite(theta_star)

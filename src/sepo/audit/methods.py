@@ -4,29 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 
 from sepo.audit.board import Match, Subject, match
 from sepo.audit.deviation import deviation_response
 from sepo.audit.elicitation import Inquiry
-from sepo.audit.estimate import Statistic, clustered, influence
 from sepo.audit.exact import Expectations, evaluate, extremes
-from sepo.audit.figures import ANYONE, Figure, frequency, measured, quotient
+from sepo.audit.figures import measured, quotient
+from sepo.audit.found import Found, Stopped, exact, number, statistic
 from sepo.audit.sampled import FIRST, Sampled, by_instance, joined, on_trees, with_best, without_tree
 from sepo.audit.sequence import Look, Stopping
 from sepo.audit.worst import worst_case
 from sepo.errors import InputError, TooLargeError
-from sepo.games.base import Game, MeasureName, MeasureSet
+from sepo.games.base import Game, MeasureSet
 from sepo.play.lockstep import DECISIONS, LEGAL_MASS
-from sepo.play.rollout import generator
 from sepo.policies.base import Policy
 from sepo.policies.human import HumanPolicy
 from sepo.policies.script import ScriptPolicy, UniformPolicy
 from sepo.policies.table import PolicyTable, check_keys
 from sepo.solve.expand import MAX_NODES, expand
-from sepo.solve.tree import Floats
 from sepo.solve.value import infoset_reach
 
 Tell = Callable[[str, int, int], None]
@@ -36,8 +34,6 @@ SMALL = 200_000
 """Games of up to this many nodes are walked whole to hold a table's keys against them."""
 MEETING = 60_000
 """Largest tree of a meeting in a game whose tree does not grow a round at a time."""
-ROUNDING = 1e-12
-"""Bounds closer than this differ by rounding alone."""
 EPISODES = 1000
 MODEL_INSTANCES = 32
 """Instances that a model plays unless told otherwise; scripts and tables play all."""
@@ -85,133 +81,6 @@ class Options:
     opponents: tuple[str, ...] = ()
     budget: int | None = 3000
     adversaries: bool = True
-
-
-def exact(value: float) -> dict[str, float | int | None]:
-    """Return an exact figure."""
-    return {"value": value, "low": value, "high": value, "n": None}
-
-
-class Stopped(NamedTuple):
-    """Where sampling stopped: clusters played, the half-width of J's confidence sequence then, and of which J."""
-
-    at: int
-    half_width: float
-    of: MeasureName
-
-
-@dataclass
-class Found:
-    """What is known of a policy in one game.
-
-    Attributes
-    ----------
-    method
-        How, as the scorecard says it.
-    values
-        The quantities.
-    extra
-        Further parts of the scorecard.
-    plain
-        The same quantities without control variates, where they were sampled.
-    stopped
-        Where sampling stopped, if it was for a half-width.
-    """
-
-    game: Game
-    method: str
-    values: Expectations
-    extra: dict[str, Any]
-    plain: Expectations | None = None
-    stopped: Stopped | None = None
-
-    def measures(self, measures: MeasureSet) -> dict[str, Figure | None]:
-        """Return u, e, c, x and J; without e and J where they ask for an exploitability that is not known."""
-        out = measured(self.game, measures)
-        if measures.e == "exploitability" and not self.values.has(ANYONE, "exploitability"):
-            out |= {"e": None, "J": None}
-        return out
-
-    def figure(self, formula: Figure | None, key: tuple[object, ...]) -> dict[str, float | int | None] | None:
-        """Return a figure of the scorecard; None where it does not apply or is not defined."""
-        if formula is None:
-            return None
-        rows = self.values.rows
-        asked: set[int] = set()
-        middle = formula(self.values.get(rows.mean(axis=0, keepdims=True), asked))
-        if not np.isfinite(middle.value).all():
-            return None
-        value, low, high = (float(x[0]) for x in middle)
-        if high - low < ROUNDING:
-            low = high = value
-        if len(rows) == 1 or not asked:
-            return {"value": value, "low": _number(min(low, value)), "high": _number(max(high, value)), "n": None}
-        columns = sorted(asked)
-        full = rows.mean(axis=0)
-
-        def statistic(means: Floats) -> Floats:
-            every = np.broadcast_to(full, (len(means), len(full))).copy()
-            every[:, columns] = means
-            return np.broadcast_to(formula(self.values.get(every)).value, (len(means),))
-
-        interval = clustered(rows[:, columns], statistic, generator("interval", *key))
-        out: dict[str, Any] = {"value": interval.value, "low": interval.low, "high": interval.high}
-        if not np.isfinite([interval.low, interval.high]).all():
-            out |= {"low": None, "high": None}
-        return out | {"n": self.values.episodes} | self._effective(formula, rows)
-
-    def _effective(self, formula: Figure, rows: Floats) -> dict[str, float | None]:
-        """Return how many plain episodes the sample is worth; None where control variates left no variance at all."""
-        if self.plain is None:
-            return {}
-        spread = [float(influence(e.rows, _statistic(formula, e)).var(ddof=1)) for e in (self.plain, self.values)]
-        if spread[1] <= 1e-18:
-            return {"effective": None}
-        return {"effective": (self.values.episodes or len(rows)) * spread[0] / spread[1]}
-
-    def frequencies(self, opponents: Sequence[str], seat: int, key: tuple[object, ...]) -> dict[str, Any]:
-        """Return the share of own decisions, in one seat, at which each action is played."""
-        begin = f"play {seat} "
-        counts = list(dict.fromkeys(q for o, q in self.values.columns if o in opponents and q.startswith(begin)))
-        for o in opponents:
-            for q in counts:
-                self.values.absent(o, q)
-                if self.plain is not None:
-                    self.plain.absent(o, q)
-        return {
-            q.removeprefix(begin): self.figure(frequency(opponents, q, counts), (*key, "frequency", q)) for q in counts
-        }
-
-
-def _number(value: float) -> float | None:
-    """Return a number that JSON has; None for an infinite one."""
-    return value if np.isfinite(value) else None
-
-
-def difference(
-    first: Found, second: Found, one: Figure | None, two: Figure | None, key: tuple[object, ...]
-) -> dict[str, Any] | None:
-    """Return a figure of ``second`` minus the same of ``first``; paired where both are sampled on the same clusters.
-
-    None where it does not apply to one of them, or where sampled figures do not rest on the same clusters.
-    """
-    if one is None or two is None:
-        return None
-    left, right = first.values.rows, second.values.rows
-    if len(left) == len(right) == 1:
-        a, b = one(first.values.get(left)), two(second.values.get(right))
-        low, value, high = (float(x[0]) for x in (b.low - a.high, b.value - a.value, b.high - a.low))
-        if high - low < ROUNDING:
-            low = high = value
-        return {"value": value, "low": _number(low), "high": _number(high), "n": None}
-    if len(left) != len(right):
-        return None
-    width = left.shape[1]
-    before, after = _statistic(one, first.values), _statistic(two, second.values)
-    found = clustered(
-        np.hstack([left, right]), lambda means: after(means[:, width:]) - before(means[:, :width]), generator(*key)
-    )
-    return {"value": found.value, "low": _number(found.low), "high": _number(found.high), "n": first.values.episodes}
 
 
 def find(policy: Policy, game: Game, sets: Sequence[MeasureSet], options: Options, tell: Tell = quiet) -> Found:
@@ -288,7 +157,7 @@ def _sampled(
     known = isinstance(policy, PolicyTable | ScriptPolicy | UniformPolicy)
     subject = Subject(game, policy) if known else None
     matches = _meetings(subject, opponents) if subject and trees else None
-    number = len(game.root().chance()) if game.sampled_chance else 0
+    instances = len(game.root().chance()) if game.sampled_chance else 0
 
     def batch(clusters: range) -> Sampled:
         if matches is not None:
@@ -296,14 +165,14 @@ def _sampled(
         what = f"playing {game.name}"
         return without_tree(policy, game, opponents, clusters, key, lambda done, total: tell(what, done, total))
 
-    first = min(number, MODEL_INSTANCES) if number and not known else number
-    parts, look = _until_enough(batch, game, main, options, first or EPISODES, number or MOST_EPISODES)
+    first = min(instances, MODEL_INSTANCES) if instances and not known else instances
+    parts, look = _until_enough(batch, game, main, options, first or EPISODES, instances or MOST_EPISODES)
     reduced, plain = joined([p.values for p in parts]), joined([p.plain for p in parts])
     values, raw = (reduced, plain) if options.control else (plain, None)
     size = len(values.values[0])
     for one in (reduced, plain):
-        if number:
-            by_instance(one, number)
+        if instances:
+            by_instance(one, instances)
         with_best(one, game, opponents, range(len(one.values[0])))
     values.episodes = size
     extra: dict[str, Any] = {"illegal_rate": None, "legal_mass": None, "deviation_response": None}
@@ -312,7 +181,7 @@ def _sampled(
     stopped = None
     if look is not None:
         stopped = Stopped(size, float(look.half_width), main.name)
-        extra["stopped"] = {"at": size, "half_width": _number(look.half_width), "of": f"{main.name} J"}
+        extra["stopped"] = {"at": size, "half_width": number(look.half_width), "of": f"{main.name} J"}
     found = Found(game, "sampled", values, extra, raw, stopped)
     train = main.pools["train"]
     if all(values.has(o, LEGAL_MASS) for o in train):
@@ -359,13 +228,9 @@ def _until_enough(
         values = joined([p.values if options.control else p.plain for p in parts])
         names = [o for names in main.pools.values() for o in names]
         with_best(values, game, tuple(dict.fromkeys(names)), range(played))
-        look = stopping.look_at(values.rows, _statistic(j, values))
+        look = stopping.look_at(values.rows, statistic(j, values))
         if look.stop or played >= most:
             return parts, look
-
-
-def _statistic(formula: Figure, values: Expectations) -> Statistic:
-    return lambda means: np.broadcast_to(formula(values.get(means)).value, (len(means),))
 
 
 def _meetings(subject: Subject, opponents: Sequence[str]) -> dict[str, list[Match]] | None:

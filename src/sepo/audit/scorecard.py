@@ -15,7 +15,8 @@ from typing import Any
 
 from sepo.audit.compare import CARD_SCHEMA
 from sepo.audit.figures import ANYONE, listed, met, reported
-from sepo.audit.methods import Found, Options, Sets, Tell, difference, find, quiet
+from sepo.audit.found import Found, difference
+from sepo.audit.methods import Options, Sets, Tell, find, quiet
 from sepo.games.base import Game, MeasureName
 from sepo.policies.base import Policy
 from sepo.policies.table import PolicyTable

@@ -1,0 +1,151 @@
+"""What an audit found of a policy in one game, and how its quantities become the scorecard's figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sepo.audit.estimate import Statistic, clustered, influence
+from sepo.audit.exact import Expectations
+from sepo.audit.figures import ANYONE, Figure, frequency, measured
+from sepo.games.base import Game, MeasureName, MeasureSet
+from sepo.play.rollout import generator
+from sepo.solve.tree import Floats
+
+ROUNDING = 1e-12
+"""Bounds closer than this differ by rounding alone."""
+
+
+def exact(value: float) -> dict[str, float | int | None]:
+    """Return an exact figure."""
+    return {"value": value, "low": value, "high": value, "n": None}
+
+
+class Stopped(NamedTuple):
+    """Where sampling stopped: clusters played, the half-width of J's confidence sequence then, and of which J."""
+
+    at: int
+    half_width: float
+    of: MeasureName
+
+
+@dataclass
+class Found:
+    """What is known of a policy in one game.
+
+    Attributes
+    ----------
+    method
+        How, as the scorecard says it.
+    values
+        The quantities.
+    extra
+        Further parts of the scorecard.
+    plain
+        The same quantities without control variates, where they were sampled.
+    stopped
+        Where sampling stopped, if it was for a half-width.
+    """
+
+    game: Game
+    method: str
+    values: Expectations
+    extra: dict[str, Any]
+    plain: Expectations | None = None
+    stopped: Stopped | None = None
+
+    def measures(self, measures: MeasureSet) -> dict[str, Figure | None]:
+        """Return u, e, c, x and J; without e and J where they ask for an exploitability that is not known."""
+        out = measured(self.game, measures)
+        if measures.e == "exploitability" and not self.values.has(ANYONE, "exploitability"):
+            out |= {"e": None, "J": None}
+        return out
+
+    def figure(self, formula: Figure | None, key: tuple[object, ...]) -> dict[str, float | int | None] | None:
+        """Return a figure of the scorecard; None where it does not apply or is not defined."""
+        if formula is None:
+            return None
+        rows = self.values.rows
+        asked: set[int] = set()
+        middle = formula(self.values.get(rows.mean(axis=0, keepdims=True), asked))
+        if not np.isfinite(middle.value).all():
+            return None
+        value, low, high = (float(x[0]) for x in middle)
+        if high - low < ROUNDING:
+            low = high = value
+        if len(rows) == 1 or not asked:
+            return {"value": value, "low": number(min(low, value)), "high": number(max(high, value)), "n": None}
+        columns = sorted(asked)
+        full = rows.mean(axis=0)
+
+        def on_columns(means: Floats) -> Floats:
+            every = np.broadcast_to(full, (len(means), len(full))).copy()
+            every[:, columns] = means
+            return np.broadcast_to(formula(self.values.get(every)).value, (len(means),))
+
+        interval = clustered(rows[:, columns], on_columns, generator("interval", *key))
+        out: dict[str, Any] = {"value": interval.value, "low": interval.low, "high": interval.high}
+        if not np.isfinite([interval.low, interval.high]).all():
+            out |= {"low": None, "high": None}
+        return out | {"n": self.values.episodes} | self._effective(formula, rows)
+
+    def _effective(self, formula: Figure, rows: Floats) -> dict[str, float | None]:
+        """Return how many plain episodes the sample is worth; None where control variates left no variance at all."""
+        if self.plain is None:
+            return {}
+        spread = [float(influence(e.rows, statistic(formula, e)).var(ddof=1)) for e in (self.plain, self.values)]
+        if spread[1] <= 1e-18:
+            return {"effective": None}
+        return {"effective": (self.values.episodes or len(rows)) * spread[0] / spread[1]}
+
+    def frequencies(self, opponents: Sequence[str], seat: int, key: tuple[object, ...]) -> dict[str, Any]:
+        """Return the share of own decisions, in one seat, at which each action is played."""
+        begin = f"play {seat} "
+        counts = list(dict.fromkeys(q for o, q in self.values.columns if o in opponents and q.startswith(begin)))
+        for o in opponents:
+            for q in counts:
+                self.values.absent(o, q)
+                if self.plain is not None:
+                    self.plain.absent(o, q)
+        return {
+            q.removeprefix(begin): self.figure(frequency(opponents, q, counts), (*key, "frequency", q)) for q in counts
+        }
+
+
+def number(value: float) -> float | None:
+    """Return a number that JSON has; None for an infinite one."""
+    return value if np.isfinite(value) else None
+
+
+def difference(
+    first: Found, second: Found, one: Figure | None, two: Figure | None, key: tuple[object, ...]
+) -> dict[str, Any] | None:
+    """Return a figure of ``second`` minus the same of ``first``; paired where both are sampled on the same clusters.
+
+    None where it does not apply to one of them, or where sampled figures do not rest on the same clusters.
+    """
+    if one is None or two is None:
+        return None
+    left, right = first.values.rows, second.values.rows
+    if len(left) == len(right) == 1:
+        a, b = one(first.values.get(left)), two(second.values.get(right))
+        low, value, high = (float(x[0]) for x in (b.low - a.high, b.value - a.value, b.high - a.low))
+        if high - low < ROUNDING:
+            low = high = value
+        return {"value": value, "low": number(low), "high": number(high), "n": None}
+    if len(left) != len(right):
+        return None
+    width = left.shape[1]
+    before, after = statistic(one, first.values), statistic(two, second.values)
+    found = clustered(
+        np.hstack([left, right]), lambda means: after(means[:, width:]) - before(means[:, :width]), generator(*key)
+    )
+    return {"value": found.value, "low": number(found.low), "high": number(found.high), "n": first.values.episodes}
+
+
+def statistic(formula: Figure, values: Expectations) -> Statistic:
+    """Return a figure as a function of the means of quantities, (draws, quantities) to (draws,)."""
+    return lambda means: np.broadcast_to(formula(values.get(means)).value, (len(means),))
