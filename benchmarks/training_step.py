@@ -94,7 +94,7 @@ def own_decisions(tree: Tree, learner: Floats, found: list[Term], rules: CreditR
     """Play a step's hands and return the learner's own decisions in them: number of the term, node."""
     out = []
     for number, term in enumerate(found):
-        profile = tree.join(term.seat, learner, term.other)
+        profile = term.meeting.profile(learner)
         nodes = grouped_rollout(tree, profile, term.seat, rules.groups, rules.group_size, (*KEY, 0, number)).moves
         passed = nodes[nodes >= 0]
         out += [(number, int(node)) for node in passed[tree.actor[passed] == term.seat]]
@@ -109,7 +109,7 @@ class Table:
     def __init__(self, tree: Tree, learner: Floats, found: list[Term]) -> None:
         self.tree = tree
         self.found = found
-        self.profiles = [tree.join(t.seat, learner, t.other) for t in found]
+        self.profiles = [t.meeting.profile(learner) for t in found]
         self.rng = generator(*KEY, "trl")
 
     def __call__(self, completions: list[Any], node: list[int], term: list[int], **_: Any) -> list[float]:

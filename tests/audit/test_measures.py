@@ -164,7 +164,7 @@ def test_clipped_terms_have_no_gradient(tree: Tree):
     nash = scripted(tree)["nash"]
     found = terms(tree, tree.game.measures("paper"), nash)
     without = [t for t in found if t.kind != "e"]
-    np.testing.assert_array_equal(gradient(tree, nash, found), gradient(tree, nash, without))
+    np.testing.assert_array_equal(gradient(nash, found), gradient(nash, without))
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -173,7 +173,7 @@ def test_the_gradient_is_the_slope_of_j_when_mass_moves_between_two_actions(any_
     measures = any_tree.game.measures(name)
     learner = random_strategy(any_tree, 50 + seed, sharpness=3.0)  # interior, almost surely away from kinks
     found = terms(any_tree, measures, learner)
-    got = gradient(any_tree, learner, found)
+    got = gradient(learner, found)
     step = 1e-6
     slopes = []
     for infoset in any_tree.infosets:
@@ -193,7 +193,7 @@ def test_each_measures_terms_have_the_slope_of_that_measure_alone(stakes_tree: T
     learner = random_strategy(stakes_tree, 61, sharpness=3.0)
     part = [t for t in terms(stakes_tree, measures, learner) if t.kind == kind]
     assert part
-    got = gradient(stakes_tree, learner, part)
+    got = gradient(learner, part)
     for infoset in stakes_tree.infosets:
         if len(infoset.decision.legal) > 1:
             direction = np.zeros_like(learner)
@@ -209,8 +209,8 @@ def test_immediate_credit_is_the_gradient_in_a_game_of_one_round_and_not_in_one_
     for any_tree, same in ((tree, True), (stakes_tree, False)):
         learner = random_strategy(any_tree, 9)
         found = terms(any_tree, any_tree.game.measures("paper"), learner)
-        immediate = gradient(any_tree, learner, found, immediate=True)
-        assert np.allclose(immediate, gradient(any_tree, learner, found)) is same
+        immediate = gradient(learner, found, immediate=True)
+        assert np.allclose(immediate, gradient(learner, found)) is same
 
 
 def best_sepo_objective(tree: Tree) -> float:
@@ -319,7 +319,7 @@ def test_a_share_of_nothing_is_nothing(stakes_tree: Tree):
     found = [t for t in terms(stakes_tree, stakes_tree.game.measures("sepo"), left) if t.kind == "c"]
     assert found
     assert [t.value for t in found] == [0.0] * len(found)
-    assert not gradient(stakes_tree, left, found).any()
+    assert not gradient(left, found).any()
 
 
 @pytest.mark.parametrize("sign", [{"own": 1.0}, {"own": 1.0, "other": -1.0}, {"other": -1.0}])

@@ -12,7 +12,8 @@ from sepo.games.base import Weights
 from sepo.games.registry import make
 from sepo.solve.expand import expand
 from sepo.solve.response import exploitability
-from sepo.train.mirror import MirrorRules, improve, softmax
+from sepo.solve.value import own_reach
+from sepo.train.mirror import REACH_FLOOR, MirrorRules, Push, improve, softmax
 from sepo.train.objective import CreditRules, signal, tangent
 
 TREE = expand(make("kuhn"))
@@ -24,6 +25,10 @@ LOOSE = [Adversary("always_bet", pool(TREE, SEPO, "held_out")[1].strategy)]
 
 def policy(seed: int) -> np.ndarray:
     return softmax(TREE, np.random.default_rng(seed).normal(size=ENTRIES))
+
+
+def push(at: np.ndarray, weights: np.ndarray) -> Push:
+    return Push(weights, np.maximum(own_reach(TREE, at), REACH_FLOOR))
 
 
 def slope_by_differences(logits: np.ndarray, j) -> np.ndarray:
@@ -147,7 +152,7 @@ def test_the_same_key_gives_the_same_weights_and_another_key_others():
 @given(st.integers(0, 10_000))
 def test_mirror_descent_against_the_best_response_nears_the_equilibrium_from_anywhere(seed):
     def weights_at(at, step):
-        return signal(TREE, at, terms(TREE, SEPO, at), CreditRules(scale="none"), ()).weights
+        return push(at, signal(TREE, at, terms(TREE, SEPO, at), CreditRules(scale="none"), ()).weights)
 
     target = improve(TREE, policy(seed), weights_at, MirrorRules())
     assert exploitability(TREE, target) < 0.005
@@ -158,7 +163,9 @@ def test_mirror_descent_against_the_best_response_nears_the_equilibrium_from_any
 
 def test_a_magnet_pulls_towards_uniform_play():
     at = policy(7)
-    still = improve(TREE, at, lambda p, s: np.zeros(ENTRIES), MirrorRules(eta=10, alpha=1.0, steps=50, decay=1e9))
+    still = improve(
+        TREE, at, lambda p, s: push(p, np.zeros(ENTRIES)), MirrorRules(eta=10, alpha=1.0, steps=50, decay=1e9)
+    )
     counts = np.bincount(TREE.owner)
     np.testing.assert_allclose(still, 1 / counts[TREE.owner], atol=1e-9)
 
@@ -167,7 +174,7 @@ def test_mirror_descent_also_improves_a_table_from_sampled_episodes():
     rules = CreditRules(estimator="sampled", scale="none", groups=64, group_size=8)
 
     def weights_at(at, step):
-        return signal(TREE, at, terms(TREE, SEPO, at), rules, ("mirror", step)).weights
+        return push(at, signal(TREE, at, terms(TREE, SEPO, at), rules, ("mirror", step)).weights)
 
     start = 1 / np.bincount(TREE.owner)[TREE.owner]
     target = improve(TREE, start, weights_at, MirrorRules(steps=100))

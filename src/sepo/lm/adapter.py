@@ -26,11 +26,17 @@ def make_trainable(
     alpha: int = 32,
     targets: Literal["attention", "linear"] = "linear",
     seed: int = 0,
+    layers: int | None = None,
 ) -> None:
     """Prepare a model for training, in place.
 
     LoRA goes to the language model's own linear layers and starts as the identity. Weights that are
     trained are float32 even over a bfloat16 base: small updates would be lost otherwise. Dropout is off.
+
+    Parameters
+    ----------
+    layers
+        Adapt only the last so many of the model's layers: no gradient need pass the ones before them.
 
     Raises
     ------
@@ -51,6 +57,9 @@ def make_trainable(
     ]
     if not names:
         raise InputError(f"model '{lm.reference}' has none of the layers {', '.join(wanted)} to adapt")
+    if layers is not None:
+        depth = 1 + max(_layer(name) for name in names)
+        names = [name for name in names if _layer(name) >= depth - layers]
     config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules=names, task_type="CAUSAL_LM")
     with torch.random.fork_rng(devices=[]), without_peft_warning():
         torch.manual_seed(seed)
@@ -58,6 +67,12 @@ def make_trainable(
     for parameter in trainable(lm).values():
         parameter.data = parameter.data.float()
     lm.model.eval()
+
+
+def _layer(name: str) -> int:
+    """Return the number of the layer that a module belongs to, 0 outside the stack of layers."""
+    numbers = [int(part) for part in name.split(".") if part.isdigit()]
+    return numbers[0] if numbers else 0
 
 
 def trainable(lm: LanguageModel) -> dict[str, torch.nn.Parameter]:

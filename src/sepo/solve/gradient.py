@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sepo.solve.space import Layout
 from sepo.solve.tree import Floats, Tree
 from sepo.solve.value import node_values, reach
 
@@ -26,13 +27,13 @@ def action_gradient(tree: Tree, profile: Floats, due: Floats, *, immediate: bool
     return out
 
 
-def centred(tree: Tree, profile: Floats, gradient: Floats) -> Floats:
+def centred(tree: Layout, profile: Floats, gradient: Floats) -> Floats:
     """Subtract each information state's policy-weighted mean: reach * Q becomes reach * (Q - V). (entries,)."""
     mean = np.bincount(tree.owner, profile * gradient, len(tree.infosets))
     out: Floats = gradient - mean[tree.owner]
     return out
 
 
-def logit_gradient(tree: Tree, profile: Floats, gradient: Floats) -> Floats:
+def logit_gradient(tree: Layout, profile: Floats, gradient: Floats) -> Floats:
     """Return the gradient with respect to softmax logits: pi(a) * reach * (Q - V). (entries,)."""
     return profile * centred(tree, profile, gradient)

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sepo.audit.measures import pool
+from sepo.audit.arena import Arena, pool
+from sepo.data.episodes import demonstrate
 from sepo.games.base import MeasureSet
 from sepo.play.rollout import generator, rollout
 from sepo.policies.script import played
@@ -24,6 +25,17 @@ class Demonstrations(NamedTuple):
 
     train: Floats
     validation: Floats
+
+
+def of_arena(arena: Arena, examples: int, seed: int) -> Demonstrations:
+    """Take about so many examples of ``sepo.data``, whose demonstrators meet every pool that is trained on."""
+    space = arena.space
+    counts = np.zeros((2, len(space.owner)))
+    shown = demonstrate(arena.game, examples, seed)
+    for example in shown.examples:
+        at = space.starts[space.index[example.decision.key]] + example.decision.legal.index(example.action)
+        counts[int(example.episode in shown.tested), at] += 1.0
+    return Demonstrations(*counts)
 
 
 def demonstrations(tree: Tree, measures: MeasureSet, examples: int, seed: int) -> Demonstrations:

@@ -16,7 +16,8 @@ import torch
 from sepo.games.base import Decision
 from sepo.lm.trie import Packing, Plan, plans
 from sepo.policies.direct import DirectPolicy
-from sepo.solve.tree import Floats, Tree
+from sepo.solve.space import Layout
+from sepo.solve.tree import Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +31,8 @@ class Batch:
     old, reference
         The policy that the weights were computed at, and the one that the KL holds on to.
     share
-        Of each decision in the batch: sums to 1. Weighs KL, entropy, legal mass and cross-entropy.
+        Of each decision in the batch: sums to 1, on average where the batch is a sample. Weighs KL, entropy, legal
+        mass and cross-entropy.
     """
 
     decisions: Sequence[Decision]
@@ -184,7 +186,7 @@ class Scorer:
         return total
 
 
-def spread(tree: Tree, decisions: Sequence[Decision], vector: Floats) -> list[Floats]:
+def spread(tree: Layout, decisions: Sequence[Decision], vector: Floats) -> list[Floats]:
     """Merge a vector over a tree's entries by question: information states of one key are summed."""
     place = {d.key: i for i, d in enumerate(decisions)}
     out: list[Floats] = [np.zeros(len(d.legal)) for d in decisions]
@@ -193,7 +195,7 @@ def spread(tree: Tree, decisions: Sequence[Decision], vector: Floats) -> list[Fl
     return out
 
 
-def gather(tree: Tree, decisions: Sequence[Decision], rows: Sequence[Floats]) -> Floats:
+def gather(tree: Layout, decisions: Sequence[Decision], rows: Sequence[Floats]) -> Floats:
     """Lay answers to distinct questions out over a tree's entries. (entries,)."""
     place = {d.key: i for i, d in enumerate(decisions)}
     return np.concatenate([rows[place[info.key]] for info in tree.infosets])

@@ -11,29 +11,50 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
+from sepo.audit.arena import Ground, layout
 from sepo.errors import InputError
 from sepo.files import write_atomic
 from sepo.games.base import Decision
 from sepo.lm.adapter import restore, snapshot, trainable
 from sepo.policies.direct import DirectPolicy
-from sepo.solve.tree import Floats, Tree
+from sepo.solve.tree import Floats, Ints
 from sepo.train.direct import Batch, Loss, Scorer, Scores, gather
 from sepo.train.recipe import Schedule
 
 
 class Look(NamedTuple):
-    """What one pass over all decisions showed: the policy by question and as (entries,), the legal mass, the graph."""
+    """What a pass over some decisions showed.
 
+    Attributes
+    ----------
+    chosen : (chosen,)
+        Which of the learner's decisions were scored; the next two are of these.
+    rows
+        The policy, one (legal actions,) array each.
+    mass : (chosen,)
+        The probability on legal strings.
+    strategy : (entries,)
+        What is known of the whole policy after it.
+    scorer, scores
+        What scored them, and the scores whose graph is kept; None where it is not.
+    """
+
+    chosen: Ints
     rows: list[Floats]
-    strategy: Floats
     mass: Floats
+    strategy: Floats
+    scorer: Scorer
     scores: list[Scores] | None
 
 
 class Learner:
-    """A trainable direct-style policy over all information states of a tree.
+    """A trainable direct-style policy over the information states in which a game's opponents are met.
+
+    In a small game every look scores every decision. In a large one a look scores those that are asked for, and the
+    rest of the policy is what it was when last asked: uniform where it never was.
 
     Parameters
     ----------
@@ -41,31 +62,50 @@ class Learner:
         Its model has been prepared by ``lm.adapter.make_trainable``.
     """
 
-    def __init__(self, policy: DirectPolicy, tree: Tree, schedule: Schedule) -> None:
+    def __init__(self, policy: DirectPolicy, ground: Ground, schedule: Schedule) -> None:
         self.policy = policy
-        self.tree = tree
+        self.ground = ground
+        self.layout = layout(ground)
         self.schedule = schedule
-        self.decisions: Sequence[Decision] = tree.questions
-        self.scorer = Scorer(policy, self.decisions)
+        self.decisions: Sequence[Decision] = self.layout.questions
         self.parameters = list(trainable(policy.language_model).values())
         self.optimiser = torch.optim.AdamW(self.parameters, lr=schedule.learning_rate, weight_decay=0.0)
         self.step = 0
+        self.known: Floats = 1.0 / self.layout.sizes[self.layout.owner]
+        self._everything: Scorer | None = None
 
-    def look(self, *, gradient: bool) -> Look:
-        """Score every decision once. With ``gradient``, and if one pass holds all, keep the graph for ``update``."""
-        if gradient and len(self.scorer.plans) == 1:
-            scores = [self.scorer.scores(self.scorer.plans[0])]
-            rows, mass = self.scorer.probabilities(scores)
+    @property
+    def everything(self) -> Ints:
+        """All decisions."""
+        return np.arange(len(self.decisions))
+
+    def look(self, chosen: Ints | None = None, *, gradient: bool) -> Look:
+        """Score decisions, all unless told which. With ``gradient``, and if one pass holds all, keep the graph."""
+        if chosen is None:
+            chosen = self.everything
+            self._everything = self._everything or Scorer(self.policy, self.decisions)
+            scorer = self._everything
+        else:
+            scorer = Scorer(self.policy, [self.decisions[i] for i in chosen.tolist()])
+        if gradient and len(scorer.plans) == 1:
+            scores = [scorer.scores(scorer.plans[0])]
+            rows, mass = scorer.probabilities(scores)
         else:
             scores = None
-            rows, mass = self.scorer.evaluate()
-        return Look(rows, gather(self.tree, self.decisions, rows), mass, scores)
+            rows, mass = scorer.evaluate()
+        if len(chosen) == len(self.decisions):
+            self.known = gather(self.layout, self.decisions, rows)
+        else:
+            self.known = self.known.copy()
+            for i, row in zip(chosen.tolist(), rows, strict=True):
+                self.known[self.layout.starts[i] : self.layout.starts[i] + len(row)] = row
+        return Look(chosen, rows, mass, self.known, scorer, scores)
 
-    def update(self, batch: Batch, loss: Loss, look: Look | None = None) -> float:
-        """Take one optimiser step; return the loss before it."""
+    def update(self, batch: Batch, loss: Loss, look: Look) -> float:
+        """Take one optimiser step on the decisions of a look; return the loss before it."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate(self.schedule, self.step)
-        total = self.scorer.backward(batch, loss, look.scores if look is not None else None)
+        total = look.scorer.backward(batch, loss, look.scores)
         torch.nn.utils.clip_grad_norm_(self.parameters, self.schedule.clip_norm)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
@@ -78,6 +118,7 @@ class Learner:
             "step": self.step,
             "weights": snapshot(self.policy.language_model),
             "optimiser": self.optimiser.state_dict(),
+            "known": torch.from_numpy(self.known.copy()),
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -85,6 +126,7 @@ class Learner:
         restore(self.policy.language_model, state["weights"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.step = int(state["step"])
+        self.known = state["known"].numpy()
 
 
 def rate(schedule: Schedule, step: int) -> float:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 
 from sepo.lm.adapter import snapshot
+from sepo.solve.tree import Ints
 from sepo.train.learner import Learner, Look, load_state, rate, save_state
 from sepo.train.record import Metrics, measured
 
@@ -27,6 +28,9 @@ class Stage(Protocol):
 
     def worth(self, line: Mapping[str, Any]) -> float:
         """Return the criterion of a metrics line, higher is better."""
+
+    def wanted(self, number: int) -> Ints | None:
+        """Return which decisions the step of this number scores; None for all. May ask about more beforehand."""
 
     def observe(self, look: Look) -> dict[str, Any]:
         """Return the stage's own figures of a policy, for the metrics."""
@@ -78,10 +82,10 @@ def loop(learner: Learner, stage: Stage, folder: Path, every: int, tell: Callabl
             }
             save_state(newest(folder), {"step": number, **kept})
         started = time.perf_counter()
-        look = learner.look(gradient=number < steps)
+        look = learner.look(stage.wanted(number), gradient=number < steps)
         line: dict[str, Any] = {"step": number, "stage": stage.name, "lr": rate(learner.schedule, number)}
         line |= {
-            **measured(learner.tree, look.strategy),
+            **measured(learner.ground, look.strategy),
             "legal_mass": float(look.mass.mean()),
             **stage.observe(look),
         }

@@ -2,10 +2,12 @@
 
 ``pi' ~ [pi * exp(eta * A) * magnet^(eta * alpha)]^(1 / (1 + eta * alpha))`` with a uniform magnet.
 S. Sokota et al., "A unified approach to reinforcement learning, quantal response equilibria, and
-two-player zero-sum games", ICLR 2023. A is the counterfactual advantage, weighed by the reach of chance and
-the opponent only: a state that the policy itself avoids is learnt as fast as any other. Steps cost under a
-millisecond, so many are taken between two projections, with a step size that decays within a projection:
-against a best-responding exploiter a constant one circles.
+two-player zero-sum games", ICLR 2023. Steps cost milliseconds, so many are taken between two projections, with a
+step size that decays within a projection: against a best-responding exploiter a constant one circles.
+
+A is the counterfactual advantage (weighed by the reach of chance and the opponent only: a state that the policy itself
+avoids is learnt as fast as any other), or the mean advantage over the meetings in which the state is met: then a state
+that chance hardly ever leads to is learnt as fast as any other too.
 """
 
 from __future__ import annotations
@@ -15,12 +17,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sepo.solve.tree import Floats, Tree
-from sepo.solve.value import own_reach
+from sepo.solve.space import Layout
+from sepo.solve.tree import Floats
 
 FLOOR = 1e-9
 REACH_FLOOR = 1e-2
 """Own reach below this counts as this, so sampled weights of rare states are not blown up."""
+MASS_FLOOR = 1e-12
 
 
 class MirrorRules(NamedTuple):
@@ -32,30 +35,42 @@ class MirrorRules(NamedTuple):
     decay: float = 5.0
 
 
-def improve(tree: Tree, learner: Floats, weights_at: Callable[[Floats, int], Floats], rules: MirrorRules) -> Floats:
+class Push(NamedTuple):
+    """Where a policy should go.
+
+    Attributes
+    ----------
+    weights : (entries,)
+        The action's probability times reach times its advantage, see ``train.objective.Signal``.
+    reach : (infosets,)
+        What the weights of a state are divided by.
+    """
+
+    weights: Floats
+    reach: Floats
+
+
+def improve(layout: Layout, learner: Floats, push: Callable[[Floats, int], Push], rules: MirrorRules) -> Floats:
     """Take mirror-descent steps from the policy ``learner``. (entries,).
 
     Parameters
     ----------
-    weights_at
-        The weights of the actions at a policy, (entries,), see ``train.objective.Signal``; the second argument
-        numbers the step. A weight is the action's probability times own reach times its counterfactual advantage.
+    push
+        Answers a policy, (entries,), and the number of the step.
     """
     policy = learner
     for step in range(rules.steps):
-        weights = weights_at(policy, step)
+        weights, reach = push(policy, step)
         rate = 1 / (1 + step / rules.decay)
         eta, alpha = rules.eta * rate, rules.alpha * rate
-        reach = np.maximum(own_reach(tree, policy), REACH_FLOOR)[tree.owner]
-        advantage = weights / (np.maximum(policy, FLOOR) * reach)
-        policy = softmax(tree, (np.log(np.maximum(policy, FLOOR)) + eta * advantage) / (1 + eta * alpha))
+        advantage = weights / (np.maximum(policy, FLOOR) * reach[layout.owner])
+        policy = softmax(layout, (np.log(np.maximum(policy, FLOOR)) + eta * advantage) / (1 + eta * alpha))
     return policy
 
 
-def softmax(tree: Tree, logits: Floats) -> Floats:
+def softmax(layout: Layout, logits: Floats) -> Floats:
     """Normalise ``exp(logits)`` within each information state. (entries,)."""
-    top = np.full(len(tree.infosets), -np.inf)
-    np.maximum.at(top, tree.owner, logits)
-    raw = np.exp(logits - top[tree.owner])
-    out: Floats = raw / np.bincount(tree.owner, raw, len(tree.infosets))[tree.owner]
+    top = np.maximum.reduceat(logits, layout.starts)
+    raw = np.exp(logits - top[layout.owner])
+    out: Floats = raw / np.bincount(layout.owner, raw, len(layout.infosets))[layout.owner]
     return out

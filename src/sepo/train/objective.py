@@ -26,7 +26,8 @@ import numpy as np
 from sepo.audit.measures import KINDS, Kind, Term, gradient
 from sepo.play.rollout import grouped_rollout
 from sepo.solve.gradient import action_gradient, centred
-from sepo.solve.tree import Floats, Ints, Tree
+from sepo.solve.space import Layout
+from sepo.solve.tree import Floats, Ints
 from sepo.solve.value import infoset_reach
 
 Credit = Literal["credited", "rollout", "constant"]
@@ -107,18 +108,22 @@ class _Credited(NamedTuple):
     variance: float
 
 
-def signal(tree: Tree, learner: Floats, terms: Sequence[Term], rules: CreditRules, key: tuple[object, ...]) -> Signal:
+def signal(
+    space: Layout, learner: Floats, terms: Sequence[Term], rules: CreditRules, key: tuple[object, ...]
+) -> Signal:
     """Turn the terms of J at the policy ``learner`` into weights of its actions.
 
     Parameters
     ----------
+    space
+        How ``learner`` is laid out: the whole game's tree, or an arena's space.
     key
         Of the rollouts' randomness: run seed, arm, step.
     """
     if rules.estimator == "exact":
-        found = {kind: _exact(tree, learner, terms, kind, rules) for kind in KINDS}
+        found = {kind: _exact(space, learner, terms, kind, rules) for kind in KINDS}
     else:
-        found = _sampled(tree, learner, terms, rules, key)
+        found = _sampled(space, learner, terms, rules, key)
     weights = np.sum([found[k].weights for k in KINDS], axis=0)
     advantages = np.sum([found[k].advantages for k in KINDS], axis=0)
     probability = found["u"].probability
@@ -126,28 +131,28 @@ def signal(tree: Tree, learner: Floats, terms: Sequence[Term], rules: CreditRule
     if rules.scale == "joint":
         square = float(probability @ advantages**2)
         divisor = float(np.sqrt(square)) if square > EPSILON**2 else 1.0
-    return Signal(weights / divisor, divisor, _ledger(tree, learner, terms, found, advantages))
+    return Signal(weights / divisor, divisor, _ledger(space, learner, terms, found, advantages))
 
 
-def tangent(tree: Tree, learner: Floats, weights: Floats) -> Floats:
+def tangent(space: Layout, learner: Floats, weights: Floats) -> Floats:
     """Return the gradient of ``sum(weights * ratio)`` with respect to softmax logits, at ratio 1. (entries,)."""
-    total = np.bincount(tree.owner, weights, len(tree.infosets))
-    out: Floats = weights - learner * total[tree.owner]
+    total = np.bincount(space.owner, weights, len(space.infosets))
+    out: Floats = weights - learner * total[space.owner]
     return out
 
 
-def _exact(tree: Tree, learner: Floats, terms: Sequence[Term], kind: Kind, rules: CreditRules) -> _Credited:
+def _exact(space: Layout, learner: Floats, terms: Sequence[Term], kind: Kind, rules: CreditRules) -> _Credited:
     """Return the limit of infinitely many rollouts."""
     charged = [t for t in terms if t.kind == kind and (kind == "u" or rules.credit == "credited")]
-    slope = gradient(tree, learner, charged, immediate=rules.returns == "immediate")
-    advantages = centred(tree, learner, slope)
-    probability = learner / len(tree.infosets)
+    slope = gradient(learner, charged, immediate=rules.returns == "immediate")
+    advantages = centred(space, learner, slope)
+    probability = learner / len(space.infosets)
     variance = float(probability @ advantages**2)
     return _Credited(learner * advantages, advantages, probability, variance)
 
 
 def _sampled(
-    tree: Tree, learner: Floats, terms: Sequence[Term], rules: CreditRules, key: tuple[object, ...]
+    space: Layout, learner: Floats, terms: Sequence[Term], rules: CreditRules, key: tuple[object, ...]
 ) -> dict[Kind, _Credited]:
     """Estimate the weights from grouped rollouts against every opponent of every term."""
     episodes = rules.groups * rules.group_size
@@ -157,13 +162,13 @@ def _sampled(
     for number, term in enumerate(terms):
         if rules.credit != "credited" and term.kind != "u":
             continue
-        play = _play(tree, learner, term, rules, (*key, number))
+        play = _play(learner, term, rules, (*key, number))
         returns: dict[Kind, Floats] = {term.kind: term.weight * play.returns}
         if rules.credit != "credited":
             for kind in KINDS[1:]:
-                charge = _charge(tree, learner, [t for t in penalties if t.kind == kind], rules, (*key, number, kind))
+                charge = _charge(learner, [t for t in penalties if t.kind == kind], rules, (*key, number, kind))
                 returns[kind] = term.share * np.repeat(charge[:, None], play.returns.shape[1], axis=1)
-        advantages = {k: _baselined(tree, learner, term, play, r, k, rules) for k, r in returns.items()}
+        advantages = {k: _baselined(learner, term, play, r, k, rules) for k, r in returns.items()}
         if rules.scale == "group":
             total = np.sum(list(advantages.values()), axis=0)
             deviation = np.sqrt(_group_mean(total**2, play.mask, rules))
@@ -172,7 +177,7 @@ def _sampled(
         for kind, values in advantages.items():
             parts.append((kind, play.entries[play.mask], values[play.mask]))
             spread[kind].append(float(np.mean(_group_mean(values**2, play.mask, rules)[play.mask])))
-    return {kind: _collected(tree, parts, kind, episodes, spread[kind]) for kind in KINDS}
+    return {kind: _collected(len(learner), parts, kind, episodes, spread[kind]) for kind in KINDS}
 
 
 class _Play(NamedTuple):
@@ -184,8 +189,9 @@ class _Play(NamedTuple):
     collected: Floats
 
 
-def _play(tree: Tree, learner: Floats, term: Term, rules: CreditRules, key: tuple[object, ...]) -> _Play:
-    profile = tree.join(term.seat, learner, term.other)
+def _play(learner: Floats, term: Term, rules: CreditRules, key: tuple[object, ...]) -> _Play:
+    meeting, tree = term.meeting, term.meeting.tree
+    profile = meeting.profile(learner)
     moves = grouped_rollout(tree, profile, term.seat, rules.groups, rules.group_size, key).moves
     due = np.where(moves >= 0, tree.combine(term.seat, dict(term.due))[moves], 0.0)
     own = (moves[:, 1:] >= 0) & (tree.actor[tree.child[moves[:, :-1]]] == term.seat)
@@ -197,13 +203,12 @@ def _play(tree: Tree, learner: Floats, term: Term, rules: CreditRules, key: tupl
         after = np.einsum("ekd,ed->ek", same & later, due[:, 1:])
     order = np.argsort(~own, axis=1, kind="stable")[:, : max(1, int(own.sum(axis=1).max()))]
     mask = np.take_along_axis(own, order, axis=1)
-    entries = np.take_along_axis(np.where(moves[:, 1:] >= 0, tree.entry[moves[:, 1:]], -1), order, axis=1)
+    made = np.where(own, meeting.at[tree.entry[moves[:, 1:]]], -1)
+    entries = np.take_along_axis(made, order, axis=1)
     return _Play(entries, mask, np.take_along_axis(after, order, axis=1), due.sum(axis=1))
 
 
-def _charge(
-    tree: Tree, learner: Floats, penalties: Sequence[Term], rules: CreditRules, key: tuple[object, ...]
-) -> Floats:
+def _charge(learner: Floats, penalties: Sequence[Term], rules: CreditRules, key: tuple[object, ...]) -> Floats:
     """Return the penalty charged to each training rollout. (episodes,).
 
     A published penalty episode is as long as an episode of play, so each is a mean over the game's hands.
@@ -213,17 +218,16 @@ def _charge(
         return np.full(episodes, sum(t.coefficient * t.share * t.value for t in penalties))
     out = np.zeros(episodes)
     for number, term in enumerate(penalties):
-        for hand in range(tree.game.hands):
-            out += term.weight / tree.game.hands * _play(tree, learner, term, rules, (*key, number, hand)).collected
+        hands = term.meeting.tree.game.hands
+        for hand in range(hands):
+            out += term.weight / hands * _play(learner, term, rules, (*key, number, hand)).collected
     return out
 
 
-def _baselined(
-    tree: Tree, learner: Floats, term: Term, play: _Play, returns: Floats, kind: Kind, rules: CreditRules
-) -> Floats:
+def _baselined(learner: Floats, term: Term, play: _Play, returns: Floats, kind: Kind, rules: CreditRules) -> Floats:
     """Subtract a baseline that does not depend on the action taken, so the gradient stays unbiased."""
     if rules.baseline == "value" and kind == term.kind:
-        return np.where(play.mask, returns - term.weight * _values(tree, learner, term, rules)[play.entries], 0.0)
+        return np.where(play.mask, returns - term.weight * _values(learner, term, rules)[play.entries], 0.0)
     shape = (rules.groups, rules.group_size, -1)
     mask = play.mask.reshape(shape).astype(float)
     values = returns.reshape(shape) * mask
@@ -236,15 +240,15 @@ def _baselined(
     return out
 
 
-def _values(tree: Tree, learner: Floats, term: Term, rules: CreditRules) -> Floats:
+def _values(learner: Floats, term: Term, rules: CreditRules) -> Floats:
     """Return each entry's information-state value in the term's episodes. (entries,)."""
-    profile = tree.join(term.seat, learner, term.other)
+    meeting, tree = term.meeting, term.meeting.tree
+    profile = meeting.profile(learner)
     due = tree.combine(term.seat, dict(term.due))
     slope = action_gradient(tree, profile, due, immediate=rules.returns == "immediate")
     reach = infoset_reach(tree, profile)
     total = np.bincount(tree.owner, profile * slope, len(tree.infosets))
-    out: Floats = (total / np.maximum(reach, EPSILON))[tree.owner]
-    return out
+    return meeting.gathered((total / np.maximum(reach, EPSILON))[tree.owner], len(learner))
 
 
 def _group_mean(values: Floats, mask: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], rules: CreditRules) -> Floats:
@@ -256,10 +260,10 @@ def _group_mean(values: Floats, mask: np.ndarray[tuple[int, ...], np.dtype[np.bo
 
 
 def _collected(
-    tree: Tree, parts: Sequence[tuple[Kind, Ints, Floats]], kind: Kind, episodes: int, spread: Sequence[float]
+    size: int, parts: Sequence[tuple[Kind, Ints, Floats]], kind: Kind, episodes: int, spread: Sequence[float]
 ) -> _Credited:
     """Sum one measure's credits by entry; its advantages stand at their place among those of all measures."""
-    weights = np.zeros(len(tree.seat))
+    weights = np.zeros(size)
     for of, entries, credit in parts:
         if of == kind:
             np.add.at(weights, entries, credit / episodes)
@@ -269,9 +273,9 @@ def _collected(
 
 
 def _ledger(
-    tree: Tree, learner: Floats, terms: Sequence[Term], found: dict[Kind, _Credited], total: Floats
+    space: Layout, learner: Floats, terms: Sequence[Term], found: dict[Kind, _Credited], total: Floats
 ) -> tuple[LedgerRow, ...]:
-    slopes = {k: tangent(tree, learner, found[k].weights) for k in KINDS}
+    slopes = {k: tangent(space, learner, found[k].weights) for k in KINDS}
     norms = {k: float(np.linalg.norm(slopes[k])) for k in KINDS}
     norm = sum(norms.values())
     square = float(found["u"].probability @ total**2)
@@ -280,7 +284,7 @@ def _ledger(
         own = [t for t in terms if t.kind == kind]
         if not own:
             continue
-        true = learner * centred(tree, learner, gradient(tree, learner, own))
+        true = learner * centred(space, learner, gradient(learner, own))
         length = float(true @ true)
         value = float(sum(t.coefficient * t.share * t.value for t in own))
         vanished = np.sqrt(length) <= VANISHING * abs(value) + EPSILON

@@ -13,23 +13,34 @@ from typing import Any
 import numpy as np
 import torch
 
-from sepo.audit.measures import BEST_RESPONSE, Adversary, pool, respond, terms
+from sepo.audit.arena import BEST_RESPONSE, Adversary, Ground, respond
+from sepo.audit.measures import Term, terms
+from sepo.audit.sweep import mass_of, slope
 from sepo.games.base import MeasureSet, Weights
 from sepo.lm.adapter import anchored, snapshot
-from sepo.solve.tree import Floats, Tree
-from sepo.solve.value import infoset_reach
+from sepo.play.rollout import generator
+from sepo.solve.gradient import centred
+from sepo.solve.space import Space
+from sepo.solve.tree import Floats, Ints, Tree
+from sepo.solve.value import infoset_reach, own_reach
 from sepo.train.direct import Batch, Penalties, clipped_loss, penalised, projection_loss, spread
 from sepo.train.learner import Learner, Look
-from sepo.train.mirror import MirrorRules, improve
+from sepo.train.mirror import MASS_FLOOR, REACH_FLOOR, MirrorRules, Push, improve
 from sepo.train.objective import CreditRules, Signal, signal
 from sepo.train.recipe import TrainSection, weights
 from sepo.train.record import divergence, entropy, ledger_rows
+from sepo.train.sample import Sample, draw, most
+
+FIRST_LOOKS = 12
+"""Rounds of asking before the first target of a large game."""
+NEGLIGIBLE = 1e-6
 
 
 class Optimiser:
     """Training on J as a stage of ``train.loop``, from the policy that the learner holds when this is made.
 
-    That policy is the reference of the KL.
+    That policy is the reference of the KL. In a large game a step scores a sample of decisions, drawn by how often
+    they are met; before a new target is set the states met most are asked anew.
 
     Parameters
     ----------
@@ -41,7 +52,7 @@ class Optimiser:
 
     def __init__(self, learner: Learner, measures: MeasureSet, section: TrainSection, key: tuple[object, ...]) -> None:
         self.learner = learner
-        self.tree: Tree = learner.tree
+        self.ground: Ground = learner.ground
         self.measures = measures
         self.section = section
         self.key = key
@@ -55,25 +66,30 @@ class Optimiser:
             groups=section.groups,
             group_size=section.group_size,
         )
+        self.large = len(learner.decisions) > section.batch
         self.anchor = snapshot(learner.policy.language_model)
-        self.reference = learner.look(gradient=False).rows
+        self.reference = [] if self.large else learner.look(gradient=False).rows
         self.response: Floats | None = None
         self.target: Floats | None = None
+        self.sample = Sample(learner.everything, np.ones(len(learner.decisions)))
 
     def signal(self, policy: Floats, key: tuple[object, ...], rules: CreditRules) -> Signal:
         """Return the weights of all actions at a policy (entries,)."""
-        found = terms(self.tree, self.measures, policy, self.lambdas, self.exploiters(policy))
-        return signal(self.tree, policy, found, rules, key)
+        return signal(self.learner.layout, policy, self.terms(policy), rules, key)
 
-    def exploiters(self, policy: Floats) -> Sequence[Adversary]:
+    def terms(self, policy: Floats) -> list[Term]:
+        """Return the terms of J at a policy (entries,)."""
+        return terms(self.ground, self.measures, policy, self.lambdas, self.exploiters(policy))
+
+    def exploiters(self, policy: Floats) -> Sequence[Adversary | str]:
         """Return the adversaries of e: the pool, the best response to ``policy``, or both."""
-        fixed = [] if self.section.exploiter == "best_response" else pool(self.tree, self.measures, "exploiter")
+        fixed = () if self.section.exploiter == "best_response" else self.measures.pools["exploiter"]
         if self.section.exploiter == "pool":
             return fixed
         if self.response is not None:
             return [*fixed, Adversary(BEST_RESPONSE, self.response)]
-        wanted = {"own": 1.0} if self.tree.game.zero_sum else {"own": 1.0, "other": -1.0}
-        return [*fixed, respond(self.tree, policy, wanted)]
+        wanted = {"own": 1.0} if self.ground.game.zero_sum else {"own": 1.0, "other": -1.0}
+        return [*fixed, respond(self.ground, policy, wanted)]
 
     @property
     def criterion(self) -> str:
@@ -84,9 +100,22 @@ class Optimiser:
         """Return J at the measure set's own lambdas, so that arms with other lambdas are chosen alike."""
         return float(line["measures"][self.measures.name]["J"])
 
+    def wanted(self, number: int) -> Ints | None:
+        """Return the decisions of a step: all, or in a large game a sample drawn by how often they are met."""
+        if not self.large:
+            return None
+        if number % self.section.mirror.projections == 0 or number == self.learner.schedule.steps:
+            self._ask(number)
+        self.sample = draw(self._share(self.learner.known), self.section.batch, generator(*self.key, number, "batch"))
+        return self.sample.chosen
+
     def observe(self, look: Look) -> dict[str, Any]:
         """Return entropy and KL of the policy, in nats, weighed by how often decisions are met."""
-        share = decision_share(self.tree, self.learner, look.strategy, self.section.coverage)
+        if self.large:
+            share = self._share(look.strategy)
+            rows = np.split(look.strategy, self.learner.layout.starts[1:])
+            return {"entropy": entropy(rows, share), "asked": len(look.chosen)}
+        share = self._share(look.strategy)
         return {"entropy": entropy(look.rows, share), "kl": divergence(look.rows, self.reference, share)}
 
     def advance(self, look: Look) -> dict[str, Any]:
@@ -95,17 +124,21 @@ class Optimiser:
         section = self.section
         self._hold_response(look.strategy, number)
         found = self.signal(look.strategy, (*self.key, number), self.rules)
-        share = decision_share(self.tree, self.learner, look.strategy, section.coverage)
+        share = self._share(look.strategy)[look.chosen] / self.sample.inclusion
         penalties = Penalties(section.kl, entropy_bonus(section, number), section.legal_mass)
+        decisions = [self.learner.decisions[i] for i in look.chosen.tolist()]
+        reference = self._reference(look) if section.kl else None
         if section.update == "mmd":
             if self.target is None or number % section.mirror.projections == 0:
                 self.target = self._improved(look.strategy, number)
-            rows = self._rows(self.target)
-            batch = Batch(self.learner.decisions, rows, look.rows, self.reference, share)
+            rows = self._rows(self.target, look.chosen)
+            batch = Batch(decisions, [r / r.sum() for r in rows], look.rows, reference, share)
             loss = self.learner.update(batch, penalised(projection_loss, penalties), look)
         else:
-            weighted = spread(self.tree, self.learner.decisions, found.weights)
-            batch = Batch(self.learner.decisions, weighted, look.rows, self.reference, share)
+            weighted = [
+                w / p for w, p in zip(self._rows(found.weights, look.chosen), self.sample.inclusion, strict=True)
+            ]
+            batch = Batch(decisions, weighted, look.rows, reference, share)
             loss = self.learner.update(batch, penalised(clipped_loss(section.clip), penalties), look)
         dead = [row.kind for row in found.ledger if row.dead]
         return {
@@ -126,10 +159,33 @@ class Optimiser:
     def load(self, state: Mapping[str, Any]) -> None:
         """Continue from a state."""
         self.anchor = state["anchor"]
-        with anchored(self.learner.policy.language_model, self.anchor):
-            self.reference = self.learner.look(gradient=False).rows
+        if not self.large:
+            with anchored(self.learner.policy.language_model, self.anchor):
+                self.reference = self.learner.look(gradient=False).rows
         self.response = state["held"]["response"].numpy() if "response" in state["held"] else None
         self.target = state["held"]["target"].numpy() if "target" in state["held"] else None
+
+    def _ask(self, number: int) -> None:
+        """Ask about the states met most, so that what is known of the policy is what it is now.
+
+        What was never asked counts as uniform, and answers move what is met: the first time it is asked until nothing
+        new is met.
+        """
+        asked = np.zeros(len(self.learner.decisions), dtype=bool)
+        for _ in range(FIRST_LOOKS if number == 0 else 1):
+            wanted = most(self._share(self.learner.known), self.section.states, NEGLIGIBLE)
+            new = wanted[~asked[wanted]]
+            if not new.size:
+                return
+            self.learner.look(new, gradient=False)
+            asked[new] = True
+
+    def _reference(self, look: Look) -> list[Floats]:
+        """Return what the KL holds on to at the decisions of a look."""
+        if not self.large:
+            return self.reference
+        with anchored(self.learner.policy.language_model, self.anchor):
+            return look.scorer.evaluate()[0]
 
     def _hold_response(self, policy: Floats, number: int) -> None:
         """With ``best_response_every`` above 1, hold the best response fixed between its recomputations."""
@@ -137,21 +193,44 @@ class Optimiser:
             return
         if self.response is None or number % self.section.best_response_every == 0:
             self.response = None
-            self.response = self.exploiters(policy)[-1].strategy
+            found = self.exploiters(policy)[-1]
+            self.response = found.strategy if isinstance(found, Adversary) else None
 
     def _improved(self, policy: Floats, number: int) -> Floats:
-        mirror = self.section.mirror
+        mirror, layout = self.section.mirror, self.learner.layout
         raw = CreditRules(**{**self.rules.__dict__, "scale": "none"})
+        exact = raw.estimator == "exact" and raw.credit == "credited"
 
-        def weights_at(at: Floats, step: int) -> Floats:
-            return self.signal(at, (*self.key, number, step), raw).weights
+        def push(at: Floats, step: int) -> Push:
+            if mirror.values == "mean" and exact:
+                found, mass = slope(self.terms(at), at, layout, immediate=raw.returns == "immediate")
+                return Push(at * centred(layout, at, found), np.maximum(mass, MASS_FLOOR))
+            pushed = self.signal(at, (*self.key, number, step), raw).weights
+            if isinstance(layout, Tree):
+                return Push(pushed, np.maximum(own_reach(layout, at), REACH_FLOOR))
+            return Push(pushed, np.maximum(mass_of(self.terms(at), at, layout), REACH_FLOOR))
 
-        return improve(self.tree, policy, weights_at, MirrorRules(mirror.eta, mirror.alpha, mirror.steps, mirror.decay))
+        return improve(layout, policy, push, MirrorRules(mirror.eta, mirror.alpha, mirror.steps, mirror.decay))
 
-    def _rows(self, vector: Floats) -> list[Floats]:
-        """Merge a strategy by question, weighing the seats that ask it by reach alike."""
-        rows = spread(self.tree, self.learner.decisions, vector)
-        return [row / row.sum() for row in rows]
+    def _share(self, policy: Floats) -> Floats:
+        """Return each decision's weight in the loss. (decisions,), sums to 1."""
+        if isinstance(self.learner.layout, Tree):
+            return decision_share(self.learner.layout, self.learner, policy, self.section.coverage)
+        found = self.terms(policy)
+        places = [policy] if self.target is None else [policy, self.target]
+        uniform = 1.0 / self.learner.layout.sizes[self.learner.layout.owner]
+        mixed = [(1 - self.section.coverage) * p + self.section.coverage * uniform for p in places]
+        mass = np.sum([mass_of(found, p, self.learner.layout) for p in mixed], axis=0)
+        total: Floats = mass / mass.sum()
+        return total
+
+    def _rows(self, vector: Floats, chosen: Ints) -> list[Floats]:
+        """Merge a vector by question, seats that ask it together, and return some decisions' parts."""
+        layout = self.learner.layout
+        if isinstance(layout, Space):
+            return [vector[layout.infosets[i].entries] for i in chosen.tolist()]
+        rows = spread(self.learner.layout, self.learner.decisions, vector)
+        return [rows[i] for i in chosen.tolist()]
 
 
 def decision_share(tree: Tree, learner: Learner, policy: Floats, coverage: float) -> Floats:

@@ -28,6 +28,7 @@ class ModelSection(Section):
     rank: Annotated[int, Field(ge=1)] = 16
     alpha: Annotated[int, Field(ge=1)] = 32
     targets: Literal["attention", "linear"] = "linear"
+    layers: Annotated[int | None, Field(ge=1, description="adapt only the last so many layers")] = None
     budget: Annotated[int, Field(ge=1, description="tokens of one forward pass")] = 1536
     template: dict[str, Any] = Field(default_factory=dict, description="arguments of the chat template")
 
@@ -48,6 +49,7 @@ class SftSection(Schedule):
     steps: Annotated[int, Field(ge=0)] = 30
     decay: Literal["cosine", "linear", "none"] = "none"
     examples: Annotated[int, Field(ge=1)] = 7000
+    batch: Annotated[int, Field(ge=1, description="decisions that a step of a large game scores")] = 64
 
 
 class LambdaSection(Section):
@@ -73,6 +75,7 @@ class MirrorSection(Section):
     alpha: Annotated[float, Field(ge=0)] = 0.005
     steps: Annotated[int, Field(ge=1)] = 500
     decay: Annotated[float, Field(gt=0)] = 5.0
+    values: Literal["counterfactual", "mean"] = "counterfactual"
     projections: Annotated[int, Field(ge=1, description="model updates per table target")] = 4
 
 
@@ -97,6 +100,8 @@ class TrainSection(Schedule):
     kl: Annotated[float, Field(ge=0)] = 0.0
     entropy: EntropySection = Field(default_factory=EntropySection)
     legal_mass: Annotated[float, Field(ge=0)] = 0.1
+    batch: Annotated[int, Field(ge=1, description="decisions that a step of a large game scores")] = 64
+    states: Annotated[int, Field(ge=1, description="decisions asked about before a table target is set")] = 256
     coverage: Annotated[
         float, Field(ge=0, le=1, description="share of uniform play in the reach that weighs decisions")
     ] = 0.5
@@ -106,6 +111,13 @@ class TrainSection(Schedule):
         if self.scale == "group" and self.estimator == "exact":
             raise ValueError("scale 'group' needs estimator 'sampled': an exact gradient has no groups")
         return self
+
+
+class AuditSection(Section):
+    """The audits at the end of an arm."""
+
+    budget: Annotated[int, Field(ge=1, description="information states of a large game that are asked about")] = 1500
+    adversaries: Annotated[bool, Field(description="whether adversaries are let loose on the policy")] = False
 
 
 class Arm(Section):
@@ -128,6 +140,7 @@ class Recipe(Section):
     model: ModelSection = Field(default_factory=ModelSection)
     sft: SftSection = Field(default_factory=SftSection)
     train: TrainSection = Field(default_factory=TrainSection)
+    audit: AuditSection = Field(default_factory=AuditSection)
     arms: Annotated[list[Arm], Field(min_length=1)]
     checkpoint_every: Annotated[int, Field(ge=1)] = 10
     episodes: Annotated[int, Field(ge=0, description="episodes written out per opponent at the end")] = 4

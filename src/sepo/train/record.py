@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from sepo.audit.arena import Ground
 from sepo.audit.measures import values
 from sepo.errors import InputError
 from sepo.files import write_text
@@ -24,12 +25,14 @@ from sepo.train.objective import LedgerRow
 SETS: tuple[MeasureName, ...] = ("paper", "sepo")
 
 
-def measured(tree: Tree, learner: Floats) -> dict[str, Any]:
+def measured(ground: Ground, learner: Floats) -> dict[str, Any]:
     """Return both sets of measures and, in zero-sum games, exploitability of a policy. Exact."""
-    game = tree.game
+    game = ground.game
     return {
-        "measures": {name: values(tree, game.measures(name), learner) for name in SETS},
-        "exploitability": exploitability(tree, learner) / game.rounds if game.zero_sum else None,
+        "measures": {name: values(ground, game.measures(name), learner) for name in SETS},
+        "exploitability": exploitability(ground, learner) / game.rounds
+        if game.zero_sum and isinstance(ground, Tree)
+        else None,
     }
 
 

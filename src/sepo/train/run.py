@@ -7,37 +7,36 @@ randomness comes from keys and everything else a step depends on is in the check
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
-from sepo.audit.compare import CARD_SCHEMA
-from sepo.audit.measures import scripted
-from sepo.audit.scorecard import audit_table, versions
-from sepo.errors import InputError
+from sepo.audit.arena import Arena, Ground
+from sepo.audit.scorecard import versions
+from sepo.errors import InputError, TooLargeError
 from sepo.files import write_atomic, write_json, write_text
 from sepo.games.base import Game
 from sepo.games.registry import make
 from sepo.lm.adapter import make_trainable, restore, save_model, snapshot
 from sepo.lm.load import load_model
-from sepo.play.episode import episodes
 from sepo.policies.direct import DirectPolicy
-from sepo.policies.table import PolicyTable
 from sepo.solve.expand import expand
 from sepo.solve.tree import Tree
-from sepo.train.data import demonstrations
-from sepo.train.learner import Learner, Look, load_state, save_state
+from sepo.train.auditor import Auditor
+from sepo.train.data import demonstrations, of_arena
+from sepo.train.learner import Learner, load_state, save_state
 from sepo.train.loop import Best, Stage, loop, newest
 from sepo.train.optimise import Optimiser
 from sepo.train.recipe import Arm, Recipe, Schedule, parse_recipe
-from sepo.train.record import Metrics, environment, measured
+from sepo.train.record import SETS, Metrics, environment
 from sepo.train.sft import Imitator
 from sepo.train.summary import summarise
 
+SMALL = 20_000
+"""Largest tree of a game that is trained on whole."""
 MOST_STATES = 1000
 Tell = Callable[[Mapping[str, Any]], None]
 """Called at every step with arm, seed, stage, steps and the metrics line; and once per finished unit."""
@@ -52,7 +51,7 @@ class Unit:
     seed: int
     folder: Path
     game: Game
-    tree: Tree
+    ground: Ground
     tell: Tell
 
     @property
@@ -69,23 +68,39 @@ def run(recipe: Recipe, folder: Path, tell: Tell, *, resume: bool = False, comma
     InputError
         If the folder holds a run and ``resume`` is not set, or holds one of another recipe.
     """
-    game = make(recipe.game, recipe.rules)
-    tree = expand(game)
-    if (states := len(tree.questions)) > MOST_STATES:
-        raise InputError(
-            f"game '{game.name}' has {states} information states; training scores all of them at every step, "
-            f"which is meant for at most {MOST_STATES}"
-        )
+    game = make(recipe.game, recipe.rules, recipe.measures)
+    ground = where(game)
     prepare(recipe, folder, resume=resume, command=command)
     for seed in recipe.seeds:
         for arm in sorted(recipe.arms, key=lambda a: ("base", "sft", "train").index(a.stage)):
-            unit = Unit(recipe, arm, seed, unit_folder(folder, arm.name, seed), game, tree, tell)
+            unit = Unit(recipe, arm, seed, unit_folder(folder, arm.name, seed), game, ground, tell)
             if not unit.done.exists():
                 _run_unit(unit, folder)
             tell({"arm": arm.name, "seed": seed, "stage": "done", "steps": 0, "line": {}})
     summary = summarise(recipe, folder)
     write_json(folder / "summary.json", summary)
     return summary
+
+
+def where(game: Game) -> Ground:
+    """Return the whole game's tree where it is small, else an arena of every opponent that is trained on.
+
+    Raises
+    ------
+    InputError
+        If neither can be held.
+    """
+    try:
+        tree = expand(game, SMALL)
+        if len(tree.questions) <= MOST_STATES:
+            return tree
+    except TooLargeError:
+        pass
+    pools = [m.pools[p] for m in map(game.measures, SETS) for p in ("train", "exploiter", "collusive")]
+    try:
+        return Arena(game, tuple(dict.fromkeys(o for names in pools for o in names)))
+    except TooLargeError as error:
+        raise InputError(f"{error}: it cannot be trained on") from None
 
 
 def prepare(recipe: Recipe, folder: Path, *, resume: bool, command: str) -> None:
@@ -106,14 +121,10 @@ def prepare(recipe: Recipe, folder: Path, *, resume: bool, command: str) -> None
 def _run_unit(unit: Unit, folder: Path) -> None:
     policy = _policy(unit)
     if unit.arm.stage == "base":
-        learner = _auditor(unit, policy)
-        look = learner.look(gradient=False)
-        mass = {"legal_mass": float(look.mass.mean())}
-        Metrics(unit.folder / "metrics.jsonl").add(
-            {"step": 0, "stage": "base", **measured(unit.tree, look.strategy), **mass}
-        )
-        for name in ("last", "best"):
-            _write_policy(unit, learner, name)
+        auditor = _auditor(unit, policy)
+        line = auditor.write("last")
+        auditor.write("best", same_as="last")
+        Metrics(unit.folder / "metrics.jsonl").add({"step": 0, "stage": "base", **line})
         write_json(unit.done, {"steps": 0, "best_step": 0, "criterion": None})
         return
     schedule: Schedule = unit.recipe.sft
@@ -124,7 +135,7 @@ def _run_unit(unit: Unit, folder: Path) -> None:
             sft = next(a for a in unit.recipe.arms if a.stage == "sft")
             start = load_state(unit_folder(folder, sft.name, unit.seed) / "checkpoints" / "final.pt")
             restore(policy.language_model, start["weights"])
-    learner = Learner(policy, unit.tree, schedule)
+    learner = Learner(policy, unit.ground, schedule)
     stage = _stage(unit, learner)
     about = {"arm": unit.arm.name, "seed": unit.seed, "stage": stage.name, "steps": schedule.steps}
     every = unit.recipe.checkpoint_every
@@ -143,20 +154,17 @@ def _finish(unit: Unit, policy: DirectPolicy, steps: int, best: Best) -> None:
     for name, weights in (("best", best.weights), ("last", last)):
         restore(lm, weights)
         write_atomic(checkpoints / name, lambda made: save_model(lm, made))
-    learner = _auditor(unit, policy)
+    auditor = _auditor(unit, policy)
     for name, weights in (("last", last), ("best", best.weights)):
-        restore(lm, weights)
-        _write_policy(unit, learner, name)
+        restore(auditor.policy.language_model, weights)
+        auditor.write(name, same_as="last" if name == "best" and best.step == steps else None)
 
 
-def _auditor(unit: Unit, policy: DirectPolicy) -> Learner:
-    """Return the learner whose policy is written and audited: in float32, whatever it was trained in."""
-    lm = policy.language_model
-    if lm.dtype != "float32":
-        lm.model.float()
-        lm.dtype = "float32"
-        policy = DirectPolicy(lm, name=policy.name, budget=policy.budget)
-    return Learner(policy, unit.tree, Schedule(steps=0))
+def _auditor(unit: Unit, policy: DirectPolicy) -> Auditor:
+    """Return what audits a policy in float32, over the base weights as they are shipped, whatever it was trained in."""
+    if policy.language_model.dtype != "float32":
+        policy = _policy(unit, "float32")
+    return Auditor(unit.recipe, unit.arm, unit.seed, unit.folder, unit.ground, policy)
 
 
 def unit_folder(folder: Path, arm: str, seed: int) -> Path:
@@ -164,50 +172,21 @@ def unit_folder(folder: Path, arm: str, seed: int) -> Path:
     return folder / "arms" / arm / f"seed-{seed}"
 
 
-def _policy(unit: Unit) -> DirectPolicy:
+def _policy(unit: Unit, dtype: Literal["float32"] | None = None) -> DirectPolicy:
     section = unit.recipe.model
-    lm = load_model(section.policy, section.dtype, section.template)
-    make_trainable(lm, section.adapter, section.rank, section.alpha, section.targets, unit.seed)
+    lm = load_model(section.policy, dtype or section.dtype, section.template)
+    make_trainable(lm, section.adapter, section.rank, section.alpha, section.targets, unit.seed, section.layers)
     return DirectPolicy(lm, name=section.policy, budget=section.budget)
 
 
 def _stage(unit: Unit, learner: Learner) -> Stage:
     if unit.arm.stage == "sft":
-        shown = demonstrations(unit.tree, unit.game.measures("paper"), unit.recipe.sft.examples, unit.seed)
-        return Imitator(learner, shown)
+        sft, ground = unit.recipe.sft, unit.ground
+        if isinstance(ground, Tree):
+            shown = demonstrations(ground, unit.game.measures("paper"), sft.examples, unit.seed)
+        else:
+            shown = of_arena(ground, sft.examples, unit.seed)
+        return Imitator(learner, shown, sft.batch, (unit.recipe.name, "sft", unit.seed))
     measures = unit.game.measures(unit.recipe.measure_name(unit.arm))
     key = (unit.recipe.name, unit.arm.name, unit.seed)
     return Optimiser(learner, measures, unit.recipe.settings(unit.arm), key)
-
-
-def _write_policy(unit: Unit, learner: Learner, name: str) -> None:
-    """Write the learner's policy as a table, with its scorecard."""
-    look = learner.look(gradient=False)
-    rows = {
-        d.key: dict(zip(d.legal, map(float, p), strict=True)) for d, p in zip(learner.decisions, look.rows, strict=True)
-    }
-    mass = {d.key: float(m) for d, m in zip(learner.decisions, look.mass, strict=True)}
-    title = f"{unit.recipe.name}/{unit.arm.name}/seed-{unit.seed}/{name}"
-    about = dict(learner.policy.about())
-    table = PolicyTable(title, unit.game.name, unit.game.rules, rows, mass=mass, notes=about)
-    table.save(unit.folder / "policies" / f"{name}.json")
-    card = {
-        "schema": CARD_SCHEMA,
-        "policy": title,
-        "seed": unit.seed,
-        "versions": versions(model=True),
-        "model": about,
-    }
-    part = audit_table(table, unit.game)
-    write_json(unit.folder / "scorecards" / f"{name}.json", card | {"games": {unit.game.name: part}})
-    if name == "last" and unit.recipe.episodes:
-        _write_episodes(unit, look)
-
-
-def _write_episodes(unit: Unit, look: Look) -> None:
-    """Write sampled episodes of the policy against every opponent, to be read by people."""
-    lines = []
-    for opponent, other in scripted(unit.tree).items():
-        key = ("episodes", unit.recipe.name, unit.seed, opponent)
-        lines += episodes(unit.tree, look.strategy, opponent, other, unit.recipe.episodes, key)
-    write_text(unit.folder / "episodes.jsonl", "".join(json.dumps(line) + "\n" for line in lines))

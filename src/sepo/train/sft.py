@@ -12,47 +12,79 @@ from typing import Any
 
 import numpy as np
 
-from sepo.solve.tree import Floats
+from sepo.play.rollout import generator
+from sepo.solve.tree import Floats, Ints
 from sepo.train.data import Demonstrations
 from sepo.train.direct import Batch, imitation_loss, spread
 from sepo.train.learner import Learner, Look
+from sepo.train.sample import Sample, draw, most
+
+VALIDATE_EVERY = 10
 
 
 class Imitator:
-    """Fine-tuning as a stage of ``train.loop``: full-batch steps on the merged demonstrations.
+    """Fine-tuning as a stage of ``train.loop``: steps on the merged demonstrations, or on a sample of them.
 
     States that were never shown have no weight.
+
+    Parameters
+    ----------
+    batch
+        Decisions of a step. Where more were shown, each step draws so many by how often they were.
+    key
+        Of the draws.
     """
 
     name = "sft"
     criterion = "validation_loss"
 
-    def __init__(self, learner: Learner, shown: Demonstrations) -> None:
-        self.learner = learner
-        counts = spread(learner.tree, learner.decisions, shown.train)
+    def __init__(self, learner: Learner, shown: Demonstrations, batch: int, key: tuple[object, ...]) -> None:
+        self.learner, self.key, self.size = learner, key, batch
+        self.large = len(learner.decisions) > batch
+        counts = spread(learner.layout, learner.decisions, shown.train)
         totals = np.array([c.sum() for c in counts])
-        targets = [c / max(t, 1.0) for c, t in zip(counts, totals, strict=True)]
-        self.batch = Batch(learner.decisions, targets, targets, None, totals / totals.sum())
-        self.validation = spread(learner.tree, learner.decisions, shown.validation)
+        self.targets = [c / max(t, 1.0) for c, t in zip(counts, totals, strict=True)]
+        self.share = totals / totals.sum()
+        self.sample = Sample(learner.everything, np.ones(len(counts)))
+        self.validation = spread(learner.layout, learner.decisions, shown.validation)
+        self.held = most(np.array([c.sum() for c in self.validation]), batch)
+        self.seen: float | None = None
+
+    def wanted(self, number: int) -> Ints | None:
+        """Return the decisions of a step: all, or a sample by how often they were shown."""
+        if not self.large:
+            return None
+        if self.seen is None or number % VALIDATE_EVERY == 0 or number == self.learner.schedule.steps:
+            look = self.learner.look(self.held, gradient=False)
+            self.seen = validation_loss(look.rows, look.mass, [self.validation[i] for i in self.held.tolist()])
+        self.sample = draw(self.share, self.size, generator(*self.key, number, "batch"))
+        return self.sample.chosen
 
     def observe(self, look: Look) -> dict[str, Any]:
-        """Return the cross-entropy of the held-back examples, in nats per reply."""
+        """Return the cross-entropy of held-back examples, in nats per reply; in a large game of those shown most."""
+        if self.large:
+            return {"validation_loss": self.seen, "asked": len(look.chosen)}
         return {"validation_loss": validation_loss(look.rows, look.mass, self.validation)}
 
     def advance(self, look: Look) -> dict[str, Any]:
         """Take one step; return the training loss, in nats per reply, before it."""
-        return {"loss": self.learner.update(self.batch, imitation_loss, look)}
+        chosen = look.chosen.tolist()
+        targets = [self.targets[i] for i in chosen]
+        decisions = [self.learner.decisions[i] for i in chosen]
+        batch = Batch(decisions, targets, targets, None, self.share[look.chosen] / self.sample.inclusion)
+        return {"loss": self.learner.update(batch, imitation_loss, look)}
 
     def worth(self, line: Mapping[str, Any]) -> float:
         """Return what the best step is chosen by: the lower the validation loss, the better."""
         return -float(line["validation_loss"])
 
     def state(self) -> dict[str, Any]:
-        """Nothing beyond the learner."""
-        return {}
+        """Return the validation loss, where it is not found at every step."""
+        return {"seen": self.seen}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Nothing to continue from."""
+        """Continue from a state."""
+        self.seen = state["seen"]
 
 
 def validation_loss(rows: Sequence[Floats], mass: Floats, shown: Sequence[Floats]) -> float:

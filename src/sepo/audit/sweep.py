@@ -1,0 +1,70 @@
+"""The gradient of J and its reach, each meeting swept once: what a step of a table costs in a large game.
+
+``audit.measures.gradient`` sweeps once a term. Terms that share a meeting share its reach and its values, so here
+what falls due is added up before the sweep; the gradient is the same. Shapes as there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from sepo.audit.measures import Term
+from sepo.solve.space import Layout
+from sepo.solve.tree import Floats
+from sepo.solve.value import infoset_reach, node_values, reach
+
+
+class Slope(NamedTuple):
+    """What the terms of J say at a policy.
+
+    Attributes
+    ----------
+    gradient : (entries,)
+        The derivative of J with respect to each action probability: the sum over terms of weight * reach * Q.
+    mass : (infosets,)
+        The sum over meetings of reach times the absolute weights of the terms met there. The gradient over the mass
+        is an average of action values, however rarely the state is met.
+    """
+
+    gradient: Floats
+    mass: Floats
+
+
+def slope(found: Sequence[Term], learner: Floats, layout: Layout, *, immediate: bool = False) -> Slope:
+    """Return the exact gradient of J and its mass from the terms of J at ``learner``."""
+    gradient, mass = np.zeros(len(learner)), np.zeros(len(layout.infosets))
+    for terms in _by_meeting(found):
+        meeting, tree = terms[0].meeting, terms[0].meeting.tree
+        profile = meeting.profile(learner)
+        due = np.zeros(tree.moves)
+        for term in terms:
+            due += term.weight * tree.combine(term.seat, dict(term.due))
+        values = node_values(tree, profile, due, immediate=immediate)
+        own = np.flatnonzero((tree.entry >= 0) & (meeting.at[tree.entry] >= 0))
+        passed = reach(tree, profile)[tree.parent[own]]
+        gradient += np.bincount(meeting.at[tree.entry[own]], passed * values[own], len(gradient))
+        weight = sum(abs(term.weight) for term in terms)
+        mass += weight * meeting.by_state(infoset_reach(tree, profile), layout)
+    return Slope(gradient, mass)
+
+
+def mass_of(found: Sequence[Term], learner: Floats, layout: Layout) -> Floats:
+    """Return the mass alone, of terms whose weights may have been found at another policy. (infosets,)."""
+    mass = np.zeros(len(layout.infosets))
+    for terms in _by_meeting(found):
+        meeting = terms[0].meeting
+        weight = sum(abs(term.weight) for term in terms)
+        mass += weight * meeting.by_state(infoset_reach(meeting.tree, meeting.profile(learner)), layout)
+    return mass
+
+
+def _by_meeting(found: Sequence[Term]) -> list[list[Term]]:
+    """Return the terms that have a gradient, those of one meeting together."""
+    shared: dict[int, list[Term]] = {}
+    for term in found:
+        if term.weight:
+            shared.setdefault(id(term.meeting), []).append(term)
+    return list(shared.values())
