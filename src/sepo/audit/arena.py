@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sepo.errors import InputError, TooLargeError
-from sepo.games.base import Game, MeasureSet, PoolName
+from sepo.games.base import Game, MeasureName, MeasureSet, PoolName
 from sepo.policies.base import strategy
 from sepo.policies.script import ScriptPolicy, opponent, played
 from sepo.solve.expand import expand, walk
@@ -27,6 +27,12 @@ from sepo.solve.tree import Floats, Ints, Tree
 from sepo.solve.value import counterfactual_reach, infoset_reach
 
 BEST_RESPONSE = "best_response"
+SETS: tuple[MeasureName, ...] = ("paper", "sepo")
+TRAINED: tuple[PoolName, ...] = ("train", "exploiter", "collusive")
+"""The pools whose opponents J is about."""
+SMALL = 20_000
+MOST_STATES = 1000
+"""Nodes and information states up to which a game is held whole."""
 WHOLE = 400_000
 """Largest whole game that is walked for a best response."""
 
@@ -139,6 +145,27 @@ class Arena:
 
 Ground = Tree | Arena
 """Where the learner meets its opponents."""
+
+
+def ground_of(game: Game) -> Ground:
+    """Return the whole game's tree where it is small, else an arena of every opponent that is trained on.
+
+    Raises
+    ------
+    InputError
+        If neither can be held.
+    """
+    try:
+        tree = expand(game, SMALL)
+        if len(tree.questions) <= MOST_STATES:
+            return tree
+    except TooLargeError:
+        pass
+    pools = [game.measures(of).pools[p] for of in SETS for p in TRAINED]
+    try:
+        return Arena(game, tuple(dict.fromkeys(o for names in pools for o in names)))
+    except TooLargeError as error:
+        raise InputError(f"{error}: no policy can be improved there") from None
 
 
 def layout(ground: Ground) -> Layout:

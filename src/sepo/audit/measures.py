@@ -49,6 +49,8 @@ class Term:
         What an episode collects, by feature; its expectation's gradient is that of ``value``.
     active
         False where the clip of an expected advantage is at work: no gradient.
+    unclipped
+        Of e, what ``value`` would be without the clip.
     """
 
     kind: Kind
@@ -58,6 +60,7 @@ class Term:
     value: float
     due: Mapping[str, float]
     active: bool = True
+    unclipped: float = 0.0
 
     @property
     def opponent(self) -> str:
@@ -174,7 +177,10 @@ def _exploitation(
         found = _linear(met(ground, adversary), play, "e", coefficient, 1 / len(adversaries), due)
         values = [t.value + _offset(measures, t.meeting) for t in found]
         active = float(np.mean(values)) > 0  # the clip is on the expectation over both seats, never per episode
-        out += [replace(t, value=v if active else 0.0, active=active) for t, v in zip(found, values, strict=True)]
+        out += [
+            replace(t, value=v if active else 0.0, active=active, unclipped=v)
+            for t, v in zip(found, values, strict=True)
+        ]
     return out
 
 

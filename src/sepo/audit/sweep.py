@@ -36,7 +36,7 @@ class Slope(NamedTuple):
 def slope(found: Sequence[Term], learner: Floats, layout: Layout, *, immediate: bool = False) -> Slope:
     """Return the exact gradient of J and its mass from the terms of J at ``learner``."""
     gradient, mass = np.zeros(len(learner)), np.zeros(len(layout.infosets))
-    for terms in _by_meeting(found):
+    for terms in by_meeting(found):
         meeting, tree = terms[0].meeting, terms[0].meeting.tree
         profile = meeting.profile(learner)
         due = np.zeros(tree.moves)
@@ -54,14 +54,14 @@ def slope(found: Sequence[Term], learner: Floats, layout: Layout, *, immediate: 
 def mass_of(found: Sequence[Term], learner: Floats, layout: Layout) -> Floats:
     """Return the mass alone, of terms whose weights may have been found at another policy. (infosets,)."""
     mass = np.zeros(len(layout.infosets))
-    for terms in _by_meeting(found):
+    for terms in by_meeting(found):
         meeting = terms[0].meeting
         weight = sum(abs(term.weight) for term in terms)
         mass += weight * meeting.by_state(infoset_reach(meeting.tree, meeting.profile(learner)), layout)
     return mass
 
 
-def _by_meeting(found: Sequence[Term]) -> list[list[Term]]:
+def by_meeting(found: Sequence[Term]) -> list[list[Term]]:
     """Return the terms that have a gradient, those of one meeting together."""
     shared: dict[int, list[Term]] = {}
     for term in found:

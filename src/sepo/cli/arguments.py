@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import typer
 from sepo.audit.methods import Sets
 from sepo.audit.scorecard import Games, by_set
 from sepo.errors import InputError
+from sepo.games.base import Weights
 from sepo.games.registry import GAMES, games, make
 from sepo.policies.base import Policy
 from sepo.policies.human import HumanPolicy
@@ -115,6 +117,25 @@ def parse_budget(text: str) -> int | None:
     if not text.isdigit() or int(text) < 1:
         raise InputError(f"--budget must be a positive number or 'all', not '{text}'")
     return int(text)
+
+
+def parse_weights(text: str | None, usual: Weights) -> Weights:
+    """Return the lambdas given as ``E,C,X``; the usual ones if none are.
+
+    Raises
+    ------
+    InputError
+        If the text is not three numbers that are not negative.
+    """
+    if text is None:
+        return usual
+    try:
+        found = [float(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if len(found) != 3 or not all(0 <= w < math.inf for w in found):
+        raise InputError(f"--lambda takes the weights of e, c and x, such as 2.4,1,1.8, not '{text}'")
+    return Weights(*found)
 
 
 def parse_choice(value: str, choices: tuple[str, ...], what: str) -> str:

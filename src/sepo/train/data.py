@@ -15,16 +15,20 @@ from sepo.data.episodes import demonstrate
 from sepo.games.base import MeasureSet
 from sepo.play.rollout import generator, rollout
 from sepo.policies.script import played
-from sepo.solve.tree import Floats, Tree
+from sepo.solve.tree import Floats, Ints, Tree
 
 VALIDATION = 0.2
 
 
 class Demonstrations(NamedTuple):
-    """How often each action was shown: counts (entries,), in training and in validation episodes."""
+    """How often each action was shown: counts (entries,), in training and in validation episodes.
+
+    ``episodes`` are the information states of each training episode, where they are kept.
+    """
 
     train: Floats
     validation: Floats
+    episodes: tuple[Ints, ...] = ()
 
 
 def of_arena(arena: Arena, examples: int, seed: int) -> Demonstrations:
@@ -32,10 +36,15 @@ def of_arena(arena: Arena, examples: int, seed: int) -> Demonstrations:
     space = arena.space
     counts = np.zeros((2, len(space.owner)))
     shown = demonstrate(arena.game, examples, seed)
+    episodes: dict[int, list[int]] = {}
     for example in shown.examples:
-        at = space.starts[space.index[example.decision.key]] + example.decision.legal.index(example.action)
-        counts[int(example.episode in shown.tested), at] += 1.0
-    return Demonstrations(*counts)
+        which = space.index[example.decision.key]
+        at = space.starts[which] + example.decision.legal.index(example.action)
+        tested = example.episode in shown.tested
+        counts[int(tested), at] += 1.0
+        if not tested:
+            episodes.setdefault(example.episode, []).append(which)
+    return Demonstrations(counts[0], counts[1], tuple(map(np.array, episodes.values())))
 
 
 def demonstrations(tree: Tree, measures: MeasureSet, examples: int, seed: int) -> Demonstrations:

@@ -18,7 +18,6 @@ from sepo.audit.measures import Term, terms
 from sepo.audit.sweep import mass_of, slope
 from sepo.games.base import MeasureSet, Weights
 from sepo.lm.adapter import anchored, snapshot
-from sepo.play.rollout import generator
 from sepo.solve.gradient import centred
 from sepo.solve.space import Space
 from sepo.solve.tree import Floats, Ints, Tree
@@ -29,7 +28,7 @@ from sepo.train.mirror import MASS_FLOOR, REACH_FLOOR, MirrorRules, Push, improv
 from sepo.train.objective import CreditRules, Signal, signal
 from sepo.train.recipe import TrainSection, weights
 from sepo.train.record import divergence, entropy, ledger_rows
-from sepo.train.sample import Sample, draw, most
+from sepo.train.sample import Sample, counted, everything, most, walked
 
 FIRST_LOOKS = 12
 """Rounds of asking before the first target of a large game."""
@@ -66,12 +65,12 @@ class Optimiser:
             groups=section.groups,
             group_size=section.group_size,
         )
-        self.large = len(learner.decisions) > section.batch
+        self.large = isinstance(learner.layout, Space)
         self.anchor = snapshot(learner.policy.language_model)
         self.reference = [] if self.large else learner.look(gradient=False).rows
         self.response: Floats | None = None
         self.target: Floats | None = None
-        self.sample = Sample(learner.everything, np.ones(len(learner.decisions)))
+        self.sample: Sample | None = None
 
     def signal(self, policy: Floats, key: tuple[object, ...], rules: CreditRules) -> Signal:
         """Return the weights of all actions at a policy (entries,)."""
@@ -106,7 +105,10 @@ class Optimiser:
             return None
         if number % self.section.mirror.projections == 0 or number == self.learner.schedule.steps:
             self._ask(number)
-        self.sample = draw(self._share(self.learner.known), self.section.batch, generator(*self.key, number, "batch"))
+        found, places = self.terms(self.learner.known), self._places(self.learner.known)
+        episodes = self.section.episodes
+        counts = walked(found, places, self.learner.layout, episodes, (*self.key, number, "batch"))
+        self.sample = counted(counts, episodes, self._met(found, places))
         return self.sample.chosen
 
     def observe(self, look: Look) -> dict[str, Any]:
@@ -124,7 +126,7 @@ class Optimiser:
         section = self.section
         self._hold_response(look.strategy, number)
         found = self.signal(look.strategy, (*self.key, number), self.rules)
-        share = self._share(look.strategy)[look.chosen] / self.sample.inclusion
+        sample = self.sample or everything(self._share(look.strategy))
         penalties = Penalties(section.kl, entropy_bonus(section, number), section.legal_mass)
         decisions = [self.learner.decisions[i] for i in look.chosen.tolist()]
         reference = self._reference(look) if section.kl else None
@@ -132,13 +134,12 @@ class Optimiser:
             if self.target is None or number % section.mirror.projections == 0:
                 self.target = self._improved(look.strategy, number)
             rows = self._rows(self.target, look.chosen)
-            batch = Batch(decisions, [r / r.sum() for r in rows], look.rows, reference, share)
+            batch = Batch(decisions, [r / r.sum() for r in rows], look.rows, reference, sample.share)
             loss = self.learner.update(batch, penalised(projection_loss, penalties), look)
         else:
-            weighted = [
-                w / p for w, p in zip(self._rows(found.weights, look.chosen), self.sample.inclusion, strict=True)
-            ]
-            batch = Batch(decisions, weighted, look.rows, reference, share)
+            rows = self._rows(found.weights, look.chosen)
+            weighted = [w * f for w, f in zip(rows, sample.factor, strict=True)]
+            batch = Batch(decisions, weighted, look.rows, reference, sample.share)
             loss = self.learner.update(batch, penalised(clipped_loss(section.clip), penalties), look)
         dead = [row.kind for row in found.ledger if row.dead]
         return {
@@ -216,13 +217,24 @@ class Optimiser:
         """Return each decision's weight in the loss. (decisions,), sums to 1."""
         if isinstance(self.learner.layout, Tree):
             return decision_share(self.learner.layout, self.learner, policy, self.section.coverage)
-        found = self.terms(policy)
-        places = [policy] if self.target is None else [policy, self.target]
-        uniform = 1.0 / self.learner.layout.sizes[self.learner.layout.owner]
-        mixed = [(1 - self.section.coverage) * p + self.section.coverage * uniform for p in places]
-        mass = np.sum([mass_of(found, p, self.learner.layout) for p in mixed], axis=0)
-        total: Floats = mass / mass.sum()
+        met = self._met(self.terms(policy), self._places(policy))
+        total: Floats = met / met.sum()
         return total
+
+    def _places(self, policy: Floats) -> list[Floats]:
+        """Return the policies whose states are learnt: this one and the target's, with uniform play mixed in."""
+        layout, coverage = self.learner.layout, self.section.coverage
+        uniform = 1.0 / layout.sizes[layout.owner]
+        return [
+            (1 - coverage) * p + coverage * uniform
+            for p in ([policy] if self.target is None else [policy, self.target])
+        ]
+
+    def _met(self, found: Sequence[Term], places: Sequence[Floats]) -> Floats:
+        """Return how often each decision is met in an episode, opponents by the weight of their terms. (decisions,)."""
+        total = sum(abs(t.weight) for t in found)
+        mass: Floats = np.mean([mass_of(found, p, self.learner.layout) for p in places], axis=0) / total
+        return mass
 
     def _rows(self, vector: Floats, chosen: Ints) -> list[Floats]:
         """Merge a vector by question, seats that ask it together, and return some decisions' parts."""

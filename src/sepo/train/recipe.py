@@ -49,7 +49,7 @@ class SftSection(Schedule):
     steps: Annotated[int, Field(ge=0)] = 30
     decay: Literal["cosine", "linear", "none"] = "none"
     examples: Annotated[int, Field(ge=1)] = 7000
-    batch: Annotated[int, Field(ge=1, description="decisions that a step of a large game scores")] = 64
+    episodes: Annotated[int, Field(ge=1, description="episodes whose decisions a step of a large game scores")] = 16
 
 
 class LambdaSection(Section):
@@ -100,7 +100,7 @@ class TrainSection(Schedule):
     kl: Annotated[float, Field(ge=0)] = 0.0
     entropy: EntropySection = Field(default_factory=EntropySection)
     legal_mass: Annotated[float, Field(ge=0)] = 0.1
-    batch: Annotated[int, Field(ge=1, description="decisions that a step of a large game scores")] = 64
+    episodes: Annotated[int, Field(ge=1, description="episodes whose decisions a step of a large game scores")] = 32
     states: Annotated[int, Field(ge=1, description="decisions asked about before a table target is set")] = 256
     coverage: Annotated[
         float, Field(ge=0, le=1, description="share of uniform play in the reach that weighs decisions")

@@ -14,16 +14,15 @@ from typing import Any, Literal
 
 import yaml
 
-from sepo.audit.arena import Arena, Ground
+from sepo.audit.arena import Ground, ground_of
 from sepo.audit.scorecard import versions
-from sepo.errors import InputError, TooLargeError
+from sepo.errors import InputError
 from sepo.files import write_atomic, write_json, write_text
 from sepo.games.base import Game
 from sepo.games.registry import make
 from sepo.lm.adapter import make_trainable, restore, save_model, snapshot
 from sepo.lm.load import load_model
 from sepo.policies.direct import DirectPolicy
-from sepo.solve.expand import expand
 from sepo.solve.tree import Tree
 from sepo.train.auditor import Auditor
 from sepo.train.data import demonstrations, of_arena
@@ -31,13 +30,10 @@ from sepo.train.learner import Learner, load_state, save_state
 from sepo.train.loop import Best, Stage, loop, newest
 from sepo.train.optimise import Optimiser
 from sepo.train.recipe import Arm, Recipe, Schedule, parse_recipe
-from sepo.train.record import SETS, Metrics, environment
+from sepo.train.record import Metrics, environment
 from sepo.train.sft import Imitator
 from sepo.train.summary import summarise
 
-SMALL = 20_000
-"""Largest tree of a game that is trained on whole."""
-MOST_STATES = 1000
 Tell = Callable[[Mapping[str, Any]], None]
 """Called at every step with arm, seed, stage, steps and the metrics line; and once per finished unit."""
 
@@ -69,7 +65,7 @@ def run(recipe: Recipe, folder: Path, tell: Tell, *, resume: bool = False, comma
         If the folder holds a run and ``resume`` is not set, or holds one of another recipe.
     """
     game = make(recipe.game, recipe.rules, recipe.measures)
-    ground = where(game)
+    ground = ground_of(game)
     prepare(recipe, folder, resume=resume, command=command)
     for seed in recipe.seeds:
         for arm in sorted(recipe.arms, key=lambda a: ("base", "sft", "train").index(a.stage)):
@@ -80,27 +76,6 @@ def run(recipe: Recipe, folder: Path, tell: Tell, *, resume: bool = False, comma
     summary = summarise(recipe, folder)
     write_json(folder / "summary.json", summary)
     return summary
-
-
-def where(game: Game) -> Ground:
-    """Return the whole game's tree where it is small, else an arena of every opponent that is trained on.
-
-    Raises
-    ------
-    InputError
-        If neither can be held.
-    """
-    try:
-        tree = expand(game, SMALL)
-        if len(tree.questions) <= MOST_STATES:
-            return tree
-    except TooLargeError:
-        pass
-    pools = [m.pools[p] for m in map(game.measures, SETS) for p in ("train", "exploiter", "collusive")]
-    try:
-        return Arena(game, tuple(dict.fromkeys(o for names in pools for o in names)))
-    except TooLargeError as error:
-        raise InputError(f"{error}: it cannot be trained on") from None
 
 
 def prepare(recipe: Recipe, folder: Path, *, resume: bool, command: str) -> None:
@@ -186,7 +161,7 @@ def _stage(unit: Unit, learner: Learner) -> Stage:
             shown = demonstrations(ground, unit.game.measures("paper"), sft.examples, unit.seed)
         else:
             shown = of_arena(ground, sft.examples, unit.seed)
-        return Imitator(learner, shown, sft.batch, (unit.recipe.name, "sft", unit.seed))
+        return Imitator(learner, shown, sft.episodes, (unit.recipe.name, "sft", unit.seed))
     measures = unit.game.measures(unit.recipe.measure_name(unit.arm))
     key = (unit.recipe.name, unit.arm.name, unit.seed)
     return Optimiser(learner, measures, unit.recipe.settings(unit.arm), key)

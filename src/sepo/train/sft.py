@@ -17,8 +17,10 @@ from sepo.solve.tree import Floats, Ints
 from sepo.train.data import Demonstrations
 from sepo.train.direct import Batch, imitation_loss, spread
 from sepo.train.learner import Learner, Look
-from sepo.train.sample import Sample, draw, most
+from sepo.train.sample import counted, everything, most
 
+HELD = 64
+"""Held-back decisions that a large game is validated on: those shown most."""
 VALIDATE_EVERY = 10
 
 
@@ -29,8 +31,8 @@ class Imitator:
 
     Parameters
     ----------
-    batch
-        Decisions of a step. Where more were shown, each step draws so many by how often they were.
+    episodes
+        Of a large game, each step learns the decisions of so many shown episodes.
     key
         Of the draws.
     """
@@ -38,31 +40,35 @@ class Imitator:
     name = "sft"
     criterion = "validation_loss"
 
-    def __init__(self, learner: Learner, shown: Demonstrations, batch: int, key: tuple[object, ...]) -> None:
-        self.learner, self.key, self.size = learner, key, batch
-        self.large = len(learner.decisions) > batch
+    def __init__(self, learner: Learner, shown: Demonstrations, episodes: int, key: tuple[object, ...]) -> None:
+        self.learner, self.key, self.size = learner, key, episodes
+        self.shown = shown.episodes
         counts = spread(learner.layout, learner.decisions, shown.train)
         totals = np.array([c.sum() for c in counts])
         self.targets = [c / max(t, 1.0) for c, t in zip(counts, totals, strict=True)]
         self.share = totals / totals.sum()
-        self.sample = Sample(learner.everything, np.ones(len(counts)))
+        self.sample = everything(self.share)
         self.validation = spread(learner.layout, learner.decisions, shown.validation)
-        self.held = most(np.array([c.sum() for c in self.validation]), batch)
+        self.held = most(np.array([c.sum() for c in self.validation]), HELD)
         self.seen: float | None = None
 
     def wanted(self, number: int) -> Ints | None:
         """Return the decisions of a step: all, or a sample by how often they were shown."""
-        if not self.large:
+        if not self.shown:
             return None
         if self.seen is None or number % VALIDATE_EVERY == 0 or number == self.learner.schedule.steps:
             look = self.learner.look(self.held, gradient=False)
             self.seen = validation_loss(look.rows, look.mass, [self.validation[i] for i in self.held.tolist()])
-        self.sample = draw(self.share, self.size, generator(*self.key, number, "batch"))
+        drawn = generator(*self.key, number, "batch").choice(len(self.shown), self.size)
+        met = np.concatenate([self.shown[i] for i in drawn.tolist()])
+        length = sum(map(len, self.shown)) / len(self.shown)
+        counts = np.bincount(met, minlength=len(self.share)).astype(float)
+        self.sample = counted(counts, self.size, self.share * length)
         return self.sample.chosen
 
     def observe(self, look: Look) -> dict[str, Any]:
         """Return the cross-entropy of held-back examples, in nats per reply; in a large game of those shown most."""
-        if self.large:
+        if self.shown:
             return {"validation_loss": self.seen, "asked": len(look.chosen)}
         return {"validation_loss": validation_loss(look.rows, look.mass, self.validation)}
 
@@ -71,7 +77,7 @@ class Imitator:
         chosen = look.chosen.tolist()
         targets = [self.targets[i] for i in chosen]
         decisions = [self.learner.decisions[i] for i in chosen]
-        batch = Batch(decisions, targets, targets, None, self.share[look.chosen] / self.sample.inclusion)
+        batch = Batch(decisions, targets, targets, None, self.sample.share)
         return {"loss": self.learner.update(batch, imitation_loss, look)}
 
     def worth(self, line: Mapping[str, Any]) -> float:

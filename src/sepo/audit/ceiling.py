@@ -1,0 +1,272 @@
+"""The policy that maximises J over all behavioural strategies: what no script and no trained model can exceed.
+
+J is linear in the learner's realisation plan but for the clip of e, which makes it a minimum of linear functions, so
+its maximum is a linear programme. In a small zero-sum game it is written out in sequence form (D. Koller, N. Megiddo and
+B. von Stengel, "Efficient computation of equilibria for extensive two-person games", Games and Economic Behavior 14,
+1996). In a larger one it has a variable for every information state and action, and is solved by columns (G. B. Dantzig
+and P. Wolfe, "Decomposition principle for linear programs", Operations Research 8, 1960): a programme over mixtures of
+the pure policies found so far prices the clips, and backward induction over all meetings at once finds the pure policy
+that is best at those prices. Its value bounds J from above, so the gap to the mixture says how far the optimum may be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import linprog
+from scipy.sparse import block_array, coo_array
+
+from sepo.audit.arena import Arena, Ground, Meeting, layout, met, passable, passed
+from sepo.audit.measures import Term, objective, seat_value, terms
+from sepo.audit.sweep import by_meeting
+from sepo.errors import InputError
+from sepo.games.base import MeasureSet, Weights
+from sepo.solve.maximin import payoff_matrix, realised, sequence_constraints
+from sepo.solve.response import realisation
+from sepo.solve.space import Layout
+from sepo.solve.tree import Floats, Tree
+from sepo.solve.value import reach, transition
+
+GAP = 1e-9
+LINEAR = 1e-6
+MOST_COLUMNS = 400
+EPSILON = 1e-12
+
+
+class Ceiling(NamedTuple):
+    """The best policy there is.
+
+    Attributes
+    ----------
+    strategy : (entries,)
+        Over the ground's layout.
+    j
+        Its J.
+    bound
+        No policy has a larger J than this.
+    """
+
+    strategy: Floats
+    j: float
+    bound: float
+
+
+def ceiling(ground: Ground, measures: MeasureSet, weights: Weights | None = None) -> Ceiling:
+    """Return the policy that maximises J.
+
+    Raises
+    ------
+    InputError
+        If J is no minimum of linear functions here: a measure divides by what the policy itself decides.
+    """
+    if measures.e == "exploitability":
+        if isinstance(ground, Arena):
+            ground = ground.whole
+        return _in_sequence_form(ground, measures, weights)
+    return _by_columns(ground, measures, weights)
+
+
+class _Column(NamedTuple):
+    """A pure policy: what its terms without a clip add up to, and what each exploiter gains. (exploiters,)."""
+
+    strategy: Floats
+    linear: float
+    gains: Floats
+
+
+def _by_columns(ground: Ground, measures: MeasureSet, weights: Weights | None) -> Ceiling:
+    space = layout(ground)
+    found = terms(ground, measures, 1.0 / space.sizes[space.owner], weights)
+    prices = np.array([ts[0].coefficient * sum(t.share for t in ts) for ts in _exploiters(found)])
+    columns: list[_Column] = []
+    at, bound = prices, np.inf
+    for _ in range(MOST_COLUMNS):
+        pure = best_policy(_priced(found, at), space)
+        at_it = terms(ground, measures, pure, weights)
+        linear = sum(t.coefficient * t.share * t.value for t in at_it if t.kind != "e")
+        gains = np.array([np.mean([t.unclipped for t in ts]) for ts in _exploiters(at_it)])
+        columns.append(_Column(pure, linear, gains))
+        bound = min(bound, linear + float(at @ gains))
+        mixture, value, at = _master(columns, prices)
+        if bound - value < GAP:
+            break
+    strategy = _mixed(ground, found, space, columns, mixture)
+    j = objective(terms(ground, measures, strategy, weights))
+    if abs(j - value) > LINEAR:
+        raise InputError(
+            f"the '{measures.name}' measures of game '{ground.game.name}' divide by what a policy itself decides, so "
+            "their J is no linear programme and has no ceiling that can be proved"
+        )
+    return Ceiling(strategy, j, max(bound, j))
+
+
+def _exploiters(found: Sequence[Term]) -> list[list[Term]]:
+    """Return the terms of e, those of one exploiter together."""
+    out: dict[str, list[Term]] = {}
+    for term in found:
+        if term.kind == "e":
+            out.setdefault(term.opponent, []).append(term)
+    return list(out.values())
+
+
+def _priced(found: Sequence[Term], prices: Floats) -> list[Term]:
+    """Return the terms without clips, those of each exploiter at its price."""
+    kept = [t for t in found if t.kind != "e"]
+    for price, own in zip(prices.tolist(), _exploiters(found), strict=True):
+        kept += [replace(t, coefficient=price, share=1 / len(own), active=True) for t in own]
+    return kept
+
+
+def _master(columns: Sequence[_Column], prices: Floats) -> tuple[Floats, float, Floats]:
+    """Return the best mixture of some pure policies, its J, and what each exploiter's gain costs at the margin.
+
+    max sum_k l_k linear_k + sum_i price_i t_i  subject to  t_i >= sum_k l_k gain_ki, t >= 0, sum_k l_k = 1, l >= 0.
+    """
+    count, clips = len(columns), len(prices)
+    gains = np.array([c.gains for c in columns]).reshape(count, clips)
+    done = linprog(
+        -np.concatenate([[c.linear for c in columns], prices]),
+        A_ub=np.hstack([gains.T, -np.eye(clips)]),
+        b_ub=np.zeros(clips),
+        A_eq=np.concatenate([np.ones(count), np.zeros(clips)])[None],
+        b_eq=np.ones(1),
+        method="highs",
+    )
+    if done.status != 0:
+        raise InputError(f"the programme of the ceiling has no optimum: {done.message}")
+    return done.x[:count], -float(done.fun), np.clip(done.ineqlin.marginals, prices, 0.0)
+
+
+def _mixed(ground: Ground, found: Sequence[Term], space: Layout, columns: Sequence[_Column], mixture: Floats) -> Floats:
+    """Return the behavioural strategy that realises a mixture of pure policies.
+
+    Each answers by its weight times how likely it plays towards the state; where none does, the likeliest one answers.
+    """
+    meetings = [ts[0].meeting for ts in by_meeting(_priced(found, np.ones(len(_exploiters(found)))))]
+    uniform = 1.0 / space.sizes[space.owner]
+    possible = np.sum([passable(m, uniform, space) for m in meetings], axis=0)
+    out = np.zeros(len(space.owner))
+    for weight, column in zip(mixture.tolist(), columns, strict=True):
+        if weight > EPSILON:
+            own = np.sum([passed(m, column.strategy, space) for m in meetings], axis=0)
+            out += weight * (own / np.maximum(possible, EPSILON))[space.owner] * column.strategy
+    total = np.bincount(space.owner, out, len(space.infosets))[space.owner]
+    likeliest = columns[int(np.argmax(mixture))].strategy
+    return np.where(total > EPSILON, out / np.maximum(total, EPSILON), likeliest)
+
+
+def best_policy(found: Sequence[Term], space: Layout) -> Floats:
+    """Return the pure policy that maximises a sum of terms, (entries,), by backward induction over all meetings at once.
+
+    At an information state the nodes of every meeting are weighed by their reach when the learner tries every action
+    alike, which is its belief whatever it did before. Information states stand equally deep in every meeting.
+    """
+    plays = [_Play(terms[0].meeting, terms, space) for terms in by_meeting(found)]
+    out = np.zeros(len(space.owner))
+    for depth in reversed(range(1, max(len(p.meeting.tree.levels) for p in plays))):
+        options = np.zeros(len(space.owner))
+        decided = np.zeros(len(space.infosets), dtype=bool)
+        for play in plays:
+            play.offer(depth, options, decided)
+        here = np.flatnonzero(decided)
+        if here.size:
+            starts, sizes = space.starts[here], space.sizes[here]
+            grid = starts[:, None] + np.minimum(np.arange(sizes.max()), sizes[:, None] - 1)
+            out[starts + np.argmax(options[grid], axis=1)] = 1.0
+        for play in plays:
+            play.settle(depth, out)
+    unmet = np.bincount(space.owner, out, len(space.infosets)) == 0
+    out[space.starts[unmet]] = 1.0
+    return out
+
+
+class _Play:
+    """One meeting on the way back through its levels."""
+
+    def __init__(self, meeting: Meeting, found: Sequence[Term], space: Layout) -> None:
+        self.meeting, self.space, tree = meeting, space, meeting.tree
+        self.due = np.sum([t.weight * tree.combine(t.seat, dict(t.due)) for t in found], axis=0)
+        tried = meeting.profile(1.0 / space.sizes[space.owner])
+        self.weight, self.step = reach(tree, tried), transition(tree, tried)
+        self.at = np.where(tree.entry >= 0, meeting.at[tree.entry], -1)
+        self.after = np.zeros(tree.nodes)
+        self.values = np.zeros(0)
+
+    def offer(self, depth: int, options: Floats, decided: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> None:
+        """Add what the learner's moves into this depth are worth to its options there."""
+        tree = self.meeting.tree
+        if depth >= len(tree.levels):
+            return
+        level = tree.levels[depth]
+        self.values = self.due[level] + self.after[tree.child[level]]
+        own = np.flatnonzero(self.at[level] >= 0)
+        at = self.at[level][own]
+        options += np.bincount(at, self.weight[tree.parent[level][own]] * self.values[own], len(options))
+        decided[self.space.owner[at]] = True
+
+    def settle(self, depth: int, chosen: Floats) -> None:
+        """Carry values back over this depth, the learner playing what was chosen."""
+        tree = self.meeting.tree
+        if depth >= len(tree.levels):
+            return
+        level = tree.levels[depth]
+        at = self.at[level]
+        taken = np.where(at >= 0, chosen[at], self.step[level])
+        np.add.at(self.after, tree.parent[level], taken * self.values)
+
+
+def _in_sequence_form(tree: Tree, measures: MeasureSet, weights: Weights | None) -> Ceiling:
+    """Maximise J with exact exploitability: the learner's plans in both seats, and its opponents' values.
+
+    With x_s the learner's plan in seat s and v_s the opponent's values against it:
+    max sum_s a_s x_s - p v_s[0]  subject to  E_s x_s = (1, 0, ...),  F_s^T v_s >= B_s^T x_s,  x >= 0.
+    """
+    lambdas = weights or measures.weights
+    if measures.c is not None or measures.x is not None:
+        raise InputError(f"game '{tree.game.name}': a ceiling with exploitability takes no c and no x beside it")
+    game, size = tree.game, len(tree.seat) + 1
+    price = lambdas.e * game.scale / (len(game.seats) * game.rounds)
+    cost, equal, below, first = [], [], [], []
+    for seat in game.seats:
+        gain = np.zeros(size)
+        for opponent in measures.pools["train"]:
+            meeting = next(m for m in met(tree, opponent) if m.seat == seat)
+            form = payoff_matrix(tree, seat, tree.feature("own", seat)).tocsr()
+            plan = realisation(tree, meeting.other, 1 - seat)
+            gain += form @ plan * game.scale / (len(measures.pools["train"]) * len(game.seats) * game.rounds)
+        other = sequence_constraints(tree, 1 - seat)
+        cost += [-gain, np.concatenate([[price], np.zeros(other.shape[0] - 1)])]
+        harm = payoff_matrix(tree, seat, tree.feature("other", seat))
+        equal.append(sequence_constraints(tree, seat))
+        below.append((harm.T.tocoo(), -other.T.tocoo()))
+        first.append(other.shape[0])
+    blocks_equal: list[list[coo_array | None]] = [[None] * (2 * len(game.seats)) for _ in game.seats]
+    blocks_below: list[list[coo_array | None]] = [[None] * (2 * len(game.seats)) for _ in game.seats]
+    for k, (plan_rows, (harm, values)) in enumerate(zip(equal, below, strict=True)):
+        blocks_equal[k][2 * k], blocks_equal[k][2 * k + 1] = plan_rows, coo_array((plan_rows.shape[0], first[k]))
+        blocks_below[k][2 * k], blocks_below[k][2 * k + 1] = harm, values
+    right = np.concatenate([np.eye(1, e.shape[0])[0] for e in equal])
+    bounds = [b for n in first for b in [(0, None)] * size + [(None, None)] * n]
+    done = linprog(
+        np.concatenate(cost),
+        A_ub=block_array(blocks_below).tocsr(),
+        b_ub=np.zeros(size * len(game.seats)),
+        A_eq=block_array(blocks_equal).tocsr(),
+        b_eq=right,
+        bounds=bounds,
+        method="highs",
+    )
+    if done.status != 0:
+        raise InputError(f"game '{game.name}': the programme of the ceiling has no optimum: {done.message}")
+    strategy = 1.0 / tree.sizes[tree.owner]
+    at = 0
+    for seat, n in zip(game.seats, first, strict=True):
+        found = realised(tree, seat, done.x[at : at + size])
+        strategy = np.where(tree.seat == seat, found, strategy)
+        at += size + n
+    j = objective(terms(tree, measures, strategy, weights))
+    values = sum(seat_value(tree, 1 - s) * game.rounds for s in game.seats)
+    return Ceiling(strategy, j, max(j, -float(done.fun) + price * values))
