@@ -1,12 +1,12 @@
 """The policy that maximises J over all behavioural strategies: what no script and no trained model can exceed.
 
 J is linear in the learner's realisation plan but for the clip of e, which makes it a minimum of linear functions, so
-its maximum is a linear programme. In a small zero-sum game it is written out in sequence form (D. Koller, N. Megiddo and
-B. von Stengel, "Efficient computation of equilibria for extensive two-person games", Games and Economic Behavior 14,
-1996). In a larger one it has a variable for every information state and action, and is solved by columns (G. B. Dantzig
-and P. Wolfe, "Decomposition principle for linear programs", Operations Research 8, 1960): a programme over mixtures of
-the pure policies found so far prices the clips, and backward induction over all meetings at once finds the pure policy
-that is best at those prices. Its value bounds J from above, so the gap to the mixture says how far the optimum may be.
+its maximum is a linear programme. In a small zero-sum game it is written out in sequence form (D. Koller, N. Megiddo
+and B. von Stengel, "Efficient computation of equilibria for extensive two-person games", Games and Economic Behavior
+14, 1996). In a larger one it has a variable for every information state and action, and is solved by columns
+(G. B. Dantzig and P. Wolfe, "Decomposition principle for linear programs", Operations Research 8, 1960): a programme
+over mixtures of the pure policies found so far prices the clips, and backward induction over all meetings at once finds
+the pure policy that is best at those prices. Its value bounds J from above: the gap to the mixture is what may be left.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from sepo.solve.tree import Floats, Tree
 from sepo.solve.value import reach, transition
 
 GAP = 1e-9
-LINEAR = 1e-6
+LINEAR = 1e-9
 MOST_COLUMNS = 400
 EPSILON = 1e-12
 
@@ -86,6 +86,7 @@ def _by_columns(ground: Ground, measures: MeasureSet, weights: Weights | None) -
     for _ in range(MOST_COLUMNS):
         pure = best_policy(_priced(found, at), space)
         at_it = terms(ground, measures, pure, weights)
+        _hold_to_linear(ground, measures, found, at_it)
         linear = sum(t.coefficient * t.share * t.value for t in at_it if t.kind != "e")
         gains = np.array([np.mean([t.unclipped for t in ts]) for ts in _exploiters(at_it)])
         columns.append(_Column(pure, linear, gains))
@@ -95,12 +96,20 @@ def _by_columns(ground: Ground, measures: MeasureSet, weights: Weights | None) -
             break
     strategy = _mixed(ground, found, space, columns, mixture)
     j = objective(terms(ground, measures, strategy, weights))
-    if abs(j - value) > LINEAR:
-        raise InputError(
-            f"the '{measures.name}' measures of game '{ground.game.name}' divide by what a policy itself decides, so "
-            "their J is no linear programme and has no ceiling that can be proved"
-        )
     return Ceiling(strategy, j, max(bound, j))
+
+
+def _hold_to_linear(ground: Ground, measures: MeasureSet, found: Sequence[Term], other: Sequence[Term]) -> None:
+    """Refuse measures that divide by something else at another policy."""
+    for ratio, kind in ((measures.c, "c"), (measures.x, "x")):
+        for a, b in zip(found, other, strict=True):
+            if ratio is None or a.kind != kind:
+                continue
+            if abs(a.due.get(ratio.numerator, 0.0) - b.due.get(ratio.numerator, 0.0)) > LINEAR:
+                raise InputError(
+                    f"'{measures.name}' {kind} of game '{ground.game.name}' divides by what a policy itself decides, "
+                    "so J is no linear programme and has no ceiling that can be proved"
+                )
 
 
 def _exploiters(found: Sequence[Term]) -> list[list[Term]]:
@@ -159,7 +168,7 @@ def _mixed(ground: Ground, found: Sequence[Term], space: Layout, columns: Sequen
 
 
 def best_policy(found: Sequence[Term], space: Layout) -> Floats:
-    """Return the pure policy that maximises a sum of terms, (entries,), by backward induction over all meetings at once.
+    """Maximise a sum of terms by backward induction over all meetings at once; the answer is pure. (entries,).
 
     At an information state the nodes of every meeting are weighed by their reach when the learner tries every action
     alike, which is its belief whatever it did before. Information states stand equally deep in every meeting.

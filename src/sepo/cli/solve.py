@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -41,7 +41,7 @@ def command(
     figures = {k: measure(parts, k) if applies[k] else None for k in KINDS}
     if out is not None:
         table_of(ground, found, f"ceiling:{game}:{name}").save(out)
-    document = {
+    document: dict[str, Any] = {
         "schema": "sepo.ceiling/1",
         "game": played.name,
         "rules": dict(played.rules),
@@ -49,8 +49,7 @@ def command(
         "weights": lambdas._asdict(),
         "J": found.j,
         "bound": found.bound,
-        **figures,
-    }
+    } | dict(figures)
     if as_json:
         typer.echo(json.dumps(document, indent=2, allow_nan=False))
         return

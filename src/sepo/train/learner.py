@@ -24,6 +24,9 @@ from sepo.solve.tree import Floats, Ints
 from sepo.train.direct import Batch, Loss, Scorer, Scores, gather
 from sepo.train.recipe import Schedule
 
+HELD = 6000
+"""Tokens up to which the graphs of several forward passes are kept, rather than running each pass twice."""
+
 
 class Look(NamedTuple):
     """What a pass over some decisions showed.
@@ -80,15 +83,15 @@ class Learner:
         return np.arange(len(self.decisions))
 
     def look(self, chosen: Ints | None = None, *, gradient: bool) -> Look:
-        """Score decisions, all unless told which. With ``gradient``, and if one pass holds all, keep the graph."""
+        """Score decisions, all unless told which. With ``gradient``, and if memory holds it, keep the graph."""
         if chosen is None:
             chosen = self.everything
             self._everything = self._everything or Scorer(self.policy, self.decisions)
             scorer = self._everything
         else:
             scorer = Scorer(self.policy, [self.decisions[i] for i in chosen.tolist()])
-        if gradient and len(scorer.plans) == 1:
-            scores = [scorer.scores(scorer.plans[0])]
+        if gradient and (len(scorer.plans) == 1 or sum(p.computed for p in scorer.plans) <= HELD):
+            scores = [scorer.scores(plan) for plan in scorer.plans]
             rows, mass = scorer.probabilities(scores)
         else:
             scores = None
