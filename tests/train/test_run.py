@@ -230,7 +230,5 @@ def test_a_model_trained_in_bfloat16_is_audited_in_float32(document, tmp_path):
     plain = load_policy(document["model"]["policy"])
     table = load_table(unit(tmp_path / "out", "base") / "policies" / "last.json")
     decisions = [i.decision for i in TREE.infosets]
-    rounded = [
-        np.abs(p - q).max() for p, q in zip(plain.probabilities(decisions), table.probabilities(decisions), strict=True)
-    ]
-    assert max(rounded) < 0.1  # the weights were rounded to bfloat16, the arithmetic was not
+    for p, q in zip(plain.probabilities(decisions), table.probabilities(decisions), strict=True):
+        np.testing.assert_allclose(p, q, atol=1e-5)  # the weights as shipped, not as bfloat16 rounds them

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sepo.audit.arena import Ground, scripted
+from sepo.audit.arena import SETS, Ground, scripted
 from sepo.audit.compare import CARD_SCHEMA
 from sepo.audit.methods import Options
 from sepo.audit.scorecard import audit, audit_table, versions
@@ -26,7 +26,7 @@ from sepo.policies.table import PolicyTable
 from sepo.solve.tree import Floats, Tree
 from sepo.train.learner import Learner
 from sepo.train.recipe import Arm, Recipe, Schedule
-from sepo.train.record import SETS, measured
+from sepo.train.record import measured
 
 
 class Auditor:

@@ -12,7 +12,7 @@ import torch
 from sepo.lm.adapter import snapshot
 from sepo.solve.tree import Ints
 from sepo.train.learner import Learner, Look, load_state, rate, save_state
-from sepo.train.record import Metrics, measured
+from sepo.train.record import Metrics, alarms, measured, probes
 
 
 class Stage(Protocol):
@@ -21,6 +21,10 @@ class Stage(Protocol):
     @property
     def name(self) -> str:
         """``sft`` or ``train``."""
+
+    @property
+    def alarmed(self) -> bool:
+        """Whether an alarm is raised where a fixed opponent is met far worse than at the start while J rises."""
 
     @property
     def criterion(self) -> str:
@@ -65,11 +69,13 @@ def loop(learner: Learner, stage: Stage, folder: Path, every: int, tell: Callabl
     last line has no update.
     """
     best: Best | None = None
+    first: dict[str, Any] | None = None  # probes and J of the first step
     if newest(folder).exists():
         state = load_state(newest(folder))
         learner.load(state["learner"])
         stage.load(state["stage"])
         best = Best(**state["best"]) if state["best"] else None
+        first = state["first"]
     metrics = Metrics(folder / "metrics.jsonl", learner.step, stage.name)
     steps = learner.schedule.steps
     while True:
@@ -79,6 +85,7 @@ def loop(learner: Learner, stage: Stage, folder: Path, every: int, tell: Callabl
                 "learner": learner.state(),
                 "stage": stage.state(),
                 "best": best._asdict() if best else None,
+                "first": first,
             }
             save_state(newest(folder), {"step": number, **kept})
         started = time.perf_counter()
@@ -89,10 +96,17 @@ def loop(learner: Learner, stage: Stage, folder: Path, every: int, tell: Callabl
             "legal_mass": float(look.mass.mean()),
             **stage.observe(look),
         }
-        if best is None or stage.worth(line) > best.value:
-            best = Best(number, stage.worth(line), snapshot(learner.policy.language_model))
+        worth = stage.worth(line)
+        line["probes"] = probes(learner.ground, look.strategy)
+        first = first or {"probes": line["probes"], "worth": worth}
+        if best is None or worth > best.value:
+            best = Best(number, worth, snapshot(learner.policy.language_model))
         if number < steps:
             line |= stage.advance(look)
+        if stage.alarmed:
+            scale = learner.ground.game.max_payoff
+            raised = alarms(first["probes"], line["probes"], worth, first["worth"], scale)
+            line["warnings"] = [*line.get("warnings", []), *raised]
         line["seconds"] = time.perf_counter() - started
         metrics.add(line)
         tell(line)

@@ -22,15 +22,15 @@ from sepo.solve.gradient import centred
 from sepo.solve.space import Space
 from sepo.solve.tree import Floats, Ints, Tree
 from sepo.solve.value import infoset_reach, own_reach
-from sepo.train.direct import Batch, Penalties, clipped_loss, penalised, projection_loss, spread
+from sepo.train.direct import Batch, Penalties, Scorer, clipped_loss, penalised, projection_loss, spread
 from sepo.train.learner import Learner, Look
-from sepo.train.mirror import MASS_FLOOR, REACH_FLOOR, MirrorRules, Push, improve
+from sepo.train.mirror import FLOOR, MASS_FLOOR, REACH_FLOOR, MirrorRules, Push, improve, softmax
 from sepo.train.objective import CreditRules, Signal, signal
 from sepo.train.recipe import TrainSection, weights
 from sepo.train.record import divergence, entropy, ledger_rows
 from sepo.train.sample import Sample, counted, everything, most, walked
 
-FIRST_LOOKS = 12
+FIRST_LOOKS = 6
 """Rounds of asking before the first target of a large game."""
 NEGLIGIBLE = 1e-6
 
@@ -48,6 +48,7 @@ class Optimiser:
     """
 
     name = "train"
+    alarmed = True
 
     def __init__(self, learner: Learner, measures: MeasureSet, section: TrainSection, key: tuple[object, ...]) -> None:
         self.learner = learner
@@ -67,7 +68,7 @@ class Optimiser:
         )
         self.large = isinstance(learner.layout, Space)
         self.anchor = snapshot(learner.policy.language_model)
-        self.reference = [] if self.large else learner.look(gradient=False).rows
+        self.reference: list[Floats] = [] if self.large else learner.look(gradient=False).rows
         self.response: Floats | None = None
         self.target: Floats | None = None
         self.sample: Sample | None = None
@@ -109,6 +110,10 @@ class Optimiser:
         episodes = self.section.episodes
         counts = walked(found, places, self.learner.layout, episodes, (*self.key, number, "batch"))
         self.sample = counted(counts, episodes, self._met(found, places))
+        if self.section.kl:
+            scorer = Scorer(self.learner.policy, [self.learner.decisions[i] for i in self.sample.chosen.tolist()])
+            with anchored(self.learner.policy.language_model, self.anchor):
+                self.reference = scorer.evaluate()[0]
         return self.sample.chosen
 
     def observe(self, look: Look) -> dict[str, Any]:
@@ -129,17 +134,16 @@ class Optimiser:
         sample = self.sample or everything(self._share(look.strategy))
         penalties = Penalties(section.kl, entropy_bonus(section, number), section.legal_mass)
         decisions = [self.learner.decisions[i] for i in look.chosen.tolist()]
-        reference = self._reference(look) if section.kl else None
         if section.update == "mmd":
             if self.target is None or number % section.mirror.projections == 0:
                 self.target = self._improved(look.strategy, number)
             rows = self._rows(self.target, look.chosen)
-            batch = Batch(decisions, [r / r.sum() for r in rows], look.rows, reference, sample.share)
+            batch = Batch(decisions, [r / r.sum() for r in rows], look.rows, self.reference or None, sample.share)
             loss = self.learner.update(batch, penalised(projection_loss, penalties), look)
         else:
             rows = self._rows(found.weights, look.chosen)
             weighted = [w * f for w, f in zip(rows, sample.factor, strict=True)]
-            batch = Batch(decisions, weighted, look.rows, reference, sample.share)
+            batch = Batch(decisions, weighted, look.rows, self.reference or None, sample.share)
             loss = self.learner.update(batch, penalised(clipped_loss(section.clip), penalties), look)
         dead = [row.kind for row in found.ledger if row.dead]
         return {
@@ -181,13 +185,6 @@ class Optimiser:
             self.learner.look(new, gradient=False)
             asked[new] = True
 
-    def _reference(self, look: Look) -> list[Floats]:
-        """Return what the KL holds on to at the decisions of a look."""
-        if not self.large:
-            return self.reference
-        with anchored(self.learner.policy.language_model, self.anchor):
-            return look.scorer.evaluate()[0]
-
     def _hold_response(self, policy: Floats, number: int) -> None:
         """With ``best_response_every`` above 1, hold the best response fixed between its recomputations."""
         if self.section.exploiter == "pool" or self.section.best_response_every == 1:
@@ -211,7 +208,11 @@ class Optimiser:
                 return Push(pushed, np.maximum(own_reach(layout, at), REACH_FLOOR))
             return Push(pushed, np.maximum(mass_of(self.terms(at), at, layout), REACH_FLOOR))
 
-        return improve(layout, policy, push, MirrorRules(mirror.eta, mirror.alpha, mirror.steps, mirror.decay))
+        start = policy
+        if mirror.inertia and self.target is not None:
+            logs = [np.log(np.maximum(p, FLOOR)) for p in (policy, self.target)]
+            start = softmax(layout, (1 - mirror.inertia) * logs[0] + mirror.inertia * logs[1])
+        return improve(layout, start, push, MirrorRules(mirror.eta, mirror.alpha, mirror.steps, mirror.decay))
 
     def _share(self, policy: Floats) -> Floats:
         """Return each decision's weight in the loss. (decisions,), sums to 1."""

@@ -76,6 +76,9 @@ class MirrorSection(Section):
     steps: Annotated[int, Field(ge=1)] = 500
     decay: Annotated[float, Field(gt=0)] = 5.0
     values: Literal["counterfactual", "mean"] = "counterfactual"
+    inertia: Annotated[
+        float, Field(ge=0, lt=1, description="weight of the last target, against the policy, in where the next starts")
+    ] = 0.0
     projections: Annotated[int, Field(ge=1, description="model updates per table target")] = 4
 
 

@@ -13,16 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from sepo.audit.arena import Ground
-from sepo.audit.measures import values
+from sepo.audit.arena import SETS, TRAINED, Ground
+from sepo.audit.measures import root_values, values
 from sepo.errors import InputError
 from sepo.files import write_text
-from sepo.games.base import MeasureName
 from sepo.solve.response import exploitability
 from sepo.solve.tree import Floats, Tree
 from sepo.train.objective import LedgerRow
 
-SETS: tuple[MeasureName, ...] = ("paper", "sepo")
+ALARM = 0.25
 
 
 def measured(ground: Ground, learner: Floats) -> dict[str, Any]:
@@ -34,6 +33,36 @@ def measured(ground: Ground, learner: Floats) -> dict[str, Any]:
         if game.zero_sum and isinstance(ground, Tree)
         else None,
     }
+
+
+def probes(ground: Ground, learner: Floats) -> dict[str, float]:
+    """Return what the learner earns per round against each fixed opponent that it meets in training."""
+    game = ground.game
+    names = dict.fromkeys(o for of in SETS for pool in TRAINED for o in game.measures(of).pools[pool])
+    return {name: root_values(ground, learner, name, "own") for name in names}
+
+
+def alarms(
+    first: Mapping[str, float], now: Mapping[str, float], worth: float, before: float, scale: float
+) -> list[str]:
+    """Return an alarm for each probe that fell far while J rose: payoff given up where J does not look.
+
+    Parameters
+    ----------
+    first, now
+        Probes at the first step and now.
+    worth, before
+        J now and at the first step.
+    scale
+        The game's largest payoff per round; a fall of ``ALARM`` of it is far.
+    """
+    if worth <= before:
+        return []
+    return [
+        f"alarm: payoff against '{name}' fell by more than {ALARM * scale:g} while J rose"
+        for name, value in now.items()
+        if first.get(name, value) - value > ALARM * scale
+    ]
 
 
 def entropy(rows: Sequence[Floats], share: Floats) -> float:

@@ -38,6 +38,7 @@ class Imitator:
     """
 
     name = "sft"
+    alarmed = False
     criterion = "validation_loss"
 
     def __init__(self, learner: Learner, shown: Demonstrations, episodes: int, key: tuple[object, ...]) -> None:

@@ -115,8 +115,15 @@ def unrecovered(ledger: Mapping[str, Mapping[str, float]]) -> list[str]:
 
 
 def _over_seeds(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    values: dict[str, list[float]] = {}
+    """Return each figure's mean over seeds with its interval, widened by what the audits themselves leave open."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
     for card in cards:
         for name, figure in figures(card):
-            values.setdefault(name, []).append(float(figure["value"]))
-    return {name: interval(found) for name, found in values.items()}
+            found.setdefault(name, []).append(figure)
+    out = {}
+    for name, each in found.items():
+        whole = interval([float(f["value"]) for f in each])
+        whole["low"] -= float(np.mean([f["value"] - f["low"] for f in each]))
+        whole["high"] += float(np.mean([f["high"] - f["value"] for f in each]))
+        out[name] = whole
+    return out

@@ -1,0 +1,186 @@
+"""Training in a game too large to score whole: samples that are right on average, kills, and what a run says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sepo.audit.arena import Arena, ground_of
+from sepo.audit.ceiling import ceiling
+from sepo.audit.measures import objective, terms
+from sepo.audit.sweep import mass_of, slope
+from sepo.games.registry import make
+from sepo.policies.table import load_table
+from sepo.solve.gradient import centred
+from sepo.train.data import of_arena
+from sepo.train.mirror import MirrorRules, Push, improve, softmax
+from sepo.train.recipe import parse_recipe
+from sepo.train.record import read_metrics
+from sepo.train.run import run
+from sepo.train.sample import counted, everything, most, walked
+from tests.models import tiny_model
+from tests.train.test_run import figures
+
+GAME = make("ipd", {"rounds": 6})
+PAPER = GAME.measures("paper")
+
+
+@pytest.fixture(scope="module")
+def arena() -> Arena:
+    found = ground_of(GAME)
+    assert isinstance(found, Arena)
+    return found
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    sampled = {"estimator": "sampled", "groups": 2, "group_size": 4}
+    return {
+        "name": "large",
+        "game": "ipd",
+        "rules": {"rounds": 6},
+        "measures": "paper",
+        "seeds": [3],
+        "model": {"policy": tiny_model(tmp_path_factory.mktemp("tiny")), "adapter": "full"},
+        "checkpoint_every": 2,
+        "episodes": 1,
+        "audit": {"budget": 40},
+        "sft": {"steps": 3, "learning_rate": 0.01, "examples": 200, "episodes": 4},
+        "train": {
+            "steps": 4,
+            "learning_rate": 0.01,
+            "exploiter": "pool",
+            "episodes": 6,
+            "states": 24,
+            "mirror": {"projections": 3, "steps": 5, "values": "mean", "inertia": 0.5},
+        },
+        "arms": [
+            {"name": "base", "stage": "base"},
+            {"name": "sft", "stage": "sft"},
+            {"name": "paper", "train": {"update": "clipped", "credit": "rollout", "kl": 0.1, **sampled}},
+            {"name": "sepo"},
+        ],
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(document: dict, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    return folder, run(parse_recipe(document, "large"), folder, lambda e: None)
+
+
+def test_an_episode_counts_each_decision_as_often_as_it_is_met(arena: Arena) -> None:
+    rng = np.random.default_rng(0)
+    policies = [softmax(arena.space, rng.normal(size=len(arena.space.owner))) for _ in range(2)]
+    found = terms(arena, PAPER, policies[0])
+    expected = np.mean([mass_of(found, p, arena.space) for p in policies], axis=0) / sum(abs(t.weight) for t in found)
+    assert expected.sum() == pytest.approx(GAME.rounds)
+    counts = walked(found, policies, arena.space, 20_000, ("walk",))
+    np.testing.assert_allclose(counts / 20_000, expected, atol=0.02)
+    sample = counted(counts, 20_000, expected)
+    assert sample.share.sum() == pytest.approx(1)
+    assert sample.factor @ (sample.share / sample.factor) == pytest.approx(1, abs=1e-9)
+    often = expected[sample.chosen] > 0.05
+    np.testing.assert_allclose(sample.factor[often], 1, atol=0.15)
+
+
+def test_sums_over_samples_are_unbiased(arena: Arena) -> None:
+    policy = arena.space.uniform
+    found = terms(arena, PAPER, policy)
+    expected = mass_of(found, policy, arena.space) / sum(abs(t.weight) for t in found)
+    worth = np.random.default_rng(1).normal(size=len(arena.space.infosets)) * (expected > 0)
+    guesses = []
+    for number in range(400):
+        sample = counted(walked(found, [policy], arena.space, 16, (number,)), 16, expected)
+        guesses.append(float(sample.factor @ (expected * worth)[sample.chosen]))
+    error = np.std(guesses, ddof=1) / 20
+    assert abs(np.mean(guesses) - expected @ worth) < 4 * error
+
+
+def test_everything_has_the_factor_one_and_most_takes_the_largest() -> None:
+    share = np.array([0.1, 0.4, 0.0, 0.3, 0.2])
+    assert everything(share).factor.tolist() == [1.0] * 5
+    assert most(share, 2).tolist() == [1, 3]
+    assert most(share, 9, 0.15).tolist() == [1, 3, 4]
+
+
+def test_mirror_descent_over_an_arena_nears_the_ceiling(arena: Arena) -> None:
+    def push(at: np.ndarray, step: int) -> Push:
+        found, mass = slope(terms(arena, PAPER, at), at, arena.space)
+        return Push(at * centred(arena.space, at, found), np.maximum(mass, 1e-12))
+
+    start = arena.space.uniform
+    target = improve(arena.space, start, push, MirrorRules(10, 0.002, 200, 5.0))
+    best = ceiling(arena, PAPER).j
+    reached = objective(terms(arena, PAPER, target))
+    assert best - 0.02 < reached <= best + 1e-9
+    assert objective(terms(arena, PAPER, start)) < best - 2
+
+
+def test_demonstrations_of_an_arena_are_those_of_the_data(arena: Arena) -> None:
+    shown = of_arena(arena, 400, 7)
+    assert shown.train.sum() == sum(map(len, shown.episodes))
+    assert 400 <= shown.train.sum() + shown.validation.sum() < 400 + GAME.rounds
+    met = np.bincount(np.concatenate(shown.episodes), minlength=len(arena.space.infosets))
+    np.testing.assert_array_equal(met, np.bincount(arena.space.owner, shown.train, len(met)))
+    start = arena.space.infosets[arena.space.index[""]]
+    assert met[arena.space.index[""]] == len(shown.episodes)
+    assert 0 < shown.train[start.start] < len(shown.episodes)
+
+
+def test_a_run_says_how_far_its_figures_may_be_off(finished: tuple[Path, dict]) -> None:
+    folder, summary = finished
+    for arm in summary["arms"]:
+        place = folder / "arms" / arm["name"] / "seed-3"
+        card = json.loads((place / "scorecards" / "last.json").read_text())["games"]["ipd"]
+        assert card["method"] == "bounded"
+        assert card["states"]["asked"] == 40
+        found = card["measures"]["paper"]["J"]
+        assert found["low"] < found["value"] < found["high"]
+        figure = arm["last"]["paper.J"]
+        assert figure["value"] == found["value"]
+        assert figure["low"] <= found["low"] < found["high"] <= figure["high"]
+        table = load_table(place / "policies" / "last.json")
+        assert (len(table.table), table.default) == (40, "uniform")
+        assert (place / "episodes.jsonl").read_text()
+
+
+def test_a_written_table_has_the_value_it_is_said_to_have(finished: tuple[Path, dict], arena: Arena) -> None:
+    folder, summary = finished
+    table = load_table(folder / "arms" / "sepo" / "seed-3" / "policies" / "last.json")
+    learner = np.concatenate(table.probabilities(arena.space.questions))
+    j = objective(terms(arena, PAPER, learner))
+    assert summary["arms"][-1]["last"]["paper.J"]["value"] == pytest.approx(j, abs=1e-9)
+
+
+def test_a_run_that_stops_at_any_step_ends_with_the_same_figures(
+    finished: tuple[Path, dict], document: dict, tmp_path: Path
+) -> None:
+    class Killed(BaseException):
+        """Ends a run where it stands."""
+
+    for after in (2, 3, 4, 3, 5, 100):
+        left = [after]
+
+        def tell(event: dict, left: list[int] = left) -> None:
+            left[0] -= bool(event["line"])
+            if left[0] == 0:
+                raise Killed
+
+        try:
+            run(parse_recipe(document, "large"), tmp_path / "killed", tell, resume=True)
+            break
+        except Killed:
+            continue
+    assert after == 100
+    assert figures(tmp_path / "killed") == figures(finished[0])
+
+
+def test_a_step_scores_a_sample_and_the_last_line_asks_anew(finished: tuple[Path, dict]) -> None:
+    lines = read_metrics(finished[0] / "arms" / "sepo" / "seed-3" / "metrics.jsonl")
+    assert len(lines) == 5
+    assert all(0 < line["asked"] < 6 * 6 + 1 for line in lines)
+    assert all(len(line["ledger"]) == 4 for line in lines[:-1])
