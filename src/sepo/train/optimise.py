@@ -71,6 +71,7 @@ class Optimiser:
         self.reference: list[Floats] = [] if self.large else learner.look(gradient=False).rows
         self.response: Floats | None = None
         self.target: Floats | None = None
+        self.stakes: Floats | None = None
         self.sample: Sample | None = None
 
     def signal(self, policy: Floats, key: tuple[object, ...], rules: CreditRules) -> Signal:
@@ -137,8 +138,10 @@ class Optimiser:
         if section.update == "mmd":
             if self.target is None or number % section.mirror.projections == 0:
                 self.target = self._improved(look.strategy, number)
+                self.stakes = self._stakes(self.target) if section.mirror.focus else None
             rows = self._rows(self.target, look.chosen)
-            batch = Batch(decisions, [r / r.sum() for r in rows], look.rows, self.reference or None, sample.share)
+            share = sample.share if self.stakes is None else _focused(sample.share, self.stakes[look.chosen])
+            batch = Batch(decisions, [r / r.sum() for r in rows], look.rows, self.reference or None, share)
             loss = self.learner.update(batch, penalised(projection_loss, penalties), look)
         else:
             rows = self._rows(found.weights, look.chosen)
@@ -155,7 +158,7 @@ class Optimiser:
 
     def state(self) -> dict[str, Any]:
         """Return what the next step depends on beyond the learner."""
-        held = {"response": self.response, "target": self.target}
+        held = {"response": self.response, "target": self.target, "stakes": self.stakes}
         return {
             "anchor": self.anchor,
             "held": {k: torch.from_numpy(v.copy()) for k, v in held.items() if v is not None},
@@ -167,8 +170,9 @@ class Optimiser:
         if not self.large:
             with anchored(self.learner.policy.language_model, self.anchor):
                 self.reference = self.learner.look(gradient=False).rows
-        self.response = state["held"]["response"].numpy() if "response" in state["held"] else None
-        self.target = state["held"]["target"].numpy() if "target" in state["held"] else None
+        self.response, self.target, self.stakes = (
+            state["held"][name].numpy() if name in state["held"] else None for name in ("response", "target", "stakes")
+        )
 
     def _ask(self, number: int) -> None:
         """Ask about the states met most, so that what is known of the policy is what it is now.
@@ -214,6 +218,19 @@ class Optimiser:
             start = softmax(layout, (1 - mirror.inertia) * logs[0] + mirror.inertia * logs[1])
         return improve(layout, start, push, MirrorRules(mirror.eta, mirror.alpha, mirror.steps, mirror.decay))
 
+    def _stakes(self, target: Floats) -> Floats:
+        """Return how much each decision of a target weighs by what hangs on it. (decisions,), between 0 and 1.
+
+        It is gap / (gap + focus), with the gap between its best and its worst action's value: where all actions are
+        worth the same there is nothing to learn.
+        """
+        layout = self.learner.layout
+        found, mass = slope(self.terms(target), target, layout)
+        value = found / np.maximum(mass, MASS_FLOOR)[layout.owner]
+        gap = np.maximum.reduceat(value, layout.starts) - np.minimum.reduceat(value, layout.starts)
+        stakes: Floats = gap / (gap + self.section.mirror.focus)
+        return stakes
+
     def _share(self, policy: Floats) -> Floats:
         """Return each decision's weight in the loss. (decisions,), sums to 1."""
         if isinstance(self.learner.layout, Tree):
@@ -244,6 +261,13 @@ class Optimiser:
             return [vector[layout.infosets[i].entries] for i in chosen.tolist()]
         rows = spread(self.learner.layout, self.learner.decisions, vector)
         return [rows[i] for i in chosen.tolist()]
+
+
+def _focused(share: Floats, stakes: Floats) -> Floats:
+    """Weigh decisions by what hangs on them, their sum kept."""
+    out: Floats = share * stakes
+    total = out.sum()
+    return out * (share.sum() / total) if total > 0 else share
 
 
 def decision_share(tree: Tree, learner: Learner, policy: Floats, coverage: float) -> Floats:

@@ -79,6 +79,9 @@ class MirrorSection(Section):
     inertia: Annotated[
         float, Field(ge=0, lt=1, description="weight of the last target, against the policy, in where the next starts")
     ] = 0.0
+    focus: Annotated[
+        float, Field(ge=0, description="difference in value at which a decision weighs half; 0: all weigh alike")
+    ] = 0.0
     projections: Annotated[int, Field(ge=1, description="model updates per table target")] = 4
 
 
