@@ -12,17 +12,36 @@ COLUMNS = (
     ("robustness", "robustness"),
     ("held_out", "held-out"),
 )
+PARTS = ("u", "e", "c", "x")
 
 
 def markdown(summary: Mapping[str, Any]) -> str:
-    """Return the arms' last steps, mean and 95 % interval over seeds, and exploitability or J at the best step."""
+    """Return the arms' last steps, mean and 95 % interval over seeds, and the first of these figures at the best step.
+
+    In a game without exploitability these are J and its parts; where the best policy's J is known, it is the last row,
+    and a column says how much of the way from the base model to it each arm went.
+    """
     columns = [(key, title) for key, title in COLUMNS if any(key in arm["last"] for arm in summary["arms"])]
+    main = f"{summary.get('measures', 'sepo')}.J"
+    if "exploitability" not in dict(columns):
+        of = main.removesuffix(".J")
+        parts = [(f"{of}.{part}", part) for part in PARTS]
+        columns = [c for c in columns if c[0] == main] + [c for c in parts if c[0] in summary["arms"][0]["last"]]
+        columns += [c for c in COLUMNS if c[0] not in dict(columns) and c[0] in summary["arms"][0]["last"]]
     first = columns[0][0]
-    heads = ["arm", *(title for _, title in columns), f"{columns[0][1]}, best step"]
+    top = summary.get("ceilings", {}).get(main.removesuffix(".J"), {}).get("J")
+    base = next((a["last"][main]["value"] for a in summary["arms"] if a["name"] == "base" and main in a["last"]), None)
+    way = top is not None and base is not None and top > base
+    heads = ["arm", *(title for _, title in columns), *(["of the way"] if way else []), f"{columns[0][1]}, best step"]
     lines = ["| " + " | ".join(heads) + " |", "| --- |" + " ---: |" * (len(heads) - 1)]
     for arm in summary["arms"]:
         cells = [figure(arm["last"].get(key)) for key, _ in columns]
+        if way:
+            cells.append(f"{(arm['last'][main]['value'] - base) / (top - base):.0%}" if main in arm["last"] else "n/a")
         lines.append("| " + " | ".join([f"`{arm['name']}`", *cells, figure(arm["best"].get(first))]) + " |")
+    if way:
+        cells = [f"{top:.4f}" if key == main else "" for key, _ in columns]
+        lines.append("| " + " | ".join(["ceiling", *cells, "100%", ""]) + " |")
     return "\n".join(lines) + "\n"
 
 

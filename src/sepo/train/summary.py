@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
+from sepo.audit.arena import SETS, ground_of
+from sepo.audit.ceiling import ceiling
 from sepo.audit.compare import figures
 from sepo.audit.published import published
+from sepo.errors import InputError
 from sepo.files import read_json
 from sepo.games.registry import make
 from sepo.train.recipe import Arm, Recipe
@@ -24,7 +27,7 @@ MANY = 20
 
 def summarise(recipe: Recipe, folder: Path) -> dict[str, Any]:
     """Read a run's finished units and return its summary document."""
-    game = make(recipe.game, recipe.rules)
+    game = make(recipe.game, recipe.rules, recipe.measures)
     return {
         "schema": SCHEMA,
         "name": recipe.name,
@@ -35,8 +38,22 @@ def summarise(recipe: Recipe, folder: Path) -> dict[str, Any]:
         "model": recipe.model.policy,
         "seeds": recipe.seeds,
         "arms": [_arm(recipe, arm, folder) for arm in recipe.arms],
+        "ceilings": ceilings(recipe),
         "published": published(game.name),
     }
+
+
+def ceilings(recipe: Recipe) -> dict[str, dict[str, float]]:
+    """Return, by set of measures, the J of the best policy there is; a set in which none can be proved is left out."""
+    out: dict[str, dict[str, float]] = {}
+    for of in SETS:
+        game = make(recipe.game, recipe.rules, of)
+        try:
+            found = ceiling(ground_of(game), game.measures(of))
+        except InputError:
+            continue
+        out[of] = {"J": found.j, "bound": found.bound}
+    return out
 
 
 def interval(values: Sequence[float]) -> dict[str, Any]:

@@ -1,0 +1,350 @@
+"""Ablations: a recipe's ``sepo`` arm with one thing changed at a time, as the arms of one derived recipe.
+
+``train.run`` does all the work, so the folder is a run folder like any other and is resumed like one. The derived
+recipe keeps the name of the first, which is part of the key of all randomness: its ``sepo`` arm is the one that ``sepo
+run`` trains, figure for figure. What is left to say here is which rows there are, and how they compare: paired by
+seed, since arms of one seed start from the same model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sepo.audit.arena import SETS, Arena, ground_of
+from sepo.audit.compare import figures
+from sepo.audit.measures import KINDS
+from sepo.errors import InputError
+from sepo.files import read_json, write_json, write_text
+from sepo.games.base import Game
+from sepo.games.registry import make
+from sepo.train.claims import Figure, Outcome, Outcomes, judged, paired, spread
+from sepo.train.recipe import Arm, Recipe, merged, parse_recipe, weights
+from sepo.train.record import read_metrics
+from sepo.train.run import Tell, run, unit_folder
+from sepo.train.summary import credit
+
+SCHEMA = "sepo.ablation/1"
+SEPO = "sepo"
+COLUMNS = (*KINDS, "J")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One ablation.
+
+    Attributes
+    ----------
+    change
+        What the arm's ``train`` section has on top of that of ``sepo``.
+    reference
+        The row from which it differs in exactly one setting.
+    by_name
+        Whether it is run only where it is asked for.
+    """
+
+    name: str
+    change: Mapping[str, Any]
+    about: str
+    reference: str = SEPO
+    by_name: bool = False
+
+
+class LeftOut(NamedTuple):
+    """A row that cannot be had or would change nothing, and why."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The derived recipe, and what its rows are."""
+
+    recipe: Recipe
+    rows: Sequence[Row]
+    left_out: Sequence[LeftOut] = field(default_factory=tuple)
+
+
+def plan(recipe: Recipe, only: Sequence[str] = ()) -> Plan:
+    """Derive the recipe whose arms are the ablations of ``recipe``.
+
+    Parameters
+    ----------
+    only
+        Rows by name; the whole grid unless given. ``sepo`` is always there, and so is the row that another one
+        differs from in one setting.
+
+    Raises
+    ------
+    InputError
+        If the recipe has no trained arm called ``sepo``, its game cannot be trained on, or a row is unknown or cannot
+        be had.
+    """
+    sepo = next((arm for arm in recipe.arms if arm.name == SEPO and arm.stage == "train"), None)
+    if sepo is None:
+        raise InputError(f"recipe '{recipe.name}' has no trained arm called '{SEPO}', and ablations are made of that")
+    found, left = _grid(recipe, sepo)
+    rows = [row for row in found if not row.by_name]
+    if only:
+        _check(only, found, left)
+        wanted = {*only, *(row.reference for row in found if row.name in only)}
+        rows, left = [row for row in found if row.name in wanted], []
+    arms = [arm for arm in recipe.arms if arm.stage != "train"]
+    arms += [sepo, *(Arm(name=r.name, about=r.about, train=merged(sepo.train, r.change)) for r in rows)]
+    document = recipe.model_dump(mode="json", by_alias=True)
+    document["arms"] = [arm.model_dump(mode="json", by_alias=True) for arm in arms]
+    return Plan(parse_recipe(document, f"the ablations of {recipe.name}"), rows, left)
+
+
+def _check(only: Sequence[str], found: Sequence[Row], left: Sequence[LeftOut]) -> None:
+    reasons = dict(left)
+    names = [SEPO, *(row.name for row in found)]
+    for name in only:
+        if name in reasons:
+            raise InputError(f"row '{name}' is left out: {reasons[name]}")
+        if name not in names:
+            raise InputError(f"unknown row '{name}': the rows are {', '.join(names)}")
+
+
+def _grid(recipe: Recipe, sepo: Arm) -> tuple[list[Row], list[LeftOut]]:
+    """Return every row of a recipe, and those that it cannot have."""
+    game = make(recipe.game, recipe.rules, recipe.measures)
+    section = recipe.settings(sepo)
+    measures = game.measures(recipe.measure_name(sepo))
+    lambdas = weights(section.lambda_, measures.weights)
+    rows: list[Row] = []
+    left: list[LeftOut] = []
+
+    def add(name: str, change: Mapping[str, Any], about: str, why_not: str | None = None, **more: Any) -> None:
+        rows.append(Row(name, change, about, **more)) if why_not is None else left.append(LeftOut(name, why_not))
+
+    absent = {"c": measures.c is None, "x": measures.x is None}
+    for kind, weight in lambdas._asdict().items():
+        why = f"its weight is 0 in '{SEPO}' already" if weight == 0 else None
+        if absent.get(kind):
+            why = f"{kind} does not apply in the '{measures.name}' measures of {game.name}"
+        add(f"without_{kind}", {"lambda": {kind: 0.0}}, f"without the penalty on {kind}", why)
+
+    too_large = _too_large(game)
+    if too_large and section.exploiter != "pool":
+        raise InputError(too_large)
+    idle = "e has weight 0, so no exploiter is met" if lambdas.e == 0 else None
+    for exploiter, about in (
+        ("pool", "against the scripts of the exploiter pool"),
+        ("best_response", "against the best response"),
+    ):
+        if exploiter != section.exploiter:
+            why = idle or (too_large if exploiter == "best_response" else None)
+            add(exploiter, {"exploiter": exploiter}, f"trained {about}", why)
+
+    sampled = {"estimator": "sampled"}
+    exact = section.estimator == "exact"
+    beside = "sampled" if exact else SEPO
+    fallback = exact and section.update == "mmd" and section.mirror.values == "mean"
+    if exact:
+        about = "weights estimated from rollouts" + (", and by counterfactual values" if fallback else "")
+        add("sampled", sampled, about)
+    else:
+        why = "an exact gradient has no groups" if section.scale == "group" else None
+        add("exact", {"estimator": "exact"}, "exact weights from the tree", why)
+    unscaled = "mirror descent takes unscaled weights: it has an effect with update 'clipped'"
+    why = unscaled if section.update == "mmd" else None
+    if section.scale == "group":
+        add("joint_scale", {"scale": "joint"}, "advantages scaled by one number a step", why)
+    else:
+        change = {**sampled, "scale": "group"}
+        add("group_scale", change, "advantages scaled group by group", why, reference=beside)
+    if section.returns == "to_go":
+        why = "the game has one round, so no payoff comes later" if game.rounds == 1 else None
+        add("immediate", {"returns": "immediate"}, "credited with the payoff of its own round only", why)
+    else:
+        add("to_go", {"returns": "to_go"}, "credited with all later payoffs")
+    if section.update == "mmd":
+        add("clipped", {"update": "clipped"}, "the clipped policy gradient instead of mirror descent")
+    else:
+        add("mmd", {"update": "mmd"}, "mirror descent instead of the clipped policy gradient")
+    if section.start == "sft":
+        add("from_base", {"start": "base"}, "from the model as loaded")
+    else:
+        why = None if any(arm.stage == "sft" for arm in recipe.arms) else "the recipe has no arm of stage 'sft'"
+        add("from_sft", {"start": "sft"}, "from the fine-tuned model", why)
+    for rule in ("credited", "rollout", "constant"):
+        if rule != section.credit:
+            change = {**sampled, "credit": rule}
+            add(rule, change, f"penalties charged by credit '{rule}'", reference=beside, by_name=True)
+    return rows, left
+
+
+def _too_large(game: Game) -> str | None:
+    """Return why a game has no exact best response to the learner; None where it has."""
+    ground = ground_of(game)
+    if isinstance(ground, Arena):
+        try:
+            ground.whole  # noqa: B018 - it is made when it is asked for
+        except InputError as error:
+            return str(error)
+    return None
+
+
+def differences(recipe: Recipe, arm: str, reference: str) -> dict[str, tuple[Any, Any]]:
+    """Return the training settings in which an arm differs from another, dotted: (there, here)."""
+    there, here = (
+        _flat(recipe.settings(next(a for a in recipe.arms if a.name == name)).model_dump(by_alias=True))
+        for name in (reference, arm)
+    )
+    return {key: (there[key], value) for key, value in here.items() if there[key] != value}
+
+
+def _flat(section: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, value in section.items():
+        out |= _flat(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value}
+    return out
+
+
+def ablate(planned: Plan, folder: Path, tell: Tell, *, resume: bool = False, command: str = "") -> str:
+    """Run the ablations, write ``ablation.json`` and ``ablation.md`` into the run folder, and return the latter.
+
+    Raises
+    ------
+    InputError
+        If the folder holds a run and ``resume`` is not set, or holds one of another recipe or other rows.
+    """
+    run(planned.recipe, folder, tell, resume=resume, command=command)
+    found = document(planned, folder)
+    text = markdown(found)
+    write_json(folder / "ablation.json", found)
+    write_text(folder / "ablation.md", text)
+    return text
+
+
+def outcomes(recipe: Recipe, folder: Path) -> Outcomes:
+    """Read what the finished arms and seeds of a run folder came to at their last steps."""
+    arms = []
+    for arm in recipe.arms:
+        values: dict[str, dict[int, Figure]] = {}
+        recovered: dict[str, dict[int, Figure]] = {}
+        for seed in recipe.seeds:
+            unit = unit_folder(folder, arm.name, seed)
+            if not (unit / "done.json").exists():
+                continue
+            card = read_json(unit / "scorecards" / "last.json", "scorecard")["games"][recipe.game]
+            for name, f in figures(card):
+                values.setdefault(name, {})[seed] = Figure(f["value"], f["low"], f["high"])
+            for kind, row in credit(read_metrics(unit / "metrics.jsonl")).items():
+                recovered.setdefault(kind, {})[seed] = Figure(*3 * (row["recovered"],))
+        section = recipe.settings(arm)
+        arms.append(Outcome(arm.name, arm.stage, section.start, section.credit, values, recovered))
+    return Outcomes(recipe.game, arms)
+
+
+def document(planned: Plan, folder: Path) -> dict[str, Any]:
+    """Return the ablation of a run folder: every arm's figures by seed, their differences, and the claims."""
+    recipe = planned.recipe
+    found = outcomes(recipe, folder)
+    by_name = {arm.name: arm for arm in found.arms}
+    rows = {row.name: row for row in planned.rows}
+    arms = []
+    for arm, outcome in zip(recipe.arms, found.arms, strict=True):
+        reference = rows[arm.name].reference if arm.name in rows else None
+        beside = by_name[reference] if reference not in (None, SEPO) else None
+        changed = differences(recipe, arm.name, reference) if reference else {}
+        arms.append(
+            {
+                "name": arm.name,
+                "stage": arm.stage,
+                "about": arm.about,
+                "reference": reference,
+                "changed": {key: list(values) for key, values in changed.items()},
+                "measures": {
+                    of: {key: _compared(f"{of}.{key}", outcome, by_name[SEPO], beside) for key in COLUMNS}
+                    for of in SETS
+                },
+            }
+        )
+    game = make(recipe.game, recipe.rules, recipe.measures)
+    return {
+        "schema": SCHEMA,
+        "name": recipe.name,
+        "game": game.name,
+        "rules": dict(game.rules),
+        "unit": game.unit,
+        "measures": recipe.measures,
+        "model": recipe.model.policy,
+        "seeds": recipe.seeds,
+        "arms": arms,
+        "left_out": [row._asdict() for row in planned.left_out],
+        "claims": judged(found),
+    }
+
+
+def _compared(key: str, arm: Outcome, sepo: Outcome, beside: Outcome | None) -> dict[str, Any] | None:
+    """Return a figure of an arm, and its paired difference from ``sepo`` and from another reference."""
+    own = arm.figures.get(key, {})
+    whole = spread(own)
+    if whole is None:
+        return None
+    out = whole.document()
+    for name, other in (("difference", None if arm is sepo else sepo), ("from_reference", beside)):
+        apart = None if other is None else spread(paired(own, other.figures.get(key, {})))
+        out[name] = None if apart is None else apart.document()
+    return out
+
+
+def markdown(found: Mapping[str, Any]) -> str:
+    """Return an ablation's document as a page."""
+    seeds = ", ".join(map(str, found["seeds"]))
+    rules = f" ({', '.join(f'{k} {v}' for k, v in found['rules'].items())})" if found["rules"] else ""
+    lines = [
+        f"# Ablations of {found['name']}",
+        "",
+        f"Game {found['game']}{rules}, {found['model']}, seeds {seeds}; figures of the last step in {found['unit']}: "
+        "the mean over seeds with its 95 % Student t interval, widened by what an audit leaves open. Differences are "
+        "paired by seed and taken as arm minus the row it is set beside. Each interval stands for itself: of twenty, "
+        "one is expected to miss. Where one seed finished there is no interval.",
+    ]
+    for of in SETS:
+        lines += ["", f"## Measures `{of}`", ""]
+        lines += _table(["arm", *COLUMNS], [[f"`{a['name']}`", *_cells(a, of, None)] for a in found["arms"]])
+        lines += ["", f"Differences, `{of}`:", ""]
+        body = []
+        for arm in found["arms"]:
+            for key, beside in (("difference", SEPO), ("from_reference", arm["reference"])):
+                if any(f and f[key] for f in arm["measures"][of].values()):
+                    changed = _changes(arm) if beside == arm["reference"] else ""
+                    body.append([f"`{arm['name']}` - `{beside}`", changed, *_cells(arm, of, key)])
+        lines += _table(["difference", "changed", *COLUMNS], body)
+    if found["left_out"]:
+        lines += ["", "## Left out", "", *(f"- `{row['name']}`: {row['why']}" for row in found["left_out"])]
+    lines += ["", "## Claims", "", "Of arXiv 2605.30854; a verdict is this run's alone."]
+    for claim in found["claims"]:
+        lines += ["", f"### {claim['claim']}", "", f"Published: {claim['published']}. {claim['behind']}", ""]
+        lines += [f"**{claim['verdict']}**: {claim['said']}.", *([""] if claim["rests"] else [])]
+        lines += [f"- {rest['of']}: {_cell(rest)}" for rest in claim["rests"]]
+    return "\n".join(lines) + "\n"
+
+
+def _changes(arm: Mapping[str, Any]) -> str:
+    """Return what an arm changes of its reference; a weight that is null there is the measure set's own."""
+    return "; ".join(f"{k} {'default' if a is None else a} -> {b}" for k, (a, b) in arm["changed"].items())
+
+
+def _cells(arm: Mapping[str, Any], of: str, key: str | None) -> list[str]:
+    found = [arm["measures"][of][column] for column in COLUMNS]
+    return [_cell(f if key is None or f is None else f[key]) for f in found]
+
+
+def _cell(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return "n/a"
+    mean, *ends = (f"{round(value, 4) + 0.0:.4f}" for value in (found["mean"], *(found["interval"] or ())))
+    return f"{mean} [{', '.join(ends)}]" if ends else mean
+
+
+def _table(heads: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+    numbers = len(COLUMNS)
+    rule = "| " + " | ".join(["---"] * (len(heads) - numbers) + ["---:"] * numbers) + " |"
+    return ["| " + " | ".join(heads) + " |", rule, *("| " + " | ".join(row) + " |" for row in body)]
