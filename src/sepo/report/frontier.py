@@ -7,9 +7,11 @@ charts are the report's.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -28,9 +30,11 @@ MEANINGS = {
     "advantage": "how far the exploiters get ahead",
     "regret": "what a best response to the exploiters would have earned beyond the policy",
     "exploitability": "what an opponent who knows the policy wins",
-    "c": "collusion",
-    "x": "harm to others",
 }
+PLACES = {"top right": (1, 1), "bottom right": (1, -1), "top left": (-1, 1), "bottom left": (-1, -1)}
+"""Where a point's label may stand, the usual place first."""
+REACH = np.array([0.05, 0.04])
+"""From a point to the middle of its label, in parts of the chart's width and height."""
 PAGE = """
 <!doctype html>
 <html lang="en">
@@ -178,7 +182,7 @@ def panel(document: Mapping[str, Any]) -> Panel:
     first = document["vary"][0]["weight"]
     return Panel(
         "frontier",
-        f"Means over seeds, along the weight of {first}",
+        f"Along the weight of {first}",
         f"Up and to the left is better. Points are joined in the order of the weight of {first}; {bars}. Dominated "
         "means that another point has no less payoff and no more of that risk, by means: where intervals overlap, that "
         "may be chance.",
@@ -191,13 +195,18 @@ def panel(document: Mapping[str, Any]) -> Panel:
 
 def drawn(document: Mapping[str, Any]) -> list[str]:
     """Return the risks that have a chart: exploitability has none of its own where e is exploitability."""
-    return [r for r in document["risks"] if r != "exploitability" or document["e_is"] != "exploitability"]
+    return [r for r in document["risks"] if r != "exploitability" or document["definitions"]["e"] != r]
+
+
+def heading(document: Mapping[str, Any], risk: str) -> str:
+    """Return a risk's name, and what else it is called."""
+    return "e (exploitability)" if risk == "e" and document["definitions"]["e"] == "exploitability" else risk
 
 
 def table(document: Mapping[str, Any]) -> Table:
     """Return every point's weights and figures."""
     varied = [axis["weight"] for axis in document["vary"]]
-    measures = ["u", *document["risks"], "J"]
+    measures = ["u", *drawn(document), "J"]
     rows = []
     for index, line in enumerate(lines(document)):
         arm = index if len(varied) > 1 else None
@@ -206,15 +215,15 @@ def table(document: Mapping[str, Any]) -> Table:
             cells += [_cell(point[measure]) for measure in measures]
             rows.append(Row([Head(point["arm"], arm=arm)], [*cells, Cell(_verdict(document, point))]))
     notes = ["Mean over seeds, with its 95 % Student t interval below." if len(document["seeds"]) > 1 else "One seed."]
-    if len(document["risks"]) > 1:
-        notes.append("A point is dominated in all if one other point has no less payoff and no more of any risk.")
+    if len(drawn(document)) > 1:
+        notes.append("Dominated in all at once: one other point has no less payoff and no more of any risk.")
     return Table(
         f"Payoff and risks at each weight, {document['measures']} measures, payoffs in {document['unit']}",
         [
             Cell("arm"),
             *(Cell(f"weight of {weight}") for weight in varied),
-            *(Cell(m, f"{'higher' if m in ('u', 'J') else 'lower'} is better") for m in measures),
-            Cell("dominated"),
+            *(Cell(heading(document, m), f"{'higher' if m in ('u', 'J') else 'lower'} is better") for m in measures),
+            Cell("dominated" if len(drawn(document)) == 1 else "dominated in"),
         ],
         rows,
         notes,
@@ -224,7 +233,7 @@ def table(document: Mapping[str, Any]) -> Table:
 def markdown(document: Mapping[str, Any]) -> str:
     """Return the table in Markdown."""
     shown = table(document)
-    measures = ["u", *document["risks"], "J"]
+    measures = ["u", *drawn(document), "J"]
     varied = [axis["weight"] for axis in document["vary"]]
     head = [column.text for column in shown.columns]
     out = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 2) + " --- |"]
@@ -241,27 +250,55 @@ def _verdict(document: Mapping[str, Any], point: Mapping[str, Any]) -> str:
     found = [risk for risk in drawn(document) if point["dominated"][risk]]
     if len(drawn(document)) == 1:
         return "yes" if found else "no"
-    return ("in all" if point["dominated"]["all"] else ", ".join(f"in {risk}" for risk in found)) or "no"
+    return "all at once" if point["dominated"]["all"] else ", ".join(found) or "none"
 
 
 def _plot(document: Mapping[str, Any], risk: str) -> Plot:
-    meaning = MEANINGS[document["e_is"] if risk == "e" else risk]
-    data = [_trace(document, index, line, risk) for index, line in enumerate(lines(document))]
+    defined = document["definitions"].get(risk, risk)
+    meaning = MEANINGS.get(defined, defined.replace("_", " "))
+    places = _places(lines(document), risk)
+    data = [_trace(document, index, line, risk, places) for index, line in enumerate(lines(document))]
     said = "; ".join(
         f"{point['arm']}: {risk} {number(point[risk]['mean'], DIGITS)}, u {number(point['u']['mean'], DIGITS)}"
         + (", dominated" if point["dominated"][risk] else "")
         for line in lines(document)
         for point in _whole(line, risk)
     )
-    drawn_as = layout(f"{risk}, lower is better", f"u, {document['unit']}", xaxis={"zeroline": False})
-    return Plot(f"{risk}: {meaning}", f"Payoff u against {risk}, means over seeds. {said}.", data, drawn_as, 380)
+    drawn_as = layout(
+        f"{heading(document, risk)}, lower is better", f"u, {document['unit']}", xaxis={"zeroline": False}
+    )
+    return Plot(
+        f"{heading(document, risk)}: {meaning}",
+        f"Payoff u against {risk}, means over seeds. {said}.",
+        data,
+        drawn_as,
+        380,
+    )
 
 
 def _whole(line: Line, risk: str) -> list[Mapping[str, Any]]:
     return [point for point in line.points if point[risk] is not None and point["u"] is not None]
 
 
-def _trace(document: Mapping[str, Any], index: int, line: Line, risk: str) -> dict[str, Any]:
+def _places(found: Sequence[Line], risk: str) -> dict[str, str]:
+    """Return, by arm, where its label stands farthest from the points, the lines between them and earlier labels."""
+    points = [point for line in found for point in _whole(line, risk)]
+    ends = [np.array([p[key]["interval"] or [p[key]["mean"]] * 2 for p in points]) for key in (risk, "u")]
+    spans = np.array([max(float(np.ptp(e)), 1e-9) for e in ends]) if points else np.ones(2)
+    paths = [np.array([(p[risk]["mean"], p["u"]["mean"]) for p in _whole(line, risk)]) / spans for line in found]
+    steps = np.linspace(0, 1, 24)[:, None]
+    taken = [a + steps * (b - a) for path in paths for a, b in pairwise(path)] + [path for path in paths if len(path)]
+    out: dict[str, str] = {}
+    for point in points:
+        at = np.array([point[risk]["mean"], point["u"]["mean"]]) / spans
+        label = {name: at + REACH * np.array(side) for name, side in PLACES.items()}
+        free = {n: min(float(np.hypot(*(t - centre).T).min()) for t in taken) for n, centre in label.items()}
+        out[point["arm"]] = max(free, key=lambda name: round(free[name], 3))
+        taken.append(label[out[point["arm"]]][None])
+    return out
+
+
+def _trace(document: Mapping[str, Any], index: int, line: Line, risk: str, places: Mapping[str, str]) -> dict[str, Any]:
     first = document["vary"][0]["weight"]
     points = _whole(line, risk)
     looks = mark(index)
@@ -281,7 +318,7 @@ def _trace(document: Mapping[str, Any], index: int, line: Line, risk: str) -> di
             "line": {"width": 2, "color": colour(index)},
         },
         "text": [f"{first} {point['weights'][first]:g}" for point in points],
-        "textposition": "top right",
+        "textposition": [places[point["arm"]] for point in points],
         "textfont": {"color": "var(--ink)", "size": 12},
         "cliponaxis": False,
         "customdata": [[plain(p["arm"]), f"u {_said(p['u'])}", f"{risk} {_said(p[risk])}"] for p in points],

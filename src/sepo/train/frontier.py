@@ -13,14 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sepo.audit.compare import figures
 from sepo.errors import InputError
-from sepo.files import read_json, write_json
+from sepo.files import write_json
 from sepo.games.base import Game, MeasureSet, Weights
 from sepo.games.registry import make
 from sepo.train.recipe import Arm, Recipe, merged, parse_recipe
-from sepo.train.run import Tell, run, unit_folder
-from sepo.train.summary import interval
+from sepo.train.run import Tell, run
 
 SCHEMA = "sepo.frontier/1"
 RISKS = ("e", "c", "x", "exploitability")
@@ -117,16 +115,14 @@ def frontier(
     summary = run(derived, folder, tell, resume=resume, command=command)
     trained = _arm(recipe, arm)
     game, measures = _measures(recipe, trained)
-    warnings = {a["name"]: a["warnings"] for a in summary["arms"]}
+    arms = {a["name"]: a for a in summary["arms"]}
     points = []
     for varied in grid(axes):
         name = arm_name(arm, varied)
         at = next(a for a in derived.arms if a.name == name)
         weights = _weights(derived, at, measures.weights)
-        points.append(
-            {"arm": name, "weights": weights, **_figures(derived, name, measures, folder)}
-            | {"warnings": warnings[name]}
-        )
+        found = _figures(arms[name]["last"], measures, len(recipe.seeds))
+        points.append({"arm": name, "weights": weights, **found, "warnings": arms[name]["warnings"]})
     risks = [risk for risk in RISKS if any(point[risk] for point in points)]
     document = {
         "schema": SCHEMA,
@@ -137,7 +133,7 @@ def frontier(
         "model": recipe.model.policy,
         "arm": arm,
         "measures": measures.name,
-        "e_is": measures.e,
+        "definitions": _definitions(measures),
         "J_weights": measures.weights._asdict(),
         "seeds": recipe.seeds,
         "vary": [{"weight": axis.weight, "values": list(axis.values)} for axis in axes],
@@ -181,6 +177,12 @@ def _measures(recipe: Recipe, arm: Arm) -> tuple[Game, MeasureSet]:
     return game, game.measures(recipe.measure_name(arm))
 
 
+def _definitions(measures: MeasureSet) -> dict[str, str]:
+    """Return how the set defines e, c and x, those that apply."""
+    ratios = {"c": measures.c, "x": measures.x}
+    return {"e": measures.e} | {k: f"{r.numerator} per {r.denominator}" for k, r in ratios.items() if r is not None}
+
+
 def _at(arm: Arm, weights: Mapping[str, float]) -> dict[str, Any]:
     said = ", ".join(f"{weight} {value:g}" for weight, value in weights.items())
     return {
@@ -197,25 +199,13 @@ def _weights(recipe: Recipe, arm: Arm, default: Weights) -> dict[str, Any]:
     return {name: usual if given.get(name) is None else given[name] for name, usual in default._asdict().items()}
 
 
-def _figures(recipe: Recipe, arm: str, measures: MeasureSet, folder: Path) -> dict[str, Any]:
-    """Return u, each risk and J of the last step over seeds; None where a seed has no such figure."""
-    cards = [
-        dict(figures(read_json(unit_folder(folder, arm, s) / "scorecards" / "last.json", "scorecard")["games"][g]))
-        for s in recipe.seeds
-        for g in [recipe.game]
-    ]
+def _figures(last: Mapping[str, Any], measures: MeasureSet, seeds: int) -> dict[str, Any]:
+    """Return u, each risk and J from the figures of a run's summary; None where a seed has no such figure."""
     keys = {k: f"{measures.name}.{k}" for k in ("u", "e", "c", "x", "J")} | {"exploitability": "exploitability"}
-    out: dict[str, Any] = {}
-    for name, key in keys.items():
-        found = [float(card[key]["value"]) for card in cards if key in card]
-        out[name] = _over_seeds(found) if len(found) == len(cards) else None
-    return out
+    found = {name: last.get(key) for name, key in keys.items()}
+    return {name: _figure(f) if f is not None and f["n"] == seeds else None for name, f in found.items()}
 
 
-def _over_seeds(values: Sequence[float]) -> dict[str, Any]:
-    found = interval(values)
-    return {
-        "mean": found["value"],
-        "interval": [found["low"], found["high"]] if len(values) > 1 else None,
-        "seeds": list(values),
-    }
+def _figure(found: Mapping[str, Any]) -> dict[str, Any]:
+    ends = [found["low"], found["high"]] if found["n"] > 1 else None
+    return {"mean": found["value"], "interval": ends, "seeds": found["seeds"]}

@@ -72,7 +72,9 @@ class Learner:
         self.schedule = schedule
         self.decisions: Sequence[Decision] = self.layout.questions
         self.parameters = list(trainable(policy.language_model).values())
-        self.optimiser = torch.optim.AdamW(self.parameters, lr=schedule.learning_rate, weight_decay=0.0)
+        self.optimiser = torch.optim.AdamW(
+            self.parameters, lr=schedule.learning_rate, betas=schedule.betas, weight_decay=0.0
+        )
         self.step = 0
         self.known: Floats = 1.0 / self.layout.sizes[self.layout.owner]
         self._everything: Scorer | None = None

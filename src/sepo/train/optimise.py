@@ -30,9 +30,11 @@ from sepo.train.recipe import TrainSection, weights
 from sepo.train.record import divergence, entropy, ledger_rows
 from sepo.train.sample import Sample, counted, everything, most, walked
 
-FIRST_LOOKS = 6
+FIRST_LOOKS = 4
 """Rounds of asking before the first target of a large game."""
 NEGLIGIBLE = 1e-6
+HELD = 0.1
+"""Least weight of a decision in a projection that looks at what is lost."""
 
 
 class Optimiser:
@@ -71,7 +73,6 @@ class Optimiser:
         self.reference: list[Floats] = [] if self.large else learner.look(gradient=False).rows
         self.response: Floats | None = None
         self.target: Floats | None = None
-        self.stakes: Floats | None = None
         self.sample: Sample | None = None
 
     def signal(self, policy: Floats, key: tuple[object, ...], rules: CreditRules) -> Signal:
@@ -138,9 +139,9 @@ class Optimiser:
         if section.update == "mmd":
             if self.target is None or number % section.mirror.projections == 0:
                 self.target = self._improved(look.strategy, number)
-                self.stakes = self._stakes(self.target) if section.mirror.focus else None
+            stakes = self._stakes(self.target, look.strategy) if section.mirror.focus else None
             rows = self._rows(self.target, look.chosen)
-            share = sample.share if self.stakes is None else _focused(sample.share, self.stakes[look.chosen])
+            share = sample.share if stakes is None else _focused(sample.share, stakes[look.chosen])
             batch = Batch(decisions, [r / r.sum() for r in rows], look.rows, self.reference or None, share)
             loss = self.learner.update(batch, penalised(projection_loss, penalties), look)
         else:
@@ -158,7 +159,7 @@ class Optimiser:
 
     def state(self) -> dict[str, Any]:
         """Return what the next step depends on beyond the learner."""
-        held = {"response": self.response, "target": self.target, "stakes": self.stakes}
+        held = {"response": self.response, "target": self.target}
         return {
             "anchor": self.anchor,
             "held": {k: torch.from_numpy(v.copy()) for k, v in held.items() if v is not None},
@@ -170,8 +171,8 @@ class Optimiser:
         if not self.large:
             with anchored(self.learner.policy.language_model, self.anchor):
                 self.reference = self.learner.look(gradient=False).rows
-        self.response, self.target, self.stakes = (
-            state["held"][name].numpy() if name in state["held"] else None for name in ("response", "target", "stakes")
+        self.response, self.target = (
+            state["held"][name].numpy() if name in state["held"] else None for name in ("response", "target")
         )
 
     def _ask(self, number: int) -> None:
@@ -218,17 +219,19 @@ class Optimiser:
             start = softmax(layout, (1 - mirror.inertia) * logs[0] + mirror.inertia * logs[1])
         return improve(layout, start, push, MirrorRules(mirror.eta, mirror.alpha, mirror.steps, mirror.decay))
 
-    def _stakes(self, target: Floats) -> Floats:
-        """Return how much each decision of a target weighs by what hangs on it. (decisions,), between 0 and 1.
+    def _stakes(self, target: Floats, policy: Floats) -> Floats:
+        """Return how much each decision weighs by what the policy loses there against the target. (decisions,).
 
-        It is gap / (gap + focus), with the gap between its best and its worst action's value: where all actions are
-        worth the same there is nothing to learn.
+        It is loss / (loss + focus), and no less than ``HELD``, so that what is right stays right. The loss is in J per
+        visit, at the target's action values: summed over decisions by the policy's reach it is exactly the difference
+        in J between the two (S. Kakade and J. Langford, "Approximately optimal approximate reinforcement learning",
+        ICML 2002). Where all actions in question are worth the same there is nothing to learn.
         """
         layout = self.learner.layout
         found, mass = slope(self.terms(target), target, layout)
         value = found / np.maximum(mass, MASS_FLOOR)[layout.owner]
-        gap = np.maximum.reduceat(value, layout.starts) - np.minimum.reduceat(value, layout.starts)
-        stakes: Floats = gap / (gap + self.section.mirror.focus)
+        loss = np.maximum(np.bincount(layout.owner, (target - policy) * value, len(layout.infosets)), 0.0)
+        stakes: Floats = np.maximum(loss / (loss + self.section.mirror.focus), HELD)
         return stakes
 
     def _share(self, policy: Floats) -> Floats:

@@ -41,6 +41,12 @@ class Schedule(Section):
     warmup: Annotated[int, Field(ge=0)] = 5
     decay: Literal["cosine", "linear", "none"] = "cosine"
     clip_norm: Annotated[float, Field(gt=0)] = 1.0
+    betas: Annotated[
+        tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]],
+        Field(
+            description="Adam's; with the usual second one the large gradients of the start damp a short run to its end"
+        ),
+    ] = (0.9, 0.999)
 
 
 class SftSection(Schedule):
@@ -80,7 +86,8 @@ class MirrorSection(Section):
         float, Field(ge=0, lt=1, description="weight of the last target, against the policy, in where the next starts")
     ] = 0.0
     focus: Annotated[
-        float, Field(ge=0, description="difference in value at which a decision weighs half; 0: all weigh alike")
+        float,
+        Field(ge=0, description="what a decision loses against the target where it weighs half; 0: all weigh alike"),
     ] = 0.0
     projections: Annotated[int, Field(ge=1, description="model updates per table target")] = 4
 

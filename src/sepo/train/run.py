@@ -17,7 +17,7 @@ import yaml
 from sepo.audit.arena import Ground, ground_of
 from sepo.audit.scorecard import versions
 from sepo.errors import InputError
-from sepo.files import write_atomic, write_json, write_text
+from sepo.files import read_json, write_atomic, write_json, write_text
 from sepo.games.base import Game
 from sepo.games.registry import make
 from sepo.lm.adapter import make_trainable, restore, save_model, snapshot
@@ -94,6 +94,8 @@ def prepare(recipe: Recipe, folder: Path, *, resume: bool, command: str) -> None
 
 
 def _run_unit(unit: Unit, folder: Path) -> None:
+    if unit.arm.stage == "base" and _is_copied(unit, folder):
+        return
     policy = _policy(unit)
     if unit.arm.stage == "base":
         auditor = _auditor(unit, policy)
@@ -118,6 +120,26 @@ def _run_unit(unit: Unit, folder: Path) -> None:
     _finish(unit, policy, schedule.steps, best)
     write_json(unit.done, {"steps": schedule.steps, "best_step": best.step, "criterion": stage.criterion})
     newest(unit.folder).unlink(missing_ok=True)
+
+
+def _is_copied(unit: Unit, folder: Path) -> bool:
+    """Take the untrained model's files from an earlier seed, since it does not depend on one, and say if there is one.
+
+    Episodes are sampled by seed, and are the earlier one's.
+    """
+    for seed in unit.recipe.seeds:
+        there = unit_folder(folder, unit.arm.name, seed)
+        if seed == unit.seed or not (there / "done.json").exists():
+            continue
+        for name in ("last", "best"):
+            card = read_json(there / "scorecards" / f"{name}.json", "scorecard")
+            title = f"{unit.recipe.name}/{unit.arm.name}/seed-{unit.seed}/{name}"
+            write_json(unit.folder / "scorecards" / f"{name}.json", card | {"policy": title, "seed": unit.seed})
+        for file in ("policies/last.json", "policies/best.json", "episodes.jsonl", "metrics.jsonl", "done.json"):
+            if (there / file).exists():
+                write_text(unit.folder / file, (there / file).read_text(encoding="utf-8"))
+        return True
+    return False
 
 
 def _finish(unit: Unit, policy: DirectPolicy, steps: int, best: Best) -> None:
