@@ -62,6 +62,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> dict:
             {"name": "sft", "stage": "sft"},
             {"name": "paper", "train": {"update": "clipped", "credit": "rollout", "kl": 0.1, **sampled}},
             {"name": "sepo"},
+            {"name": "budget", "train": {"lambda": {"e": "auto", "budget": 0.3}}},
         ],
     }
 
@@ -142,7 +143,7 @@ def test_a_run_says_how_far_its_figures_may_be_off(finished: tuple[Path, dict]) 
         assert found["low"] < found["value"] < found["high"]
         figure = arm["last"]["paper.J"]
         assert figure["value"] == found["value"]
-        assert figure["low"] <= found["low"] < found["high"] <= figure["high"]
+        assert (figure["low"], figure["high"]) == pytest.approx((found["low"], found["high"]), abs=1e-12)
         table = load_table(place / "policies" / "last.json")
         assert (len(table.table), table.default) == (40, "uniform")
         assert (place / "episodes.jsonl").read_text()
@@ -153,7 +154,7 @@ def test_a_written_table_has_the_value_it_is_said_to_have(finished: tuple[Path, 
     table = load_table(folder / "arms" / "sepo" / "seed-3" / "policies" / "last.json")
     learner = np.concatenate(table.probabilities(arena.space.questions))
     j = objective(terms(arena, PAPER, learner))
-    assert summary["arms"][-1]["last"]["paper.J"]["value"] == pytest.approx(j, abs=1e-9)
+    assert summary["arms"][3]["last"]["paper.J"]["value"] == pytest.approx(j, abs=1e-9)
 
 
 def test_a_run_that_stops_at_any_step_ends_with_the_same_figures(
@@ -162,7 +163,7 @@ def test_a_run_that_stops_at_any_step_ends_with_the_same_figures(
     class Killed(BaseException):
         """Ends a run where it stands."""
 
-    for after in (2, 3, 4, 3, 5, 100):
+    for after in (2, 3, 4, 3, 5, 4, 100):
         left = [after]
 
         def tell(event: dict, left: list[int] = left) -> None:
@@ -184,3 +185,11 @@ def test_a_step_scores_a_sample_and_the_last_line_asks_anew(finished: tuple[Path
     assert len(lines) == 5
     assert all(0 < line["asked"] < 6 * 6 + 1 for line in lines)
     assert all(len(line["ledger"]) == 4 for line in lines[:-1])
+
+
+def test_a_weight_with_a_budget_moves_and_the_others_stay(finished: tuple[Path, dict]) -> None:
+    lines = read_metrics(finished[0] / "arms" / "budget" / "seed-3" / "metrics.jsonl")
+    found = [line["lambda"] for line in lines[:-1]]
+    assert all((f["c"], f["x"]) == (PAPER.weights.c, PAPER.weights.x) for f in found)
+    assert found[-1]["e"] > PAPER.weights.e  # e is far above its budget throughout
+    assert "lambda" not in read_metrics(finished[0] / "arms" / "sepo" / "seed-3" / "metrics.jsonl")[0]

@@ -101,3 +101,29 @@ def test_the_entropy_bonus_runs_in_a_straight_line():
     section = TrainSection.model_validate({"entropy": {"start": 0.4, "end": 0.0, "over": 10}})
     assert [entropy_bonus(section, s) for s in (0, 5, 10, 50)] == pytest.approx([0.4, 0.2, 0.0, 0.0])
     assert entropy_bonus(TrainSection.model_validate({"entropy": {"start": 0.1}}), 7) == 0.1
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"e": "auto"}, "auto, which needs a budget"),
+        ({"budget": 0.1}, "needs a weight that is auto"),
+        ({"e": "auto", "budget": {"x": 0.1}}, "budgets are for the weights that are auto: e"),
+        ({"e": -1}, "lambda.e"),
+    ],
+)
+def test_budgets_are_for_weights_that_find_themselves(given, said):
+    with pytest.raises(InputError, match=said):
+        parse_recipe(
+            {"name": "a", "game": "kuhn", "arms": [{"name": "x", "stage": "base"}], "train": {"lambda": given}}, "f"
+        )
+
+
+def test_one_budget_may_be_for_several_weights():
+    document = {
+        "name": "a",
+        "game": "ipd",
+        "arms": [{"name": "x", "stage": "base"}],
+        "train": {"lambda": {"e": "auto", "x": "auto", "budget": 0.1}},
+    }
+    assert parse_recipe(document, "f").train.lambda_.budgets == {"e": 0.1, "x": 0.1}

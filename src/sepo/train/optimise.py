@@ -14,8 +14,9 @@ import numpy as np
 import torch
 
 from sepo.audit.arena import BEST_RESPONSE, Adversary, Ground, respond
-from sepo.audit.measures import Term, terms
+from sepo.audit.measures import KINDS, Term, measure, terms
 from sepo.audit.sweep import mass_of, slope
+from sepo.errors import InputError
 from sepo.games.base import MeasureSet, Weights
 from sepo.lm.adapter import anchored, snapshot
 from sepo.solve.gradient import centred
@@ -23,6 +24,7 @@ from sepo.solve.space import Space
 from sepo.solve.tree import Floats, Ints, Tree
 from sepo.solve.value import infoset_reach, own_reach
 from sepo.train.direct import Batch, Penalties, Scorer, clipped_loss, penalised, projection_loss, spread
+from sepo.train.dual import Dual
 from sepo.train.learner import Learner, Look
 from sepo.train.mirror import FLOOR, MASS_FLOOR, REACH_FLOOR, MirrorRules, Push, improve, softmax
 from sepo.train.objective import CreditRules, Signal, signal
@@ -59,6 +61,7 @@ class Optimiser:
         self.section = section
         self.key = key
         self.lambdas: Weights = weights(section.lambda_, measures.weights)
+        self.dual = self._dual() if section.lambda_.budgets else None
         self.rules = CreditRules(
             credit=section.credit,
             estimator=section.estimator,
@@ -74,6 +77,20 @@ class Optimiser:
         self.response: Floats | None = None
         self.target: Floats | None = None
         self.sample: Sample | None = None
+
+    def _dual(self) -> Dual:
+        budgets = self.section.lambda_.budgets
+        for name in ("c", "x"):
+            if name in budgets and getattr(self.measures, name) is None:
+                raise InputError(
+                    f"{name} has a budget, but does not apply to the {self.measures.name} measures of this game"
+                )
+        return Dual(budgets, self.lambdas, self.section.lambda_.rate)
+
+    def _ascend(self, found: Sequence[Term]) -> None:
+        """Move the weights that have a budget by what the measures are now."""
+        if self.dual is not None:
+            self.lambdas = self.dual.update({kind: measure(found, kind) for kind in KINDS})
 
     def signal(self, policy: Floats, key: tuple[object, ...], rules: CreditRules) -> Signal:
         """Return the weights of all actions at a policy (entries,)."""
@@ -145,6 +162,8 @@ class Optimiser:
             batch = Batch(decisions, [r / r.sum() for r in rows], look.rows, self.reference or None, share)
             loss = self.learner.update(batch, penalised(projection_loss, penalties), look)
         else:
+            if self.dual is not None:
+                self._ascend(self.terms(look.strategy))
             rows = self._rows(found.weights, look.chosen)
             weighted = [w * f for w, f in zip(rows, sample.factor, strict=True)]
             batch = Batch(decisions, weighted, look.rows, self.reference or None, sample.share)
@@ -154,6 +173,7 @@ class Optimiser:
             "loss": loss,
             "divisor": found.divisor,
             "ledger": ledger_rows(found.ledger),
+            **({"lambda": self.lambdas._asdict()} if self.dual is not None else {}),
             "warnings": [f"dead term: '{kind}' has a value, but its gradient is zero" for kind in dead],
         }
 
@@ -162,12 +182,16 @@ class Optimiser:
         held = {"response": self.response, "target": self.target}
         return {
             "anchor": self.anchor,
+            "dual": self.dual.state() if self.dual is not None else None,
             "held": {k: torch.from_numpy(v.copy()) for k, v in held.items() if v is not None},
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Continue from a state."""
         self.anchor = state["anchor"]
+        if self.dual is not None:
+            self.dual.load(state["dual"])
+            self.lambdas = self.dual.weights()
         if not self.large:
             with anchored(self.learner.policy.language_model, self.anchor):
                 self.reference = self.learner.look(gradient=False).rows
@@ -205,6 +229,8 @@ class Optimiser:
         exact = raw.estimator == "exact" and raw.credit == "credited"
 
         def push(at: Floats, step: int) -> Push:
+            if self.dual is not None:
+                self._ascend(self.terms(at))
             if mirror.values == "mean" and exact:
                 found, mass = slope(self.terms(at), at, layout, immediate=raw.returns == "immediate")
                 return Push(at * centred(layout, at, found), np.maximum(mass, MASS_FLOOR))

@@ -58,12 +58,40 @@ class SftSection(Schedule):
     episodes: Annotated[int, Field(ge=1, description="episodes whose decisions a step of a large game scores")] = 16
 
 
-class LambdaSection(Section):
-    """Weights of the penalties; what is left out keeps the measure set's weight."""
+Weight = Annotated[float, Field(ge=0)] | Literal["auto"] | None
 
-    e: float | None = None
-    c: float | None = None
-    x: float | None = None
+
+class LambdaSection(Section):
+    """Weights of the penalties; what is left out keeps the measure set's weight.
+
+    A weight that is ``auto`` is found by dual ascent, so that its measure keeps the ``budget``: one number for all of
+    them, or one each. It starts at the measure set's weight. See ``train.dual``.
+    """
+
+    e: Weight = None
+    c: Weight = None
+    x: Weight = None
+    budget: Annotated[float, Field(ge=0)] | dict[Literal["e", "c", "x"], Annotated[float, Field(ge=0)]] | None = None
+    rate: Annotated[float, Field(gt=0, description="most that a weight gains in a step of dual ascent")] = 0.2
+
+    @model_validator(mode="after")
+    def _budgets_and_weights_belong_together(self) -> LambdaSection:
+        auto = {name for name in Weights._fields if getattr(self, name) == "auto"}
+        if auto and self.budget is None:
+            raise ValueError(f"weight '{min(auto)}' is auto, which needs a budget")
+        if self.budget is not None and not auto:
+            raise ValueError("a budget needs a weight that is auto")
+        if isinstance(self.budget, dict) and set(self.budget) != auto:
+            raise ValueError(f"budgets are for the weights that are auto: {', '.join(sorted(auto))}")
+        return self
+
+    @property
+    def budgets(self) -> dict[str, float]:
+        """The budget of each weight that is ``auto``."""
+        if isinstance(self.budget, dict):
+            return {str(name): value for name, value in self.budget.items()}
+        auto = [name for name in Weights._fields if getattr(self, name) == "auto"]
+        return {} if self.budget is None else dict.fromkeys(auto, self.budget)
 
 
 class EntropySection(Section):
@@ -185,8 +213,9 @@ class Recipe(Section):
 
 
 def weights(section: LambdaSection, default: Weights) -> Weights:
-    """Return the lambdas of a recipe over those of a measure set."""
-    return Weights(*(d if w is None else w for w, d in zip((section.e, section.c, section.x), default, strict=True)))
+    """Return the lambdas of a recipe over those of a measure set; those that are ``auto`` start there."""
+    given = (section.e, section.c, section.x)
+    return Weights(*(d if w is None or w == "auto" else float(w) for w, d in zip(given, default, strict=True)))
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
