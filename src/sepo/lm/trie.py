@@ -260,16 +260,24 @@ def score(
     return out
 
 
-def trie_agrees(model: Any, questions: Sequence[Question], tolerance: float) -> tuple[bool, float]:
+def trie_agrees(
+    model: Any, questions: Sequence[Question], tolerance: float, relative: float = 0.0
+) -> tuple[bool, float]:
     """Compare packed with one-by-one log-probabilities on a probe: the shortest and the longest questions.
+
+    Parameters
+    ----------
+    tolerance, relative
+        A log-probability l may differ by ``tolerance + relative * |l|``.
 
     Returns
     -------
     tuple
-        Whether they agree within ``tolerance`` on every reply, and the largest difference seen.
+        Whether they agree on every reply, and the largest difference seen.
     """
     order = sorted(questions, key=lambda q: len(q.prompt))
     probe = list(dict.fromkeys([*order[:2], *order[-2:]]))
-    packed, alone = score(model, probe, "trie"), score(model, probe, "single")
-    worst = max(float((a - b).abs().max()) for a, b in zip(packed, alone, strict=True))
-    return worst <= tolerance, worst  # a NaN difference does not pass
+    packed, alone = (torch.cat(score(model, probe, packing)) for packing in ("trie", "single"))
+    apart = (packed - alone).abs()
+    within = apart <= tolerance + relative * alone.abs()  # a NaN difference does not pass
+    return bool(within.all()), float(apart.max())

@@ -20,7 +20,8 @@ from sepo.lm.trie import TOKEN_BUDGET, Packing, score, trie_agrees
 from sepo.solve.tree import Floats
 
 log = logging.getLogger(__name__)
-TOLERANCE = {"float32": 1e-3, "bfloat16": 0.5}
+TOLERANCE = {"float32": (1e-3, 0.0), "bfloat16": (0.5, 0.1)}
+"""What log-probabilities may differ by between packings, absolutely and relative to their size: logits are rounded."""
 
 
 class DirectPolicy:
@@ -68,7 +69,7 @@ class DirectPolicy:
         longest = max((len(q.prompt) for q in questions), default=0)
         if not self._fixed and longest > self._probed:
             lm = self.language_model
-            agrees, worst = trie_agrees(lm.model, questions, TOLERANCE[lm.dtype])
+            agrees, worst = trie_agrees(lm.model, questions, *TOLERANCE[lm.dtype])
             self._packing, self._probed = ("trie" if agrees else "padded"), longest
             if not agrees:
                 log.warning(
