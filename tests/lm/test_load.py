@@ -54,6 +54,14 @@ def test_lora_starts_as_the_identity_and_is_trained_in_float32(tmp_path):
     np.testing.assert_allclose(table(adapted), plain, atol=1e-6)
 
 
+def test_only_the_last_layers_are_adapted_where_told(tmp_path):
+    lm = load_model(tiny_model(tmp_path))
+    make_trainable(lm, "lora", rank=4, alpha=8, layers=1)
+    names = list(trainable(lm))
+    assert names
+    assert all(".layers.1." in name for name in names)
+
+
 def test_full_fine_tuning_trains_every_weight_in_float32(tmp_path):
     lm = load_model(tiny_model(tmp_path), dtype="bfloat16")
     make_trainable(lm, "full")

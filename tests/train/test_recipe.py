@@ -113,10 +113,9 @@ def test_the_entropy_bonus_runs_in_a_straight_line():
     ],
 )
 def test_budgets_are_for_weights_that_find_themselves(given, said):
+    base = {"name": "a", "game": "kuhn", "arms": [{"name": "x", "stage": "base"}]}
     with pytest.raises(InputError, match=said):
-        parse_recipe(
-            {"name": "a", "game": "kuhn", "arms": [{"name": "x", "stage": "base"}], "train": {"lambda": given}}, "f"
-        )
+        parse_recipe(base | {"train": {"lambda": given}}, "f")
 
 
 def test_one_budget_may_be_for_several_weights():

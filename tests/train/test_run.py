@@ -65,6 +65,7 @@ def document(tmp_path_factory):
             },
             {"name": "constant", "train": {"update": "clipped", "credit": "constant", **sampled}},
             {"name": "sepo", "train": {"best_response_every": 2, "kl": 0.01}},
+            {"name": "league", "train": {"best_response_every": 2, "exploiter": "growing"}},
         ],
     }
 
@@ -98,7 +99,7 @@ def test_a_run_leaves_the_folder_it_promises(finished):
     assert yaml.safe_load((folder / "recipe.yaml").read_text())["name"] == "small"
     environment = json.loads((folder / "environment.json").read_text())
     assert {"versions", "command", "commit", "platform", "threads"} <= set(environment)
-    for arm, lines in (("base", 1), ("sft", 6), ("paper", 6), ("constant", 6), ("sepo", 6)):
+    for arm, lines in (("base", 1), ("sft", 6), ("paper", 6), ("constant", 6), ("sepo", 6), ("league", 6)):
         place = unit(folder, arm)
         assert len(read_metrics(place / "metrics.jsonl")) == lines
         assert (place / "done.json").exists()
@@ -112,8 +113,8 @@ def test_a_run_leaves_the_folder_it_promises(finished):
         played = [json.loads(line) for line in (place / "episodes.jsonl").read_text().splitlines()]
         assert {e["opponent"] for e in played} == set(TREE.game.opponents)
         assert all(e["own"] == -e["other"] for e in played)
-    assert [a["name"] for a in summary["arms"]] == ["base", "sft", "paper", "constant", "sepo"]
-    assert [e["arm"] for e in events if e["stage"] == "done"] == ["base", "sft", "paper", "constant", "sepo"]
+    assert [a["name"] for a in summary["arms"]] == ["base", "sft", "paper", "constant", "sepo", "league"]
+    assert [e["arm"] for e in events if e["stage"] == "done"] == ["base", "sft", "paper", "constant", "sepo", "league"]
 
 
 def test_the_last_metrics_line_is_the_policy_that_was_saved(finished):
@@ -132,7 +133,7 @@ def test_the_last_metrics_line_is_the_policy_that_was_saved(finished):
 def test_arms_start_from_the_fine_tuned_model(finished):
     folder, _, _ = finished
     end = read_metrics(unit(folder, "sft") / "metrics.jsonl")[-1]
-    for arm in ("paper", "constant", "sepo"):
+    for arm in ("paper", "constant", "sepo", "league"):
         start = read_metrics(unit(folder, arm) / "metrics.jsonl")[0]
         assert start["exploitability"] == pytest.approx(end["exploitability"], abs=1e-9)
 
@@ -142,6 +143,17 @@ def test_a_constant_penalty_raises_the_dead_term_warning(finished):
     warnings = {a["name"]: a["warnings"] for a in summary["arms"]}
     assert any("dead term: 'e'" in w for w in warnings["constant"])
     assert not warnings["sepo"]
+
+
+def test_exploiters_found_in_training_are_counted_over_time_and_written_out(finished):
+    folder, _, _ = finished
+    lines = read_metrics(unit(folder, "league") / "metrics.jsonl")[:-1]
+    assert [line["exploiters_found"] for line in lines] == sorted(line["exploiters_found"] for line in lines)
+    assert all(line["worst_case_advantage"] >= line["measures"]["paper"]["e"] - 1e-9 for line in lines)
+    tables = sorted((unit(folder, "league") / "exploiters").glob("*.json"))
+    assert len(tables) == lines[-1]["exploiters_found"] >= 1
+    assert np.isclose(sum(load_table(t).notes["found"] for t in tables), 3)  # steps 0, 2 and 4
+    assert "exploiters_found" not in read_metrics(unit(folder, "sepo") / "metrics.jsonl")[0]
 
 
 def test_a_run_killed_again_and_again_ends_with_the_same_figures(finished, document, tmp_path):

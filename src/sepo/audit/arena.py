@@ -38,10 +38,11 @@ WHOLE = 400_000
 
 
 class Adversary(NamedTuple):
-    """An opponent as a vector over the entries of the whole game's tree, both seats."""
+    """An opponent as a vector over the entries of the whole game's tree, both seats, and its weight among others."""
 
     name: str
     strategy: Floats
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,6 +174,17 @@ def layout(ground: Ground) -> Layout:
     return ground if isinstance(ground, Tree) else ground.space
 
 
+def whole_of(ground: Ground) -> Tree:
+    """Return the whole game's tree.
+
+    Raises
+    ------
+    InputError
+        If it is too large.
+    """
+    return ground if isinstance(ground, Tree) else ground.whole
+
+
 def met(ground: Ground, by: str | Adversary) -> list[Meeting]:
     """Return the learner's meetings with an opponent, one a seat in which the learner plays."""
     if isinstance(ground, Arena):
@@ -206,7 +218,7 @@ def respond(ground: Ground, learner: Floats, objective: Mapping[str, float]) -> 
     ``objective`` is what the responder collects, by feature, from its own seat: ``{"own": 1}`` its payoff,
     ``{"own": 1, "other": -1}`` the payoff difference, ``{"other": -1}`` the harm done.
     """
-    tree = ground if isinstance(ground, Tree) else ground.whole
+    tree = whole_of(ground)
     profile = learner if isinstance(ground, Tree) else ground.on_whole(learner)
     answers = [best_response(tree, profile, s, tree.combine(s, dict(objective))).strategy for s in (0, 1)]
     return Adversary(BEST_RESPONSE, np.where(tree.seat == 0, answers[0], answers[1]))

@@ -104,7 +104,7 @@ def terms(
         The lambdas; those of ``measures`` unless given.
     exploiters
         The adversaries of e; unless given, those the measure set defines: the best response for
-        ``exploitability``, the exploiter pool otherwise.
+        ``exploitability``, the exploiter pool otherwise. Scripts have the weight 1 among them.
     """
     lambdas = weights or measures.weights
     s = ground.game.scale
@@ -173,8 +173,9 @@ def _exploitation(
         adversaries = measures.pools["exploiter"] if exploiters is None else exploiters
         due = {"own": -1.0} if measures.e == "regret" else {"other": 1.0, "own": -1.0}
     out: list[Term] = []
+    total = sum(_weight(a) for a in adversaries)
     for adversary in adversaries:
-        found = _linear(met(ground, adversary), play, "e", coefficient, 1 / len(adversaries), due)
+        found = _linear(met(ground, adversary), play, "e", coefficient, _weight(adversary) / total, due)
         values = [t.value + _offset(measures, t.meeting) for t in found]
         active = float(np.mean(values)) > 0  # the clip is on the expectation over both seats, never per episode
         out += [
@@ -182,6 +183,10 @@ def _exploitation(
             for t, v in zip(found, values, strict=True)
         ]
     return out
+
+
+def _weight(adversary: Adversary | str) -> float:
+    return 1.0 if isinstance(adversary, str) else adversary.weight
 
 
 def _offset(measures: MeasureSet, meeting: Meeting) -> float:

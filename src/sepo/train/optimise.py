@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from sepo.audit.arena import BEST_RESPONSE, Adversary, Ground, respond
-from sepo.audit.measures import KINDS, Term, measure, terms
+from sepo.audit.measures import KINDS, Term, measure, per_round, terms
 from sepo.audit.sweep import mass_of, slope
 from sepo.errors import InputError
 from sepo.games.base import MeasureSet, Weights
@@ -25,6 +25,7 @@ from sepo.solve.tree import Floats, Ints, Tree
 from sepo.solve.value import infoset_reach, own_reach
 from sepo.train.direct import Batch, Penalties, Scorer, clipped_loss, penalised, projection_loss, spread
 from sepo.train.dual import Dual
+from sepo.train.league import League
 from sepo.train.learner import Learner, Look
 from sepo.train.mirror import FLOOR, MASS_FLOOR, REACH_FLOOR, MirrorRules, Push, improve, softmax
 from sepo.train.objective import CreditRules, Signal, signal
@@ -75,6 +76,7 @@ class Optimiser:
         self.anchor = snapshot(learner.policy.language_model)
         self.reference: list[Floats] = [] if self.large else learner.look(gradient=False).rows
         self.response: Floats | None = None
+        self.league = League(self.ground) if section.exploiter == "growing" else None
         self.target: Floats | None = None
         self.sample: Sample | None = None
 
@@ -101,14 +103,20 @@ class Optimiser:
         return terms(self.ground, self.measures, policy, self.lambdas, self.exploiters(policy))
 
     def exploiters(self, policy: Floats) -> Sequence[Adversary | str]:
-        """Return the adversaries of e: the pool, the best response to ``policy``, or both."""
+        """Return the adversaries of e: the pool, the best response to ``policy``, both, or all found so far."""
+        if self.league is not None:
+            return [*self.measures.pools["exploiter"], *self.league.found]
         fixed = () if self.section.exploiter == "best_response" else self.measures.pools["exploiter"]
         if self.section.exploiter == "pool":
             return fixed
         if self.response is not None:
             return [*fixed, Adversary(BEST_RESPONSE, self.response)]
+        return [*fixed, self._respond(policy)]
+
+    def _respond(self, policy: Floats) -> Adversary:
+        """Return the opponent that gets farthest ahead of a policy."""
         wanted = {"own": 1.0} if self.ground.game.zero_sum else {"own": 1.0, "other": -1.0}
-        return [*fixed, respond(self.ground, policy, wanted)]
+        return respond(self.ground, policy, wanted)
 
     @property
     def criterion(self) -> str:
@@ -173,15 +181,26 @@ class Optimiser:
             "loss": loss,
             "divisor": found.divisor,
             "ledger": ledger_rows(found.ledger),
+            **self._exploiters_now(look.strategy),
             **({"lambda": self.lambdas._asdict()} if self.dual is not None else {}),
             "warnings": [f"dead term: '{kind}' has a value, but its gradient is zero" for kind in dead],
         }
+
+    def _exploiters_now(self, policy: Floats) -> dict[str, Any]:
+        """Return how far the worst opponent is ahead, beside the pool's e, and how many were found."""
+        if self.section.exploiter == "pool":
+            return {}
+        worst = self._respond(policy)
+        ahead = [per_round(self.ground, policy, worst, s, {"other": 1.0, "own": -1.0}) for s in self.ground.game.seats]
+        found = {} if self.league is None else {"exploiters_found": len(self.league.found)}
+        return {"worst_case_advantage": float(np.mean(ahead)), **found}
 
     def state(self) -> dict[str, Any]:
         """Return what the next step depends on beyond the learner."""
         held = {"response": self.response, "target": self.target}
         return {
             "anchor": self.anchor,
+            "league": self.league.state() if self.league is not None else None,
             "dual": self.dual.state() if self.dual is not None else None,
             "held": {k: torch.from_numpy(v.copy()) for k, v in held.items() if v is not None},
         }
@@ -189,6 +208,8 @@ class Optimiser:
     def load(self, state: Mapping[str, Any]) -> None:
         """Continue from a state."""
         self.anchor = state["anchor"]
+        if self.league is not None:
+            self.league.load(state["league"])
         if self.dual is not None:
             self.dual.load(state["dual"])
             self.lambdas = self.dual.weights()
@@ -216,6 +237,10 @@ class Optimiser:
 
     def _hold_response(self, policy: Floats, number: int) -> None:
         """With ``best_response_every`` above 1, hold the best response fixed between its recomputations."""
+        if self.league is not None:
+            if number % self.section.best_response_every == 0:
+                self.league.note(self._respond(policy))
+            return
         if self.section.exploiter == "pool" or self.section.best_response_every == 1:
             return
         if self.response is None or number % self.section.best_response_every == 0:

@@ -117,6 +117,9 @@ def _run_unit(unit: Unit, folder: Path) -> None:
     about = {"arm": unit.arm.name, "seed": unit.seed, "stage": stage.name, "steps": schedule.steps}
     every = unit.recipe.checkpoint_every
     best = loop(learner, stage, unit.folder, every, lambda line: unit.tell({**about, "line": line}))
+    if isinstance(stage, Optimiser) and stage.league is not None:
+        for name, table in stage.league.tables().items():
+            table.save(unit.folder / "exploiters" / f"{name}.json")
     _finish(unit, policy, schedule.steps, best)
     write_json(unit.done, {"steps": schedule.steps, "best_step": best.step, "criterion": stage.criterion})
     newest(unit.folder).unlink(missing_ok=True)

@@ -1,0 +1,91 @@
+"""Exploiters found on the way: best responses to what the policy was, kept so that it does not forget them.
+
+Against the best response of the moment alone, a policy may give up what it learnt against an earlier one. The pool
+grows by each new best response; the same one found again weighs more (fictitious play's average, see M. Lanctot et al.,
+"A unified game-theoretic approach to multiagent reinforcement learning", NeurIPS 2017). The scripts of the game's
+exploiter pool stay in it, each with the weight of one finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from sepo.audit.arena import Adversary, Ground, whole_of
+from sepo.policies.table import PolicyTable
+from sepo.solve.tree import Floats
+from sepo.solve.value import own_reach
+
+MOST = 24
+"""Exploiters kept: where one too many is found, the one found least often goes, of several the oldest."""
+
+
+class League:
+    """The best responses found so far.
+
+    Parameters
+    ----------
+    ground
+        Where they were found; the whole game's tree must be had.
+    """
+
+    def __init__(self, ground: Ground) -> None:
+        self.ground = ground
+        self.tree = whole_of(ground)
+        self.found: list[Adversary] = []
+        self._plans: list[Floats] = []
+        self._made = 0
+
+    def note(self, response: Adversary) -> bool:
+        """Add a best response, or weigh the same one more; return whether it is new.
+
+        Two are the same if they differ only where they never come by themselves.
+        """
+        plan = own_reach(self.tree, response.strategy)[self.tree.owner] * response.strategy
+        plan[~self._opposes] = 0.0
+        for which, (there, known) in enumerate(zip(self._plans, self.found, strict=True)):
+            if np.array_equal(there, plan):
+                self.found[which] = known._replace(weight=known.weight + 1.0)
+                return False
+        self._made += 1
+        if len(self.found) == MOST:
+            least = min(range(MOST), key=lambda i: self.found[i].weight)
+            del self.found[least], self._plans[least]
+        self.found.append(Adversary(f"found_{self._made}", response.strategy))
+        self._plans.append(plan)
+        return True
+
+    @property
+    def _opposes(self) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+        """Entries of the seats that a learner's opponent takes. (entries,)."""
+        return np.isin(self.tree.seat, [1 - s for s in self.ground.game.seats])
+
+    def tables(self) -> dict[str, PolicyTable]:
+        """Return each exploiter as a policy that can be played and audited against."""
+        game, tree = self.ground.game, self.tree
+        order = sorted(range(len(tree.infosets)), key=lambda i: 1 - tree.infosets[i].seat in game.seats)
+        out = {}
+        for one in self.found:
+            rows = {}  # where both seats share a key, the row of the seat that opposes a learner is written last
+            for info in (tree.infosets[i] for i in order):
+                rows[info.key] = dict(zip(info.decision.legal, map(float, one.strategy[info.entries]), strict=True))
+            about = {"found": one.weight}
+            out[one.name] = PolicyTable(one.name, game.name, game.rules, rows, notes=about)
+        return out
+
+    def state(self) -> dict[str, Any]:
+        """Return what is known, as a checkpoint has it."""
+        kept = [{"name": a.name, "weight": a.weight, "strategy": torch.from_numpy(a.strategy)} for a in self.found]
+        return {"made": self._made, "found": kept}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Continue from a state."""
+        self.found, self._plans = [], []
+        kept: Sequence[Mapping[str, Any]] = state["found"]
+        for one in kept:
+            self.note(Adversary(one["name"], one["strategy"].numpy()))
+            self.found[-1] = Adversary(one["name"], one["strategy"].numpy(), one["weight"])
+        self._made = int(state["made"])

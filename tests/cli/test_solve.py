@@ -1,0 +1,76 @@
+"""``sepo solve``: the policy it writes audits to exactly the J it claims, and no script comes above it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sepo.games.registry import make
+from tests.conftest import Finished
+
+Program = Callable[..., Finished]
+
+
+@pytest.mark.parametrize(
+    ("game", "measures"),
+    [
+        ("auction", "paper"),
+        ("split", "paper"),
+        ("split", "sepo"),
+        ("ipd", "paper"),
+        ("commons", "sepo"),
+        ("kuhn", "sepo"),
+    ],
+)
+def test_the_written_policy_audits_to_the_j_that_is_claimed(sepo: Program, tmp_path: Path, game: str, measures: str):
+    out = tmp_path / "best.json"
+    found = sepo("solve", game, "--measures", measures, "--json", "--out", out).document
+    assert found["schema"] == "sepo.ceiling/1"
+    assert found["bound"] - found["J"] < 1e-8
+    card = sepo("audit", f"table:{out}", "--measures", measures, "--json").document["games"][game]["measures"][measures]
+    for figure in ("J", "u", "e", "c", "x"):
+        there = card[figure]
+        assert (found[figure] is None) == (there is None)
+        assert there is None or there["value"] == pytest.approx(found[figure], abs=1e-9)
+        assert there is None or there["low"] == there["high"]
+
+
+def test_no_script_comes_above_the_ceiling_of_the_auction(sepo: Program):
+    found = sepo("solve", "auction", "--measures", "paper", "--json").document
+    assert found["J"] == pytest.approx(0.0072, abs=5e-5)
+    assert (found["u"], found["e"], found["c"]) == pytest.approx((0.7623, 0.125, 0.0833), abs=5e-5)
+    scripts = [f"script:{name}" for name in make("auction").opponents]
+    cards = sepo("audit", *scripts, "--game", "auction", "--measures", "paper", "--json").document["scorecards"]
+    best = max(card["games"]["auction"]["measures"]["paper"]["J"]["value"] for card in cards)
+    assert best < found["J"]
+
+
+def test_other_weights_and_rules_are_taken(sepo: Program):
+    usual = sepo("solve", "ipd", "--json").document
+    free = sepo("solve", "ipd", "--lambda", "0,0,0", "--rule", "rounds=4", "--json").document
+    assert free["weights"] == {"e": 0.0, "c": 0.0, "x": 0.0}
+    assert free["rules"] == {"rounds": 4}
+    assert free["J"] == pytest.approx(free["u"], abs=1e-9)  # s is 1
+    assert free["J"] > usual["J"]
+    said = sepo("solve", "split", "--measures", "paper").out
+    assert said.startswith("split, paper measures, lambda 3, 2, 1.8: J 1.0125")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("chess",), "unknown game 'chess'"),
+        (("ipd", "--measures", "both"), "unknown measures 'both': it is one of paper, sepo"),
+        (("ipd", "--lambda", "1,2"), "--lambda takes the weights of e, c and x"),
+        (("ipd", "--lambda", "1,-2,0"), "--lambda takes the weights of e, c and x"),
+        (("kuhn", "--measures", "paper"), "divides by what a policy itself decides"),
+        (("items",), "too large to hold as a tree"),
+    ],
+)
+def test_bad_input_gets_one_line(sepo: Program, arguments: tuple[str, ...], said: str):
+    done = sepo("solve", *arguments)
+    assert done.code == 2
+    assert said in done.err
+    assert len(done.err.strip().splitlines()) == 1
