@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from sepo.audit.arena import ground_of
+from sepo.audit.ceiling import ceiling
+from sepo.audit.measures import measure, terms
+from sepo.games.registry import make
 from sepo.report.markdown import card, markdown, ratios
 
 ROOT = Path(__file__).parents[1]
@@ -46,3 +50,19 @@ def test_the_readme_has_both_tables():
 def test_links_to_files_of_the_repository_lead_somewhere(page):
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def test_the_ceilings_are_those_that_solving_finds():
+    rows = re.findall(r"^\| `(\w+)` \| (paper|sepo) \| (.*) \|$", (ROOT / "docs/results/ceilings.md").read_text(), re.M)
+    assert len(rows) == 9
+    for name, of, cells in rows:
+        game = make(name, {}, of)
+        ground, chosen = ground_of(game), game.measures(of)
+        found = ceiling(ground, chosen)
+        assert found.bound - found.j < 1e-8
+        parts = terms(ground, chosen, found.strategy)
+        applies = {"u": True, "e": True, "c": chosen.c is not None, "x": chosen.x is not None}
+        shown = [found.j, *(measure(parts, k) if applies[k] else None for k in ("u", "e", "c", "x"))]
+        said = [None if cell == "n/a" else float(cell) for cell in cells.split(" | ")]
+        assert [v is None for v in said] == [v is None for v in shown]
+        assert [v for v in said if v is not None] == pytest.approx([v for v in shown if v is not None], abs=5.1e-5)
