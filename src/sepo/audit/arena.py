@@ -22,8 +22,8 @@ from sepo.policies.base import strategy
 from sepo.policies.script import ScriptPolicy, opponent, played
 from sepo.solve.expand import expand, walk
 from sepo.solve.response import best_response
-from sepo.solve.space import Layout, Space
-from sepo.solve.tree import Floats, Ints, Tree
+from sepo.solve.space import Space
+from sepo.solve.tree import Floats, Ints, Layout, Tree
 from sepo.solve.value import counterfactual_reach, infoset_reach
 
 BEST_RESPONSE = "best_response"
@@ -137,7 +137,7 @@ class Arena:
     def on_whole(self, learner: Floats) -> Floats:
         """Return the learner as both seats of the whole tree; uniform where it meets no opponent of the arena."""
         tree = self.whole
-        out: Floats = 1.0 / tree.sizes[tree.owner]
+        out = tree.uniform
         for seat in self.game.seats:
             at = self.space.at(tree, seat)
             out[at >= 0] = learner[at[at >= 0]]
@@ -209,7 +209,7 @@ def _against(arena: Arena, by: Adversary, seat: int) -> Meeting:
     tree = arena.whole
     at = arena.space.at(tree, seat)
     unmet = (tree.seat == seat) & (at < 0)
-    return Meeting(by.name, seat, tree, np.where(unmet, 1.0 / tree.sizes[tree.owner], by.strategy), at)
+    return Meeting(by.name, seat, tree, np.where(unmet, tree.uniform, by.strategy), at)
 
 
 def respond(ground: Ground, learner: Floats, objective: Mapping[str, float]) -> Adversary:

@@ -26,8 +26,7 @@ from sepo.errors import InputError
 from sepo.games.base import MeasureSet, Weights
 from sepo.solve.maximin import payoff_matrix, realised, sequence_constraints
 from sepo.solve.response import realisation
-from sepo.solve.space import Layout
-from sepo.solve.tree import Floats, Tree
+from sepo.solve.tree import Floats, Layout, Tree
 from sepo.solve.value import reach, transition
 
 GAP = 1e-9
@@ -79,7 +78,7 @@ class _Column(NamedTuple):
 
 def _by_columns(ground: Ground, measures: MeasureSet, weights: Weights | None) -> Ceiling:
     space = layout(ground)
-    found = terms(ground, measures, 1.0 / space.sizes[space.owner], weights)
+    found = terms(ground, measures, space.uniform, weights)
     prices = np.array([ts[0].coefficient * sum(t.share for t in ts) for ts in _exploiters(found)])
     columns: list[_Column] = []
     at, bound = prices, np.inf
@@ -155,7 +154,7 @@ def _mixed(ground: Ground, found: Sequence[Term], space: Layout, columns: Sequen
     Each answers by its weight times how likely it plays towards the state; where none does, the likeliest one answers.
     """
     meetings = [ts[0].meeting for ts in by_meeting(_priced(found, np.ones(len(_exploiters(found)))))]
-    uniform = 1.0 / space.sizes[space.owner]
+    uniform = space.uniform
     possible = np.sum([passable(m, uniform, space) for m in meetings], axis=0)
     out = np.zeros(len(space.owner))
     for weight, column in zip(mixture.tolist(), columns, strict=True):
@@ -198,7 +197,7 @@ class _Play:
     def __init__(self, meeting: Meeting, found: Sequence[Term], space: Layout) -> None:
         self.meeting, self.space, tree = meeting, space, meeting.tree
         self.due = np.sum([t.weight * tree.combine(t.seat, dict(t.due)) for t in found], axis=0)
-        tried = meeting.profile(1.0 / space.sizes[space.owner])
+        tried = meeting.profile(space.uniform)
         self.weight, self.step = reach(tree, tried), transition(tree, tried)
         self.at = np.where(tree.entry >= 0, meeting.at[tree.entry], -1)
         self.after = np.zeros(tree.nodes)
@@ -270,7 +269,7 @@ def _in_sequence_form(tree: Tree, measures: MeasureSet, weights: Weights | None)
     )
     if done.status != 0:
         raise InputError(f"game '{game.name}': the programme of the ceiling has no optimum: {done.message}")
-    strategy = 1.0 / tree.sizes[tree.owner]
+    strategy = tree.uniform
     at = 0
     for seat, n in zip(game.seats, first, strict=True):
         found = realised(tree, seat, done.x[at : at + size])

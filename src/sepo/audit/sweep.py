@@ -12,8 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sepo.audit.measures import Term
-from sepo.solve.space import Layout
-from sepo.solve.tree import Floats
+from sepo.solve.tree import Floats, Layout
 from sepo.solve.value import infoset_reach, node_values, reach
 
 

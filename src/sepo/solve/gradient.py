@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sepo.solve.space import Layout
-from sepo.solve.tree import Floats, Tree
+from sepo.solve.tree import Floats, Layout, Tree
 from sepo.solve.value import node_values, reach
 
 

@@ -14,11 +14,11 @@ from functools import cached_property
 import numpy as np
 
 from sepo.games.base import Decision
-from sepo.solve.tree import Floats, Infoset, Ints, Tree
+from sepo.solve.tree import Infoset, Ints, Layout, Tree
 
 
 @dataclass(frozen=True, eq=False)
-class Space:
+class Space(Layout):
     """Distinct information states of a learner, by key, first met first."""
 
     infosets: tuple[Infoset, ...]
@@ -36,40 +36,14 @@ class Space:
         return cls(tuple(found.values()))
 
     @cached_property
-    def starts(self) -> Ints:
-        """First entry of each information state. (infosets,)."""
-        return np.array([i.start for i in self.infosets], dtype=np.int64)
-
-    @cached_property
-    def sizes(self) -> Ints:
-        """Number of legal actions at each information state. (infosets,)."""
-        return np.array([len(i.decision.legal) for i in self.infosets], dtype=np.int64)
-
-    @cached_property
-    def owner(self) -> Ints:
-        """Information state of each entry. (entries,)."""
-        return np.repeat(np.arange(len(self.infosets)), self.sizes)
-
-    @property
-    def seat(self) -> Ints:
-        """Seat in which each entry was first met. (entries,)."""
-        return np.array([i.seat for i in self.infosets], dtype=np.int64)[self.owner]
-
-    @cached_property
     def index(self) -> dict[str, int]:
         """Where each information state stands, by key."""
         return {info.key: which for which, info in enumerate(self.infosets)}
 
-    @property
+    @cached_property
     def questions(self) -> tuple[Decision, ...]:
         """The decision of each information state."""
         return tuple(info.decision for info in self.infosets)
-
-    @property
-    def uniform(self) -> Floats:
-        """The policy that plays every legal action alike. (entries,)."""
-        out: Floats = 1.0 / self.sizes[self.owner]
-        return out
 
     def at(self, tree: Tree, seat: int) -> Ints:
         """Return where each entry of a seat in a tree stands in this space. (entries,).
@@ -81,7 +55,3 @@ class Space:
         known = (which >= 0)[tree.owner]
         out: Ints = np.where(known, np.arange(len(tree.owner)) + offset[tree.owner], -1)
         return out
-
-
-Layout = Tree | Space
-"""Whatever lays information states and their entries out."""

@@ -43,8 +43,50 @@ class Infoset:
         return slice(self.start, self.start + len(self.decision.legal))
 
 
+class Layout:
+    """Information states with their entries end to end: what a vector over entries needs to be read state by state."""
+
+    infosets: tuple[Infoset, ...]
+
+    @cached_property
+    def starts(self) -> Ints:
+        """First entry of each information state. (infosets,)."""
+        return np.array([i.start for i in self.infosets], dtype=np.int64)
+
+    @cached_property
+    def sizes(self) -> Ints:
+        """Number of legal actions at each information state. (infosets,)."""
+        return np.array([len(i.decision.legal) for i in self.infosets], dtype=np.int64)
+
+    @cached_property
+    def mover(self) -> Ints:
+        """Seat of each information state. (infosets,)."""
+        return np.array([i.seat for i in self.infosets], dtype=np.int64)
+
+    @cached_property
+    def owner(self) -> Ints:
+        """Information state of each entry. (entries,)."""
+        return np.repeat(np.arange(len(self.infosets)), self.sizes)
+
+    @cached_property
+    def seat(self) -> Ints:
+        """Seat of each entry. (entries,)."""
+        return self.mover[self.owner]
+
+    @property
+    def uniform(self) -> Floats:
+        """The policy that plays every legal action alike. (entries,)."""
+        out: Floats = 1.0 / self.sizes[self.owner]
+        return out
+
+    @property
+    def questions(self) -> tuple[Decision, ...]:
+        """The distinct questions that the information states ask, first met first."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True, eq=False)
-class Tree:
+class Tree(Layout):
     """The arrays of a game.
 
     Attributes
@@ -108,31 +150,6 @@ class Tree:
     def fixed(self) -> Floats:
         """The strategies that the tree was pruned to, NaN where it was not. (entries,)."""
         return np.full(len(self.owner), np.nan) if self.played is None else self.played
-
-    @cached_property
-    def starts(self) -> Ints:
-        """First entry of each information state. (infosets,)."""
-        return np.array([i.start for i in self.infosets], dtype=np.int64)
-
-    @cached_property
-    def sizes(self) -> Ints:
-        """Number of legal actions at each information state. (infosets,)."""
-        return np.array([len(i.decision.legal) for i in self.infosets], dtype=np.int64)
-
-    @cached_property
-    def mover(self) -> Ints:
-        """Seat of each information state. (infosets,)."""
-        return np.array([i.seat for i in self.infosets], dtype=np.int64)
-
-    @cached_property
-    def owner(self) -> Ints:
-        """Information state of each entry. (entries,)."""
-        return np.repeat(np.arange(len(self.infosets)), self.sizes)
-
-    @cached_property
-    def seat(self) -> Ints:
-        """Seat of each entry. (entries,)."""
-        return self.mover[self.owner]
 
     @cached_property
     def index(self) -> dict[tuple[int, str], int]:

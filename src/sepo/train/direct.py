@@ -16,8 +16,7 @@ import torch
 from sepo.games.base import Decision
 from sepo.lm.trie import Packing, Plan, plans
 from sepo.policies.direct import DirectPolicy
-from sepo.solve.space import Layout
-from sepo.solve.tree import Floats
+from sepo.solve.tree import Floats, Layout
 
 
 @dataclass(frozen=True, eq=False)

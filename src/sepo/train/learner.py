@@ -76,7 +76,7 @@ class Learner:
             self.parameters, lr=schedule.learning_rate, betas=schedule.betas, weight_decay=0.0
         )
         self.step = 0
-        self.known: Floats = 1.0 / self.layout.sizes[self.layout.owner]
+        self.known: Floats = self.layout.uniform
         self._everything: Scorer | None = None
 
     @property

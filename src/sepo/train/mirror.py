@@ -17,8 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sepo.solve.space import Layout
-from sepo.solve.tree import Floats
+from sepo.solve.tree import Floats, Layout
 
 FLOOR = 1e-9
 REACH_FLOOR = 1e-2

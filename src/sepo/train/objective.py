@@ -26,8 +26,7 @@ import numpy as np
 from sepo.audit.measures import KINDS, Kind, Term, gradient
 from sepo.play.rollout import grouped_rollout
 from sepo.solve.gradient import action_gradient, centred
-from sepo.solve.space import Layout
-from sepo.solve.tree import Floats, Ints
+from sepo.solve.tree import Floats, Ints, Layout
 from sepo.solve.value import infoset_reach
 
 Credit = Literal["credited", "rollout", "constant"]

@@ -296,9 +296,8 @@ class Optimiser:
     def _places(self, policy: Floats) -> list[Floats]:
         """Return the policies whose states are learnt: this one and the target's, with uniform play mixed in."""
         layout, coverage = self.learner.layout, self.section.coverage
-        uniform = 1.0 / layout.sizes[layout.owner]
         return [
-            (1 - coverage) * p + coverage * uniform
+            (1 - coverage) * p + coverage * layout.uniform
             for p in ([policy] if self.target is None else [policy, self.target])
         ]
 

@@ -17,8 +17,7 @@ import numpy as np
 from sepo.audit.measures import Term
 from sepo.audit.sweep import by_meeting
 from sepo.play.rollout import generator, rollout
-from sepo.solve.space import Layout
-from sepo.solve.tree import Floats, Ints
+from sepo.solve.tree import Floats, Ints, Layout
 
 
 class Sample(NamedTuple):
