@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sepo.audit.methods import Options
+from sepo.audit.scorecard import audit
+from sepo.games.base import MeasureName
 from sepo.games.registry import make
+from sepo.policies.base import Policy
+from sepo.policies.script import ScriptPolicy
+from sepo.policies.table import load_table
 from tests.conftest import Finished
 
 Program = Callable[..., Finished]
+
+
+def audited(policy: Policy, game: str, measures: MeasureName) -> dict[str, Any]:
+    """Return u, e, c, x and J as an audit finds them; no adversary need be let loose for that."""
+    options = Options(sets=measures, method="exact", adversaries=False)
+    return audit(policy, {measures: make(game, {}, measures)}, options)["measures"][measures]
 
 
 @pytest.mark.parametrize(
@@ -24,12 +37,14 @@ Program = Callable[..., Finished]
         ("kuhn", "sepo"),
     ],
 )
-def test_the_written_policy_audits_to_the_j_that_is_claimed(sepo: Program, tmp_path: Path, game: str, measures: str):
+def test_the_written_policy_audits_to_the_j_that_is_claimed(
+    sepo: Program, tmp_path: Path, game: str, measures: MeasureName
+):
     out = tmp_path / "best.json"
     found = sepo("solve", game, "--measures", measures, "--json", "--out", out).document
     assert found["schema"] == "sepo.ceiling/1"
     assert found["bound"] - found["J"] < 1e-8
-    card = sepo("audit", f"table:{out}", "--measures", measures, "--json").document["games"][game]["measures"][measures]
+    card = audited(load_table(out), game, measures)
     for figure in ("J", "u", "e", "c", "x"):
         there = card[figure]
         assert (found[figure] is None) == (there is None)
@@ -41,10 +56,8 @@ def test_no_script_comes_above_the_ceiling_of_the_auction(sepo: Program):
     found = sepo("solve", "auction", "--measures", "paper", "--json").document
     assert found["J"] == pytest.approx(0.0072, abs=5e-5)
     assert (found["u"], found["e"], found["c"]) == pytest.approx((0.7623, 0.125, 0.0833), abs=5e-5)
-    scripts = [f"script:{name}" for name in make("auction").opponents]
-    cards = sepo("audit", *scripts, "--game", "auction", "--measures", "paper", "--json").document["scorecards"]
-    best = max(card["games"]["auction"]["measures"]["paper"]["J"]["value"] for card in cards)
-    assert best < found["J"]
+    scripts = [ScriptPolicy(f"script:{name}", name) for name in make("auction").opponents]
+    assert max(audited(script, "auction", "paper")["J"]["value"] for script in scripts) < found["J"]
 
 
 def test_other_weights_and_rules_are_taken(sepo: Program):
