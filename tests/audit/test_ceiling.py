@@ -58,7 +58,7 @@ def test_no_script_and_no_random_policy_exceeds_a_ceiling_that_is_proved(
     space = layout(arena)
     np.testing.assert_allclose(np.bincount(space.owner, found.strategy), 1, atol=1e-9)
     for script in game.opponents.values():
-        learner = np.concatenate([played(script, d) for d in space.questions])
+        learner = np.concatenate([played(script, i.decision) for i in space.infosets])
         assert objective(terms(arena, chosen, learner)) <= found.j + 1e-9
     rng = np.random.default_rng(0)
     for spread in (0.3, 3.0):
