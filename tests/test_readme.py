@@ -10,7 +10,7 @@ import pytest
 
 from sepo.audit.arena import ground_of
 from sepo.audit.ceiling import ceiling
-from sepo.audit.measures import measure, terms
+from sepo.audit.measures import parts, terms
 from sepo.games.registry import make
 from sepo.report.markdown import card, markdown, ratios
 
@@ -60,9 +60,7 @@ def test_the_ceilings_are_those_that_solving_finds():
         ground, chosen = ground_of(game), game.measures(of)
         found = ceiling(ground, chosen)
         assert found.bound - found.j < 1e-8
-        parts = terms(ground, chosen, found.strategy)
-        applies = {"u": True, "e": True, "c": chosen.c is not None, "x": chosen.x is not None}
-        shown = [found.j, *(measure(parts, k) if applies[k] else None for k in ("u", "e", "c", "x"))]
+        shown = [found.j, *parts(terms(ground, chosen, found.strategy), chosen).values()]
         said = [None if cell == "n/a" else float(cell) for cell in cells.split(" | ")]
         assert [v is None for v in said] == [v is None for v in shown]
         assert [v for v in said if v is not None] == pytest.approx([v for v in shown if v is not None], abs=5.1e-5)

@@ -24,7 +24,7 @@ from sepo.solve.expand import expand, walk
 from sepo.solve.response import best_response
 from sepo.solve.space import Space
 from sepo.solve.tree import Floats, Ints, Layout, Tree
-from sepo.solve.value import counterfactual_reach, infoset_reach
+from sepo.solve.value import by_infoset, counterfactual_reach, infoset_reach
 
 BEST_RESPONSE = "best_response"
 SETS: tuple[MeasureName, ...] = ("paper", "sepo")
@@ -134,12 +134,15 @@ class Arena:
                 f"game '{self.game.name}' is too large for an exact best response: train against exploiter 'pool'"
             ) from None
 
+    @cached_property
+    def whole_at(self) -> Mapping[int, Ints]:
+        """Where each seat's entries of the whole tree stand in the space, by seat of the learner."""
+        return {seat: self.space.at(self.whole, seat) for seat in self.game.seats}
+
     def on_whole(self, learner: Floats) -> Floats:
         """Return the learner as both seats of the whole tree; uniform where it meets no opponent of the arena."""
-        tree = self.whole
-        out = tree.uniform
-        for seat in self.game.seats:
-            at = self.space.at(tree, seat)
+        out = self.whole.uniform
+        for at in self.whole_at.values():
             out[at >= 0] = learner[at[at >= 0]]
         return out
 
@@ -207,7 +210,7 @@ def _meetings(tree: Tree, by: Adversary) -> list[Meeting]:
 def _against(arena: Arena, by: Adversary, seat: int) -> Meeting:
     """Let the learner meet an adversary on the whole tree, uniform where it meets no opponent of the arena."""
     tree = arena.whole
-    at = arena.space.at(tree, seat)
+    at = arena.whole_at[seat]
     unmet = (tree.seat == seat) & (at < 0)
     return Meeting(by.name, seat, tree, np.where(unmet, tree.uniform, by.strategy), at)
 
@@ -238,11 +241,8 @@ def passed(meeting: Meeting, learner: Floats, layout: Layout) -> Floats:
 
 def passable(meeting: Meeting, learner: Floats, layout: Layout) -> Floats:
     """Return how likely it would pass each if it played towards it. (infosets,)."""
-    tree = meeting.tree
-    here = np.flatnonzero(tree.infoset >= 0)
-    nodes = counterfactual_reach(tree, meeting.profile(learner), meeting.seat)
-    each = np.bincount(tree.infoset[here], nodes[here], len(tree.infosets)).astype(float)
-    return meeting.by_state(each, layout)
+    nodes = counterfactual_reach(meeting.tree, meeting.profile(learner), meeting.seat)
+    return meeting.by_state(by_infoset(meeting.tree, nodes), layout)
 
 
 def _tree(game: Game, name: str, seat: int) -> Tree:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import linprog
-from scipy.sparse import block_array, coo_array
+from scipy.sparse import block_diag, coo_array, hstack
 
 from sepo.audit.arena import Arena, Ground, Meeting, layout, met, passable, passed
 from sepo.audit.measures import Term, objective, seat_value, terms
@@ -153,9 +153,8 @@ def _mixed(ground: Ground, found: Sequence[Term], space: Layout, columns: Sequen
 
     Each answers by its weight times how likely it plays towards the state; where none does, the likeliest one answers.
     """
-    meetings = [ts[0].meeting for ts in by_meeting(_priced(found, np.ones(len(_exploiters(found)))))]
-    uniform = space.uniform
-    possible = np.sum([passable(m, uniform, space) for m in meetings], axis=0)
+    meetings = list({t.meeting: None for t in found})
+    possible = np.sum([passable(m, space.uniform, space) for m in meetings], axis=0)
     out = np.zeros(len(space.owner))
     for weight, column in zip(mixture.tolist(), columns, strict=True):
         if weight > EPSILON:
@@ -172,7 +171,7 @@ def best_policy(found: Sequence[Term], space: Layout) -> Floats:
     At an information state the nodes of every meeting are weighed by their reach when the learner tries every action
     alike, which is its belief whatever it did before. Information states stand equally deep in every meeting.
     """
-    plays = [_Play(terms[0].meeting, terms, space) for terms in by_meeting(found)]
+    plays = [_Play(meeting, terms, space) for meeting, terms in by_meeting(found).items()]
     out = np.zeros(len(space.owner))
     for depth in reversed(range(1, max(len(p.meeting.tree.levels) for p in plays))):
         options = np.zeros(len(space.owner))
@@ -239,30 +238,26 @@ def _in_sequence_form(tree: Tree, measures: MeasureSet, weights: Weights | None)
     price = lambdas.e * game.scale / (len(game.seats) * game.rounds)
     cost, equal, below, first = [], [], [], []
     for seat in game.seats:
+        payoff = payoff_matrix(tree, seat, tree.feature("own", seat)).tocsr()
         gain = np.zeros(size)
         for opponent in measures.pools["train"]:
             meeting = next(m for m in met(tree, opponent) if m.seat == seat)
-            form = payoff_matrix(tree, seat, tree.feature("own", seat)).tocsr()
             plan = realisation(tree, meeting.other, 1 - seat)
-            gain += form @ plan * game.scale / (len(measures.pools["train"]) * len(game.seats) * game.rounds)
+            gain += payoff @ plan * game.scale / (len(measures.pools["train"]) * len(game.seats) * game.rounds)
         other = sequence_constraints(tree, 1 - seat)
         cost += [-gain, np.concatenate([[price], np.zeros(other.shape[0] - 1)])]
         harm = payoff_matrix(tree, seat, tree.feature("other", seat))
-        equal.append(sequence_constraints(tree, seat))
-        below.append((harm.T.tocoo(), -other.T.tocoo()))
+        own = sequence_constraints(tree, seat)
+        equal.append(hstack([own, coo_array((own.shape[0], other.shape[0]))]))
+        below.append(hstack([harm.T, -other.T]))
         first.append(other.shape[0])
-    blocks_equal: list[list[coo_array | None]] = [[None] * (2 * len(game.seats)) for _ in game.seats]
-    blocks_below: list[list[coo_array | None]] = [[None] * (2 * len(game.seats)) for _ in game.seats]
-    for k, (plan_rows, (harm, values)) in enumerate(zip(equal, below, strict=True)):
-        blocks_equal[k][2 * k], blocks_equal[k][2 * k + 1] = plan_rows, coo_array((plan_rows.shape[0], first[k]))
-        blocks_below[k][2 * k], blocks_below[k][2 * k + 1] = harm, values
     right = np.concatenate([np.eye(1, e.shape[0])[0] for e in equal])
     bounds = [b for n in first for b in [(0, None)] * size + [(None, None)] * n]
     done = linprog(
         np.concatenate(cost),
-        A_ub=block_array(blocks_below).tocsr(),
+        A_ub=block_diag(below, format="csr"),
         b_ub=np.zeros(size * len(game.seats)),
-        A_eq=block_array(blocks_equal).tocsr(),
+        A_eq=block_diag(equal, format="csr"),
         b_eq=right,
         bounds=bounds,
         method="highs",

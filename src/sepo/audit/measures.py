@@ -126,15 +126,14 @@ class _Play:
 
     def __init__(self, learner: Floats) -> None:
         self.learner = learner
-        self._passed: dict[int, tuple[Meeting, Floats]] = {}  # the meeting is held, so its id stays its own
+        self._passed: dict[Meeting, Floats] = {}
 
     def collects(self, meeting: Meeting, due: Mapping[str, float]) -> float:
         """Return the expected sum of ``due`` per round in a meeting."""
         tree = meeting.tree
-        if id(meeting) not in self._passed:
-            self._passed[id(meeting)] = meeting, move_reach(tree, meeting.profile(self.learner))
-        passed = self._passed[id(meeting)][1]
-        return float(passed @ tree.combine(meeting.seat, dict(due))) / tree.game.rounds
+        if meeting not in self._passed:
+            self._passed[meeting] = move_reach(tree, meeting.profile(self.learner))
+        return float(self._passed[meeting] @ tree.combine(meeting.seat, dict(due))) / tree.game.rounds
 
 
 def per_round(ground: Ground, learner: Floats, by: str | Adversary, seat: int, due: Mapping[str, float]) -> float:
@@ -222,6 +221,12 @@ def measure(found: Sequence[Term], kind: Kind) -> float:
     return float(sum(t.share * t.value for t in found if t.kind == kind))
 
 
+def parts(found: Sequence[Term], measures: MeasureSet) -> dict[str, float | None]:
+    """Return u, e, c and x from the terms of J; c and x are None where they do not apply."""
+    applies = {"u": True, "e": True, "c": measures.c is not None, "x": measures.x is not None}
+    return {k: measure(found, k) if applies[k] else None for k in KINDS}
+
+
 def objective(found: Sequence[Term]) -> float:
     """Return J."""
     return float(sum(t.coefficient * t.share * t.value for t in found))
@@ -230,8 +235,7 @@ def objective(found: Sequence[Term]) -> float:
 def values(ground: Ground, measures: MeasureSet, learner: Floats) -> dict[str, float | None]:
     """Return u, e, c, x and J of a policy under a measure set; c and x are None where they do not apply."""
     found = terms(ground, measures, learner)
-    applies = {"u": True, "e": True, "c": measures.c is not None, "x": measures.x is not None}
-    return {**{k: measure(found, k) if applies[k] else None for k in KINDS}, "J": objective(found)}
+    return {**parts(found, measures), "J": objective(found)}
 
 
 def gradient(learner: Floats, found: Sequence[Term], *, immediate: bool = False) -> Floats:

@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sepo.audit.arena import Meeting, passed
 from sepo.audit.measures import Term
 from sepo.solve.tree import Floats, Layout
-from sepo.solve.value import infoset_reach, node_values, reach
+from sepo.solve.value import by_infoset, node_values, reach
 
 
 class Slope(NamedTuple):
@@ -35,35 +36,37 @@ class Slope(NamedTuple):
 def slope(found: Sequence[Term], learner: Floats, layout: Layout, *, immediate: bool = False) -> Slope:
     """Return the exact gradient of J and its mass from the terms of J at ``learner``."""
     gradient, mass = np.zeros(len(learner)), np.zeros(len(layout.infosets))
-    for terms in by_meeting(found):
-        meeting, tree = terms[0].meeting, terms[0].meeting.tree
+    for meeting, terms in by_meeting(found).items():
+        tree = meeting.tree
         profile = meeting.profile(learner)
         due = np.zeros(tree.moves)
         for term in terms:
             due += term.weight * tree.combine(term.seat, dict(term.due))
         values = node_values(tree, profile, due, immediate=immediate)
         own = np.flatnonzero((tree.entry >= 0) & (meeting.at[tree.entry] >= 0))
-        passed = reach(tree, profile)[tree.parent[own]]
-        gradient += np.bincount(meeting.at[tree.entry[own]], passed * values[own], len(gradient))
-        weight = sum(abs(term.weight) for term in terms)
-        mass += weight * meeting.by_state(infoset_reach(tree, profile), layout)
+        nodes = reach(tree, profile)
+        gradient += np.bincount(meeting.at[tree.entry[own]], nodes[tree.parent[own]] * values[own], len(gradient))
+        mass += weight(terms) * meeting.by_state(by_infoset(tree, nodes), layout)
     return Slope(gradient, mass)
 
 
 def mass_of(found: Sequence[Term], learner: Floats, layout: Layout) -> Floats:
     """Return the mass alone, of terms whose weights may have been found at another policy. (infosets,)."""
     mass = np.zeros(len(layout.infosets))
-    for terms in by_meeting(found):
-        meeting = terms[0].meeting
-        weight = sum(abs(term.weight) for term in terms)
-        mass += weight * meeting.by_state(infoset_reach(meeting.tree, meeting.profile(learner)), layout)
+    for meeting, terms in by_meeting(found).items():
+        mass += weight(terms) * passed(meeting, learner, layout)
     return mass
 
 
-def by_meeting(found: Sequence[Term]) -> list[list[Term]]:
+def by_meeting(found: Sequence[Term]) -> dict[Meeting, list[Term]]:
     """Return the terms that have a gradient, those of one meeting together."""
-    shared: dict[int, list[Term]] = {}
+    shared: dict[Meeting, list[Term]] = {}
     for term in found:
         if term.weight:
-            shared.setdefault(id(term.meeting), []).append(term)
-    return list(shared.values())
+            shared.setdefault(term.meeting, []).append(term)
+    return shared
+
+
+def weight(found: Sequence[Term]) -> float:
+    """Return the sum of the absolute weights of some terms."""
+    return sum(abs(term.weight) for term in found)

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from sepo.audit.arena import Ground, ground_of, layout
-from sepo.audit.ceiling import Ceiling, ceiling
-from sepo.audit.measures import KINDS, measure, terms
+from sepo.audit.arena import ground_of, layout
+from sepo.audit.ceiling import ceiling
+from sepo.audit.measures import parts, terms
 from sepo.cli.arguments import RuleOption, parse_choice, parse_rules, parse_weights
 from sepo.games.base import MeasureName
 from sepo.games.registry import make
-from sepo.policies.table import PolicyTable
+from sepo.policies.table import tabulate
 
 
 def command(
@@ -36,11 +36,10 @@ def command(
     lambdas = parse_weights(weights, chosen.weights)
     ground = ground_of(played)
     found = ceiling(ground, chosen, lambdas)
-    parts = terms(ground, chosen, found.strategy, lambdas)
-    applies = {"u": True, "e": True, "c": chosen.c is not None, "x": chosen.x is not None}
-    figures = {k: measure(parts, k) if applies[k] else None for k in KINDS}
-    if out is not None:
-        table_of(ground, found, f"ceiling:{game}:{name}").save(out)
+    figures = parts(terms(ground, chosen, found.strategy, lambdas), chosen)
+    if out is not None:  # uniform where no opponent of the pools leads
+        title = f"ceiling:{game}:{name}"
+        tabulate(played, layout(ground), found.strategy, title, default="uniform", notes={"J": found.j}).save(out)
     document: dict[str, Any] = {
         "schema": "sepo.ceiling/1",
         "game": played.name,
@@ -57,12 +56,3 @@ def command(
     typer.echo(f"{game}, {name} measures, lambda {', '.join(f'{w:g}' for w in lambdas)}: J {found.j:.4f}  ({shown})")
     if found.bound - found.j > 1e-6:
         typer.echo(f"no policy has J above {found.bound:.6f}")
-
-
-def table_of(ground: Ground, found: Ceiling, name: str) -> PolicyTable:
-    """Write the best policy out; it is uniform where no opponent of the pools leads."""
-    rows = {
-        info.key: dict(zip(info.decision.legal, map(float, found.strategy[info.entries]), strict=True))
-        for info in layout(ground).infosets
-    }
-    return PolicyTable(name, ground.game.name, ground.game.rules, rows, "uniform", notes={"J": found.j})

@@ -18,7 +18,7 @@ from sepo.errors import InputError
 from sepo.files import read_json, write_json
 from sepo.games.base import Decision, Game
 from sepo.policies.base import SUM_TOLERANCE, Policy, checked
-from sepo.solve.tree import Floats, Tree
+from sepo.solve.tree import Floats, Layout, Tree
 
 SCHEMA = "sepo.policy/1"
 
@@ -166,11 +166,14 @@ def _check_row(path: Path, key: str, row: object) -> None:
         raise InputError(f"{where}: probabilities sum to {total:.9g}, not 1")
 
 
-def tabulate(game: Game, tree: Tree, vector: Floats, name: str, **fields: Any) -> PolicyTable:
-    """Write a strategy vector (entries,) over a tree out as a table."""
-    rows = {
-        i.key: {a: float(p) for a, p in zip(i.decision.legal, vector[i.entries], strict=True)} for i in tree.infosets
-    }
+def row(decision: Decision, p: Floats) -> dict[str, float]:
+    """Write one answer, (legal actions,), as a table's row."""
+    return dict(zip(decision.legal, p.tolist(), strict=True))
+
+
+def tabulate(game: Game, layout: Layout, vector: Floats, name: str, **fields: Any) -> PolicyTable:
+    """Write a strategy vector (entries,) out as a table."""
+    rows = {i.key: row(i.decision, vector[i.entries]) for i in layout.infosets}
     return PolicyTable(name=name, game=game.name, rules=game.rules, table=rows, **fields)
 
 

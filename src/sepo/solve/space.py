@@ -13,7 +13,6 @@ from functools import cached_property
 
 import numpy as np
 
-from sepo.games.base import Decision
 from sepo.solve.tree import Infoset, Ints, Layout, Tree
 
 
@@ -39,11 +38,6 @@ class Space(Layout):
     def index(self) -> dict[str, int]:
         """Where each information state stands, by key."""
         return {info.key: which for which, info in enumerate(self.infosets)}
-
-    @cached_property
-    def questions(self) -> tuple[Decision, ...]:
-        """The decision of each information state."""
-        return tuple(info.decision for info in self.infosets)
 
     def at(self, tree: Tree, seat: int) -> Ints:
         """Return where each entry of a seat in a tree stands in this space. (entries,).

@@ -79,10 +79,10 @@ class Layout:
         out: Floats = 1.0 / self.sizes[self.owner]
         return out
 
-    @property
+    @cached_property
     def questions(self) -> tuple[Decision, ...]:
         """The distinct questions that the information states ask, first met first."""
-        raise NotImplementedError
+        return tuple({i.key: i.decision for i in self.infosets}.values())
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,11 +155,6 @@ class Tree(Layout):
     def index(self) -> dict[tuple[int, str], int]:
         """Where the information state of a seat and key stands among ``infosets``."""
         return {(info.seat, info.key): which for which, info in enumerate(self.infosets)}
-
-    @cached_property
-    def questions(self) -> tuple[Decision, ...]:
-        """The distinct questions that the information states of both seats ask, first met first."""
-        return tuple({i.key: i.decision for i in self.infosets}.values())
 
     @cached_property
     def asked(self) -> Ints:

@@ -80,8 +80,13 @@ def _round_before(tree: Tree) -> Floats:
 
 def infoset_reach(tree: Tree, profile: Floats) -> Floats:
     """Return the probability of passing through each information state. (infosets,)."""
+    return by_infoset(tree, reach(tree, profile))
+
+
+def by_infoset(tree: Tree, nodes: Floats) -> Floats:
+    """Add values of the nodes, (nodes,), up over each information state. (infosets,)."""
     here = np.flatnonzero(tree.infoset >= 0)
-    out: Floats = np.bincount(tree.infoset[here], reach(tree, profile)[here], len(tree.infosets)).astype(float)
+    out: Floats = np.bincount(tree.infoset[here], nodes[here], len(tree.infosets)).astype(float)
     return out
 
 

@@ -24,7 +24,7 @@ from sepo.train.claims import Figure, Outcome, Outcomes, judged, paired, spread
 from sepo.train.recipe import Arm, Recipe, merged, parse_recipe, weights
 from sepo.train.record import read_metrics
 from sepo.train.run import Tell, run, unit_folder
-from sepo.train.summary import credit
+from sepo.train.summary import credit, header
 
 SCHEMA = "sepo.ablation/1"
 SEPO = "sepo"
@@ -265,16 +265,9 @@ def document(planned: Plan, folder: Path) -> dict[str, Any]:
                 },
             }
         )
-    game = make(recipe.game, recipe.rules, recipe.measures)
     return {
         "schema": SCHEMA,
-        "name": recipe.name,
-        "game": game.name,
-        "rules": dict(game.rules),
-        "unit": game.unit,
-        "measures": recipe.measures,
-        "model": recipe.model.policy,
-        "seeds": recipe.seeds,
+        **header(recipe),
         "arms": arms,
         "left_out": [row._asdict() for row in planned.left_out],
         "claims": judged(found),

@@ -17,12 +17,12 @@ from sepo.audit.arena import SETS, Ground, scripted
 from sepo.audit.compare import CARD_SCHEMA
 from sepo.audit.methods import Options
 from sepo.audit.scorecard import audit, audit_table, versions
-from sepo.files import write_json, write_text
+from sepo.files import read_json, write_json, write_text
 from sepo.games.base import Decision, Game
 from sepo.games.registry import make
 from sepo.play.episode import episodes
 from sepo.policies.direct import DirectPolicy
-from sepo.policies.table import PolicyTable
+from sepo.policies.table import PolicyTable, row
 from sepo.solve.tree import Floats, Tree
 from sepo.train.learner import Learner
 from sepo.train.recipe import Arm, Recipe, Schedule
@@ -52,9 +52,10 @@ class Auditor:
             The policy was written under this name already.
         """
         if same_as is not None:
-            return self._copied(name, same_as)
+            copy(self.folder, same_as, self.folder, name, self.title, self.seed)
+            return {}
         table, part, line, strategy = self._whole(name) if isinstance(self.ground, Tree) else self._asked(name)
-        table.save(self._table(name))
+        table.save(self.folder / "policies" / f"{name}.json")
         card = {
             "schema": CARD_SCHEMA,
             "policy": table.name,
@@ -63,27 +64,15 @@ class Auditor:
             "model": dict(table.notes),
             "games": {self.game.name: part},
         }
-        write_json(self._card(name), card)
+        write_json(self.folder / "scorecards" / f"{name}.json", card)
         if name == "last" and self.recipe.episodes:
             self._write_episodes(strategy)
         return line
 
-    def _table(self, name: str) -> Path:
-        return self.folder / "policies" / f"{name}.json"
-
-    def _card(self, name: str) -> Path:
-        return self.folder / "scorecards" / f"{name}.json"
-
-    def _copied(self, name: str, there: str) -> dict[str, Any]:
-        card = json.loads(self._card(there).read_text(encoding="utf-8"))
-        write_json(self._card(name), card | {"policy": f"{self.title}/{name}"})
-        write_text(self._table(name), self._table(there).read_text(encoding="utf-8"))
-        return {}
-
     def _whole(self, name: str) -> tuple[PolicyTable, dict[str, Any], dict[str, Any], Floats]:
         learner = Learner(self.policy, self.ground, Schedule(steps=0))
         look = learner.look(gradient=False)
-        rows = {d.key: _row(d, p) for d, p in zip(learner.decisions, look.rows, strict=True)}
+        rows = {d.key: row(d, p) for d, p in zip(learner.decisions, look.rows, strict=True)}
         mass = {d.key: float(m) for d, m in zip(learner.decisions, look.mass, strict=True)}
         table = PolicyTable(
             f"{self.title}/{name}", self.game.name, self.game.rules, rows, mass=mass, notes=dict(self.policy.about())
@@ -115,6 +104,14 @@ class Auditor:
         write_text(self.folder / "episodes.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
 
 
+def copy(source: Path, there: str, folder: Path, name: str, title: str, seed: int) -> None:
+    """Write the table and scorecard of a policy that was audited as ``there`` in another place once more."""
+    card = read_json(source / "scorecards" / f"{there}.json", "scorecard")
+    write_json(folder / "scorecards" / f"{name}.json", card | {"policy": f"{title}/{name}", "seed": seed})
+    table = (source / "policies" / f"{there}.json").read_text(encoding="utf-8")
+    write_text(folder / "policies" / f"{name}.json", table)
+
+
 class Noted:
     """A model whose answers are noted, so they can be written down after an audit."""
 
@@ -128,7 +125,7 @@ class Noted:
         """Ask the model."""
         answers = self.policy.probabilities(decisions)
         for decision, p in zip(decisions, answers, strict=True):
-            self._rows.setdefault(decision.game, {})[decision.key] = _row(decision, p)
+            self._rows.setdefault(decision.game, {})[decision.key] = row(decision, p)
         return answers
 
     def legal_mass(self) -> Mapping[str, float] | None:
@@ -145,10 +142,6 @@ class Noted:
         mass = self.policy.legal_mass() or {}
         known = {key: mass[key] for key in rows if key in mass}
         return PolicyTable(name, game.name, game.rules, rows, "uniform", known, dict(self.policy.about()))
-
-
-def _row(decision: Decision, p: Floats) -> dict[str, float]:
-    return dict(zip(decision.legal, map(float, p), strict=True))
 
 
 def _laid_out(ground: Ground, table: PolicyTable) -> Floats:

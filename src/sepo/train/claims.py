@@ -12,10 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
-from scipy.stats import t as student
-
-from sepo.train.summary import CONFIDENCE
+from sepo.train.summary import widened
 
 Verdict = Literal["reproduced", "not reproduced", "reversed", "not tested here"]
 PENALTIES = ("e", "c", "x")
@@ -67,15 +64,9 @@ def spread(found: Mapping[int, Figure]) -> Spread | None:
     """Return the mean of a figure over seeds with its interval; None where no seed has it."""
     if not found:
         return None
-    values = [f.value for f in found.values()]
-    mean, seeds = float(np.mean(values)), {seed: f.value for seed, f in found.items()}
-    n = len(values)
-    if n == 1:
-        return Spread(mean, None, None, seeds)
-    half = float(student.ppf((1 + CONFIDENCE) / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
-    below = float(np.mean([f.value - f.low for f in found.values()]))
-    above = float(np.mean([f.high - f.value for f in found.values()]))
-    return Spread(mean, mean - half - below, mean + half + above, seeds)
+    whole = widened(list(found.values()))
+    low, high = (whole["low"], whole["high"]) if len(found) > 1 else (None, None)
+    return Spread(whole["value"], low, high, {seed: f.value for seed, f in found.items()})
 
 
 def paired(ours: Mapping[int, Figure], theirs: Mapping[int, Figure]) -> dict[int, Figure]:

@@ -15,10 +15,11 @@ import numpy as np
 
 from sepo.errors import InputError
 from sepo.files import write_json
-from sepo.games.base import Game, MeasureSet, Weights
+from sepo.games.base import MeasureSet, Weights
 from sepo.games.registry import make
 from sepo.train.recipe import Arm, Recipe, merged, parse_recipe
 from sepo.train.run import Tell, run
+from sepo.train.summary import header
 
 SCHEMA = "sepo.frontier/1"
 RISKS = ("e", "c", "x", "exploitability")
@@ -67,7 +68,7 @@ def derive(recipe: Recipe, arm: str, axes: Sequence[Axis]) -> Recipe:
         If no such arm is trained, a weight stands twice, or the measures that the arm is trained on ignore a weight.
     """
     trained = _arm(recipe, arm)
-    measures = _measures(recipe, trained)[1]
+    measures = _measures(recipe, trained)
     if len({axis.weight for axis in axes}) < len(axes):
         raise InputError(f"the weight {axes[0].weight} cannot vary along both axes")
     for axis in axes:
@@ -113,8 +114,7 @@ def frontier(
     """
     derived = derive(recipe, arm, axes)
     summary = run(derived, folder, tell, resume=resume, command=command)
-    trained = _arm(recipe, arm)
-    game, measures = _measures(recipe, trained)
+    measures = _measures(recipe, _arm(recipe, arm))
     arms = {a["name"]: a for a in summary["arms"]}
     points = []
     for varied in grid(axes):
@@ -126,16 +126,11 @@ def frontier(
     risks = [risk for risk in RISKS if any(point[risk] for point in points)]
     document = {
         "schema": SCHEMA,
-        "name": recipe.name,
-        "game": game.name,
-        "rules": dict(game.rules),
-        "unit": game.unit,
-        "model": recipe.model.policy,
+        **header(recipe),
         "arm": arm,
         "measures": measures.name,
         "definitions": _definitions(measures),
         "J_weights": measures.weights._asdict(),
-        "seeds": recipe.seeds,
         "vary": [{"weight": axis.weight, "values": list(axis.values)} for axis in axes],
         "risks": risks,
         "points": [{**point, "dominated": _dominated(point, points, risks)} for point in points],
@@ -172,9 +167,8 @@ def _arm(recipe: Recipe, name: str) -> Arm:
     return found[name]
 
 
-def _measures(recipe: Recipe, arm: Arm) -> tuple[Game, MeasureSet]:
-    game = make(recipe.game, recipe.rules, recipe.measures)
-    return game, game.measures(recipe.measure_name(arm))
+def _measures(recipe: Recipe, arm: Arm) -> MeasureSet:
+    return make(recipe.game, recipe.rules, recipe.measures).measures(recipe.measure_name(arm))
 
 
 def _definitions(measures: MeasureSet) -> dict[str, str]:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from sepo.audit.arena import Adversary, Ground, whole_of
-from sepo.policies.table import PolicyTable
+from sepo.policies.table import PolicyTable, row
 from sepo.solve.tree import Floats
 from sepo.solve.value import own_reach
 
@@ -71,7 +71,7 @@ class League:
         for one in self.found:
             rows = {}  # where both seats share a key, the row of the seat that opposes a learner is written last
             for info in (tree.infosets[i] for i in order):
-                rows[info.key] = dict(zip(info.decision.legal, map(float, one.strategy[info.entries]), strict=True))
+                rows[info.key] = row(info.decision, one.strategy[info.entries])
             about = {"found": one.weight}
             out[one.name] = PolicyTable(one.name, game.name, game.rules, rows, notes=about)
         return out

@@ -15,7 +15,7 @@ import torch
 
 from sepo.audit.arena import BEST_RESPONSE, Adversary, Ground, respond
 from sepo.audit.measures import KINDS, Term, measure, per_round, terms
-from sepo.audit.sweep import mass_of, slope
+from sepo.audit.sweep import mass_of, slope, weight
 from sepo.errors import InputError
 from sepo.games.base import MeasureSet, Weights
 from sepo.lm.adapter import anchored, snapshot
@@ -145,11 +145,10 @@ class Optimiser:
 
     def observe(self, look: Look) -> dict[str, Any]:
         """Return entropy and KL of the policy, in nats, weighed by how often decisions are met."""
+        share = self._share(look.strategy)
         if self.large:
-            share = self._share(look.strategy)
             rows = np.split(look.strategy, self.learner.layout.starts[1:])
             return {"entropy": entropy(rows, share), "asked": len(look.chosen)}
-        share = self._share(look.strategy)
         return {"entropy": entropy(look.rows, share), "kl": divergence(look.rows, self.reference, share)}
 
     def advance(self, look: Look) -> dict[str, Any]:
@@ -244,9 +243,7 @@ class Optimiser:
         if self.section.exploiter == "pool" or self.section.best_response_every == 1:
             return
         if self.response is None or number % self.section.best_response_every == 0:
-            self.response = None
-            found = self.exploiters(policy)[-1]
-            self.response = found.strategy if isinstance(found, Adversary) else None
+            self.response = self._respond(policy).strategy
 
     def _improved(self, policy: Floats, number: int) -> Floats:
         mirror, layout = self.section.mirror, self.learner.layout
@@ -256,13 +253,13 @@ class Optimiser:
         def push(at: Floats, step: int) -> Push:
             if self.dual is not None:
                 self._ascend(self.terms(at))
+            found = self.terms(at)
             if mirror.values == "mean" and exact:
-                found, mass = slope(self.terms(at), at, layout, immediate=raw.returns == "immediate")
-                return Push(at * centred(layout, at, found), np.maximum(mass, MASS_FLOOR))
-            pushed = self.signal(at, (*self.key, number, step), raw).weights
-            if isinstance(layout, Tree):
-                return Push(pushed, np.maximum(own_reach(layout, at), REACH_FLOOR))
-            return Push(pushed, np.maximum(mass_of(self.terms(at), at, layout), REACH_FLOOR))
+                gradient, mass = slope(found, at, layout, immediate=raw.returns == "immediate")
+                return Push(at * centred(layout, at, gradient), np.maximum(mass, MASS_FLOOR))
+            pushed = signal(layout, at, found, raw, (*self.key, number, step)).weights
+            met = own_reach(layout, at) if isinstance(layout, Tree) else mass_of(found, at, layout)
+            return Push(pushed, np.maximum(met, REACH_FLOOR))
 
         start = policy
         if mirror.inertia and self.target is not None:
@@ -303,8 +300,7 @@ class Optimiser:
 
     def _met(self, found: Sequence[Term], places: Sequence[Floats]) -> Floats:
         """Return how often each decision is met in an episode, opponents by the weight of their terms. (decisions,)."""
-        total = sum(abs(t.weight) for t in found)
-        mass: Floats = np.mean([mass_of(found, p, self.learner.layout) for p in places], axis=0) / total
+        mass: Floats = np.mean([mass_of(found, p, self.learner.layout) for p in places], axis=0) / weight(found)
         return mass
 
     def _rows(self, vector: Floats, chosen: Ints) -> list[Floats]:

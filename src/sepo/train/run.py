@@ -17,14 +17,14 @@ import yaml
 from sepo.audit.arena import Ground, ground_of
 from sepo.audit.scorecard import versions
 from sepo.errors import InputError
-from sepo.files import read_json, write_atomic, write_json, write_text
+from sepo.files import write_atomic, write_json, write_text
 from sepo.games.base import Game
 from sepo.games.registry import make
 from sepo.lm.adapter import make_trainable, restore, save_model, snapshot
 from sepo.lm.load import load_model
 from sepo.policies.direct import DirectPolicy
 from sepo.solve.tree import Tree
-from sepo.train.auditor import Auditor
+from sepo.train.auditor import Auditor, copy
 from sepo.train.data import demonstrations, of_arena
 from sepo.train.learner import Learner, load_state, save_state
 from sepo.train.loop import Best, Stage, loop, newest
@@ -135,10 +135,8 @@ def _is_copied(unit: Unit, folder: Path) -> bool:
         if seed == unit.seed or not (there / "done.json").exists():
             continue
         for name in ("last", "best"):
-            card = read_json(there / "scorecards" / f"{name}.json", "scorecard")
-            title = f"{unit.recipe.name}/{unit.arm.name}/seed-{unit.seed}/{name}"
-            write_json(unit.folder / "scorecards" / f"{name}.json", card | {"policy": title, "seed": unit.seed})
-        for file in ("policies/last.json", "policies/best.json", "episodes.jsonl", "metrics.jsonl", "done.json"):
+            copy(there, name, unit.folder, name, f"{unit.recipe.name}/{unit.arm.name}/seed-{unit.seed}", unit.seed)
+        for file in ("episodes.jsonl", "metrics.jsonl", "done.json"):
             if (there / file).exists():
                 write_text(unit.folder / file, (there / file).read_text(encoding="utf-8"))
         return True

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sepo.audit.measures import Term
-from sepo.audit.sweep import by_meeting
+from sepo.audit.sweep import by_meeting, weight
 from sepo.play.rollout import generator, rollout
 from sepo.solve.tree import Floats, Ints, Layout
 
@@ -70,15 +70,16 @@ def walked(
     policies
         The learner plays each of them in as many episodes, up to one.
     """
-    meetings = by_meeting(found)
-    weights = np.repeat([sum(abs(t.weight) for t in terms) for terms in meetings], len(policies))
+    shared = by_meeting(found)
+    meetings = list(shared)
+    weights = np.repeat([weight(terms) for terms in shared.values()], len(policies))
     rng = generator(*key)
     ticks = (np.arange(episodes) + rng.random()) / episodes
     ends = np.cumsum(weights) / weights.sum()
     drawn = np.bincount(np.minimum(np.searchsorted(ends, ticks, side="right"), len(ends) - 1), minlength=len(ends))
     out = np.zeros(len(layout.infosets))
     for which, count in enumerate(drawn.tolist()):
-        meeting = meetings[which // len(policies)][0].meeting
+        meeting = meetings[which // len(policies)]
         tree = meeting.tree
         profile = meeting.profile(policies[which % len(policies)])
         moves = rollout(tree, profile, rng.random((count, len(tree.levels) - 1))).moves

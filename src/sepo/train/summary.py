@@ -27,9 +27,19 @@ MANY = 20
 
 def summarise(recipe: Recipe, folder: Path) -> dict[str, Any]:
     """Read a run's finished units and return its summary document."""
-    game = make(recipe.game, recipe.rules, recipe.measures)
     return {
         "schema": SCHEMA,
+        **header(recipe),
+        "arms": [_arm(recipe, arm, folder) for arm in recipe.arms],
+        "ceilings": ceilings(recipe),
+        "published": published(recipe.game),
+    }
+
+
+def header(recipe: Recipe) -> dict[str, Any]:
+    """Return what every document of a run says first."""
+    game = make(recipe.game, recipe.rules, recipe.measures)
+    return {
         "name": recipe.name,
         "game": game.name,
         "rules": dict(game.rules),
@@ -37,9 +47,6 @@ def summarise(recipe: Recipe, folder: Path) -> dict[str, Any]:
         "measures": recipe.measures,
         "model": recipe.model.policy,
         "seeds": recipe.seeds,
-        "arms": [_arm(recipe, arm, folder) for arm in recipe.arms],
-        "ceilings": ceilings(recipe),
-        "published": published(game.name),
     }
 
 
@@ -64,6 +71,14 @@ def interval(values: Sequence[float]) -> dict[str, Any]:
         error = float(np.std(values, ddof=1)) / np.sqrt(len(values))
         half = float(student.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * error
     return {"value": mean, "low": mean - half, "high": mean + half, "n": len(values), "seeds": list(values)}
+
+
+def widened(found: Sequence[tuple[float, float, float]]) -> dict[str, Any]:
+    """Return ``interval`` of each seed's (value, low, high), widened by what the audits themselves leave open."""
+    out = interval([float(value) for value, _, _ in found])
+    out["low"] -= float(np.mean([value - low for value, low, _ in found]))
+    out["high"] += float(np.mean([high - value for value, _, high in found]))
+    return out
 
 
 def _arm(recipe: Recipe, arm: Arm, folder: Path) -> dict[str, Any]:
@@ -132,15 +147,9 @@ def unrecovered(ledger: Mapping[str, Mapping[str, float]]) -> list[str]:
 
 
 def _over_seeds(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return each figure's mean over seeds with its interval, widened by what the audits themselves leave open."""
+    """Return each figure's mean over seeds with its interval."""
     found: dict[str, list[Mapping[str, Any]]] = {}
     for card in cards:
         for name, figure in figures(card):
             found.setdefault(name, []).append(figure)
-    out = {}
-    for name, each in found.items():
-        whole = interval([float(f["value"]) for f in each])
-        whole["low"] -= float(np.mean([f["value"] - f["low"] for f in each]))
-        whole["high"] += float(np.mean([f["high"] - f["value"] for f in each]))
-        out[name] = whole
-    return out
+    return {name: widened([(f["value"], f["low"], f["high"]) for f in each]) for name, each in found.items()}
