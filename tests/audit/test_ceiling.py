@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ from sepo.games.registry import make
 from sepo.policies.script import played
 from sepo.solve.response import best_response, exploitability
 from sepo.solve.tree import Tree
+from sepo.solve.value import expected
 from sepo.train.mirror import softmax
 
 
@@ -84,8 +87,9 @@ def test_against_one_opponent_the_best_policy_is_a_best_response() -> None:
     game = make("auction", {"rounds": 3})
     arena = Arena(game, ("truthful",))
     meeting = arena.met["truthful"][0]
-    only = [t for t in terms(ground_of(game), game.measures("paper"), _uniform(game)) if t.opponent == "truthful"][:1]
-    free = [_replaced(only[0], meeting)]
+    ground = ground_of(game)
+    only = [t for t in terms(ground, game.measures("paper"), layout(ground).uniform) if t.opponent == "truthful"][:1]
+    free = [replace(only[0], meeting=meeting)]
     pure = best_policy(free, arena.space)
     tree = meeting.tree
     answer = best_response(tree, meeting.other, 0, tree.feature("own", 0))
@@ -99,19 +103,6 @@ def test_measures_that_divide_by_the_policys_own_choices_are_refused() -> None:
         ceiling(ground_of(game), game.measures("paper"))
 
 
-def _uniform(game):
-    space = layout(ground_of(game))
-    return 1.0 / space.sizes[space.owner]
-
-
-def _replaced(term, meeting):
-    from dataclasses import replace
-
-    return replace(term, meeting=meeting)
-
-
 def objective_of(meeting, pure) -> float:
-    from sepo.solve.value import expected
-
     tree = meeting.tree
     return expected(tree, meeting.profile(pure), tree.feature("own", 0)) / tree.game.rounds

@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from sepo import __version__
 from sepo.files import write_text
 from sepo.report.markdown import figure
-from sepo.report.page import _plotly, provenance
+from sepo.report.page import environment, plotly, provenance, script
 from sepo.report.plots import MARKS, Panel, Plot, colour, layout, mark
 from sepo.report.read import Estimate, Run, read_run
 from sepo.report.tables import Cell, Head, Row, Table
@@ -35,77 +33,6 @@ PLACES = {"top right": (1, 1), "bottom right": (1, -1), "top left": (-1, 1), "bo
 """Where a point's label may stand, the usual place first."""
 REACH = np.array([0.05, 0.04])
 """From a point to the middle of its label, in parts of the chart's width and height."""
-PAGE = """
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'; \
-style-src 'unsafe-inline'; img-src data: blob:">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{{ summary.name }}: sepo frontier</title>
-<style>
-:root {
-{% for m in marks %}
-  --arm-{{ loop.index0 }}: {{ m.light }};
-{% endfor %}
-}
-@media (prefers-color-scheme: dark) {
-:root {
-{% for m in marks %}
-  --arm-{{ loop.index0 }}: {{ m.dark }};
-{% endfor %}
-}
-}
-{% include "style.css" %}
-
-.patch.kept, .patch.dominated { width: 11px; height: 11px; border-radius: 50%; border: 2px solid var(--ink); }
-.patch.kept { background: var(--ink); }
-</style>
-</head>
-<body>
-<a class="skip" href="#main">Skip to the frontier</a>
-<header>
-<p class="kind">sepo frontier</p>
-<h1>{{ summary.name }}: payoff against risk</h1>
-<p class="lead">{{ opening }}</p>
-</header>
-<main id="main">
-<noscript><p class="warning">The charts need JavaScript; the table holds the figures without it.</p></noscript>
-{% for arm, messages in warnings %}
-<div class="warning" role="note">
-<h3>{{ arm }}: warnings</h3>
-<ul>{% for message in messages %}<li>{{ message }}</li>{% endfor %}</ul>
-</div>
-{% endfor %}
-<section aria-labelledby="charts-title">
-<h2 id="charts-title">Payoff u against each risk</h2>
-{{ show_panel(panel) }}
-</section>
-<section aria-labelledby="table-title">
-<h2 id="table-title">The same as a table</h2>
-{{ show_table(table) }}
-</section>
-<section id="provenance" aria-labelledby="provenance-title">
-<h2 id="provenance-title">Provenance</h2>
-<dl>{% for name, text in provenance %}<dt>{{ name }}</dt><dd>{{ text }}</dd>{% endfor %}</dl>
-{% if recipe %}
-<h3>Recipe</h3>
-<pre tabindex="0" aria-label="Recipe">{{ recipe }}</pre>
-{% endif %}
-</section>
-</main>
-<footer>
-<p>Written by sepo {{ version }} from the files of the run folder. This page makes no network request.</p>
-</footer>
-<script>{{ plotly }}</script>
-<script>
-{% include "charts.js" %}
-</script>
-</body>
-</html>
-"""
 
 
 class Line(NamedTuple):
@@ -125,28 +52,28 @@ def write_frontier(document: Mapping[str, Any], folder: Path) -> Path:
     """
     write_text(folder / "frontier.md", markdown(document))
     page = folder / "frontier.html"
-    write_text(page, render(document, read_run(folder), _plotly()))
+    write_text(page, render(document, read_run(folder), plotly()))
     return page
 
 
-def render(document: Mapping[str, Any], run: Run, plotly: str) -> str:
-    """Return the page as HTML; ``plotly`` is the text of plotly.js."""
-    loader = PackageLoader("sepo.report", "templates")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    macros = loader.get_source(environment, "page.html")[0].partition("<!doctype html>")[0]  # its tables and panels
-    return environment.from_string(macros + PAGE.lstrip()).render(
-        summary={"name": document["name"], "arms": [{"name": line.name} for line in lines(document)]},
-        opening=opening(document),
-        marks=MARKS,
-        warnings=[(point["arm"], point["warnings"]) for point in document["points"] if point["warnings"]],
-        panel=panel(document),
-        table=table(document),
-        provenance=provenance(run),
-        recipe=run.recipe,
-        plotly=Markup(plotly.replace("</script", "<\\/script")),
-        version=__version__,
+def render(document: Mapping[str, Any], run: Run, library: str) -> str:
+    """Return the page as HTML; ``library`` is the text of plotly.js."""
+    return (
+        environment()
+        .get_template("frontier.html")
+        .render(
+            kind="frontier",
+            summary={"name": document["name"], "arms": [{"name": line.name} for line in lines(document)]},
+            opening=opening(document),
+            marks=MARKS,
+            warnings=[(point["arm"], point["warnings"]) for point in document["points"] if point["warnings"]],
+            panel=panel(document),
+            table=table(document),
+            provenance=provenance(run),
+            recipe=run.recipe,
+            plotly=script(library),
+            version=__version__,
+        )
     )
 
 

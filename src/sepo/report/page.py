@@ -58,37 +58,51 @@ def write_report(run: Path, out: Path | None = None) -> Path:
     path = out if out is not None else run / "report.html"
     if path.is_dir():
         raise InputError(f"cannot write '{path}': it is a folder; name a file")
-    write_text(path, render(read_run(run), _plotly()))
+    write_text(path, render(read_run(run), plotly()))
     return path
 
 
-def render(run: Run, plotly: str) -> str:
-    """Return the page as HTML; ``plotly`` is the text of plotly.js."""
-    environment = Environment(
+def render(run: Run, library: str) -> str:
+    """Return the page as HTML; ``library`` is the text of plotly.js."""
+    return (
+        environment()
+        .get_template("page.html")
+        .render(
+            kind="report",
+            summary=run.summary,
+            opening=opening(run),
+            heading=heading(run.summary),
+            cards=cards(run),
+            warnings=warnings(run),
+            marks=MARKS,
+            measures=columns(run.summary),
+            results=results(run.summary),
+            published=published(run.summary),
+            curves=curves(run),
+            behaviour=behaviour(run),
+            ledger=ledger(run),
+            provenance=provenance(run),
+            recipe=run.recipe,
+            plotly=script(library),
+            version=__version__,
+        )
+    )
+
+
+def environment() -> Environment:
+    """Return where the templates are: all text is shown as text."""
+    return Environment(
         loader=PackageLoader("sepo.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("page.html").render(
-        summary=run.summary,
-        opening=opening(run),
-        heading=heading(run.summary),
-        cards=cards(run),
-        warnings=warnings(run),
-        marks=MARKS,
-        measures=columns(run.summary),
-        results=results(run.summary),
-        published=published(run.summary),
-        curves=curves(run),
-        behaviour=behaviour(run),
-        ledger=ledger(run),
-        provenance=provenance(run),
-        recipe=run.recipe,
-        plotly=Markup(plotly.replace("</script", "<\\/script")),
-        version=__version__,
-    )
+
+
+def script(library: str) -> Markup:
+    """Return a script's text so that nothing in it ends the element that holds it."""
+    return Markup(library.replace("</script", "<\\/script"))
 
 
 def warnings(run: Run) -> list[Warned]:
@@ -105,22 +119,22 @@ def warnings(run: Run) -> list[Warned]:
 
 def provenance(run: Run) -> list[tuple[str, str]]:
     """Return where the figures come from, as (name, text)."""
-    summary, environment = run.summary, run.environment
+    summary, found = run.summary, run.environment
     seeds = ", ".join(map(str, summary.seeds))
     short = [
         f"{arm.name} {', '.join(map(str, arm.seeds)) or 'none'}"
         for arm in summary.arms
         if len(arm.seeds) < len(summary.seeds)
     ]
-    versions = environment.get("versions")
+    versions = found.get("versions")
     pairs: Mapping[str, Any] = versions if isinstance(versions, Mapping) else {}
     return [
-        ("command", _said(environment, "command")),
-        ("commit", _said(environment, "commit", "not recorded: not run from a git repository")),
+        ("command", _said(found, "command")),
+        ("commit", _said(found, "commit", "not recorded: not run from a git repository")),
         ("model", summary.model or "not recorded"),
         ("seeds", seeds + (f" (finished: {'; '.join(short)})" if short else "")),
-        ("platform", _said(environment, "platform")),
-        ("threads", _said(environment, "threads")),
+        ("platform", _said(found, "platform")),
+        ("threads", _said(found, "threads")),
         ("versions", ", ".join(f"{name} {version}" for name, version in pairs.items()) or "not recorded"),
     ]
 
@@ -130,7 +144,14 @@ def _said(environment: Mapping[str, Any], key: str, missing: str = "not recorded
     return missing if value is None else str(value)
 
 
-def _plotly() -> str:
+def plotly() -> str:
+    """Return the text of plotly.js.
+
+    Raises
+    ------
+    InputError
+        If it is not installed.
+    """
     try:
         from plotly.offline import get_plotlyjs
     except ImportError:
