@@ -79,12 +79,14 @@ def test_an_episode_counts_each_decision_as_often_as_it_is_met(arena: Arena) -> 
     found = terms(arena, PAPER, policies[0])
     expected = np.mean([mass_of(found, p, arena.space) for p in policies], axis=0) / sum(abs(t.weight) for t in found)
     assert expected.sum() == pytest.approx(GAME.rounds)
-    counts = walked(found, policies, arena.space, 20_000, ("walk",))
+    walk = walked(found, policies, arena.space, 20_000, ("walk",))
+    assert [d.key for d in walk.asked.decisions] == [arena.space.infosets[i].key for i in walk.asked.chosen]
+    counts = np.bincount(walk.asked.chosen, walk.counts, len(expected))
     np.testing.assert_allclose(counts / 20_000, expected, atol=0.02)
-    sample = counted(counts, 20_000, expected)
+    sample = counted(walk, 20_000, expected)
     assert sample.share.sum() == pytest.approx(1)
     assert sample.factor @ (sample.share / sample.factor) == pytest.approx(1, abs=1e-9)
-    often = expected[sample.chosen] > 0.05
+    often = expected[sample.asked.chosen] > 0.05
     np.testing.assert_allclose(sample.factor[often], 1, atol=0.15)
 
 
@@ -96,14 +98,14 @@ def test_sums_over_samples_are_unbiased(arena: Arena) -> None:
     guesses = []
     for number in range(400):
         sample = counted(walked(found, [policy], arena.space, 16, (number,)), 16, expected)
-        guesses.append(float(sample.factor @ (expected * worth)[sample.chosen]))
+        guesses.append(float(sample.factor @ (expected * worth)[sample.asked.chosen]))
     error = np.std(guesses, ddof=1) / 20
     assert abs(np.mean(guesses) - expected @ worth) < 4 * error
 
 
 def test_everything_has_the_factor_one_and_most_takes_the_largest() -> None:
     share = np.array([0.1, 0.4, 0.0, 0.3, 0.2])
-    assert everything(share).factor.tolist() == [1.0] * 5
+    assert everything([], share).factor.tolist() == [1.0] * 5
     assert most(share, 2).tolist() == [1, 3]
     assert most(share, 9, 0.15).tolist() == [1, 3, 4]
 
@@ -123,13 +125,16 @@ def test_mirror_descent_over_an_arena_nears_the_ceiling(arena: Arena) -> None:
 
 def test_demonstrations_of_an_arena_are_those_of_the_data(arena: Arena) -> None:
     shown = of_arena(arena, 400, 7)
-    assert shown.train.sum() == sum(map(len, shown.episodes))
-    assert 400 <= shown.train.sum() + shown.validation.sum() < 400 + GAME.rounds
-    met = np.bincount(np.concatenate(shown.episodes), minlength=len(arena.space.infosets))
-    np.testing.assert_array_equal(met, np.bincount(arena.space.owner, shown.train, len(met)))
-    start = arena.space.infosets[arena.space.index[""]]
-    assert met[arena.space.index[""]] == len(shown.episodes)
-    assert 0 < shown.train[start.start] < len(shown.episodes)
+    train, validation = (np.array([c.sum() for c in part]) for part in (shown.train, shown.validation))
+    assert train.sum() == sum(map(len, shown.episodes))
+    assert 400 <= train.sum() + validation.sum() < 400 + GAME.rounds
+    met = np.bincount(np.concatenate(shown.episodes), minlength=len(train))
+    np.testing.assert_array_equal(met, train)
+    keys = [d.key for d in shown.asked.decisions]
+    assert keys == [arena.space.infosets[i].key for i in shown.asked.chosen]
+    start = keys.index("")
+    assert met[start] == len(shown.episodes)
+    assert 0 < shown.train[start][0] < len(shown.episodes)
 
 
 def test_a_run_says_how_far_its_figures_may_be_off(finished: tuple[Path, dict]) -> None:

@@ -2,7 +2,8 @@
 
 A game that is small enough is one ``Tree``, whole, and the learner is a vector over its entries. In a larger one an
 ``Arena`` holds a tree per opponent, pruned to what that opponent may do, and the learner is a vector over the
-distinct information states of all of them. Everything that knows terms takes either.
+distinct information states of all of them. Where instances are drawn even these are too large, and an information state
+is what the learner believes of whom it meets (``solve.belief``). Everything that knows terms takes any of them.
 
 Shapes: a learner's vector is (entries,) of the tree or of the arena's ``space``.
 """
@@ -17,9 +18,11 @@ from typing import NamedTuple
 import numpy as np
 
 from sepo.errors import InputError, TooLargeError
-from sepo.games.base import Game, MeasureName, MeasureSet, PoolName
+from sepo.games.base import Decision, Game, MeasureName, MeasureSet, PoolName
+from sepo.games.repeated import RepeatedGame
 from sepo.policies.base import strategy
 from sepo.policies.script import ScriptPolicy, opponent, played
+from sepo.solve.belief import Beliefs, Known
 from sepo.solve.expand import expand, walk
 from sepo.solve.response import best_response
 from sepo.solve.space import Space
@@ -100,6 +103,11 @@ class Arena:
     opponents
         The scripts that are met.
 
+    Attributes
+    ----------
+    beliefs
+        The learner's information states where they are beliefs, as in games that draw an instance; else None.
+
     Raises
     ------
     TooLargeError
@@ -107,16 +115,32 @@ class Arena:
     """
 
     def __init__(self, game: Game, opponents: Sequence[str]) -> None:
-        self.game = game
-        trees = {(o, s): _tree(game, o, s) for o in opponents for s in game.seats}
+        if isinstance(game, RepeatedGame) and game.sampled_chance:
+            beliefs = Beliefs(game, {o: _known(game, o) for o in opponents})
+            self._hold(game, beliefs, {(o, s): beliefs.tree(o) for o in opponents for s in game.seats})
+        else:
+            self._hold(game, None, {(o, s): _tree(game, o, s) for o in opponents for s in game.seats})
+
+    @classmethod
+    def over_trees(cls, game: Game, opponents: Sequence[str]) -> Arena:
+        """Return the arena in which nothing is forgotten, whatever the game."""
+        out = cls.__new__(cls)
+        out._hold(game, None, {(o, s): _tree(game, o, s) for o in opponents for s in game.seats})
+        return out
+
+    def _hold(self, game: Game, beliefs: Beliefs | None, trees: Mapping[tuple[str, int], Tree]) -> None:
+        self.game, self.beliefs = game, beliefs
         self.space = Space.over((tree, seat) for (_, seat), tree in trees.items())
-        self.met = {
-            o: [
-                Meeting(o, s, trees[o, s], np.nan_to_num(trees[o, s].fixed), self.space.at(trees[o, s], s))
-                for s in game.seats
-            ]
-            for o in opponents
-        }
+        self.met: dict[str, list[Meeting]] = {o: [] for o, _ in trees}
+        for (o, s), tree in trees.items():
+            self.met[o].append(Meeting(o, s, tree, np.nan_to_num(tree.fixed), self.space.at(tree, s)))
+
+    def state_of(self, decision: Decision) -> int | None:
+        """Return where the information state of a decision stands in the space; None if no opponent leads there."""
+        if self.beliefs is None:
+            return self.space.index.get(decision.key)
+        at = self.beliefs.locate(decision.view)
+        return None if at is None else self.space.index[self.beliefs.states[at].decision.key]
 
     @cached_property
     def whole(self) -> Tree:
@@ -243,6 +267,11 @@ def passable(meeting: Meeting, learner: Floats, layout: Layout) -> Floats:
     """Return how likely it would pass each if it played towards it. (infosets,)."""
     nodes = counterfactual_reach(meeting.tree, meeting.profile(learner), meeting.seat)
     return meeting.by_state(by_infoset(meeting.tree, nodes), layout)
+
+
+def _known(game: Game, name: str) -> Known:
+    other = opponent(game, name)
+    return Known(lambda d: played(other, d), other.memory)
 
 
 def _tree(game: Game, name: str, seat: int) -> Tree:

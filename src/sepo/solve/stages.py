@@ -7,7 +7,7 @@ and pair of actions. Shapes: ``n`` histories at the start of a round, ``D`` deal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -22,8 +22,11 @@ Answer = Callable[[Decision], Floats]
 """A seat's strategy as a function: the probability of each legal action."""
 
 
-class _Level(NamedTuple):
-    """The nodes of one depth and the moves into them."""
+class Level(NamedTuple):
+    """The nodes of one depth and the moves into them: see the attributes of ``solve.tree.Tree``.
+
+    ``parent`` and ``child`` count within the level before and this one; ``moves`` is how many lead out of each node.
+    """
 
     actor: Ints
     infoset: Ints
@@ -73,20 +76,21 @@ class _Grower:
         histories = _Histories([((), ())], np.zeros(1, dtype=np.int64))
         one = np.zeros(1, dtype=np.int64)
         root = (one - 1, one, one - 1, np.ones(1), np.zeros((2, len(self.names), 1)), 0)
-        levels: list[_Level] = []
+        levels: list[Level] = []
         into = root
         for number in range(game.rounds):
             histories, into = self._round(levels, histories, into, number)
         n = len(histories.public)
-        levels.append(_Level(np.full(n, TERMINAL), np.full(n, -1), np.zeros(n, dtype=np.int64), *into))
-        return self._lay(levels)
+        levels.append(Level(np.full(n, TERMINAL), np.full(n, -1), np.zeros(n, dtype=np.int64), *into))
+        played = np.concatenate(self.answers) if self.fixed else None
+        return lay(game, levels, self.infosets, played, self.names)
 
-    def _round(self, levels: list[_Level], histories: _Histories, into: Any, number: int) -> tuple[_Histories, Any]:
+    def _round(self, levels: list[Level], histories: _Histories, into: Any, number: int) -> tuple[_Histories, Any]:
         n, D, A = len(histories.public), len(self.chances), len(self.actions)
         F = len(self.names)
         at = np.arange(n)
         if self.deals:
-            levels.append(_Level(np.full(n, CHANCE), np.full(n, -1), np.full(n, D), *into))
+            levels.append(Level(np.full(n, CHANCE), np.full(n, -1), np.full(n, D), *into))
             self._count(n * D)
             parent, deal = np.repeat(at, D), np.tile(np.arange(D), n)
             into = (parent, np.arange(n * D), np.full(n * D, -1), self.chances[deal], np.zeros((2, F, n * D)), number)
@@ -100,7 +104,7 @@ class _Grower:
             infoset = history * len(self.held[seat]) + self.drawn[seat][deal]
             allowed = np.ones((len(infoset), A), dtype=bool) if played is None else played[infoset] > 0
             parent, act = np.nonzero(allowed)
-            levels.append(_Level(np.full(len(infoset), seat), first + infoset, allowed.sum(axis=1), *into))
+            levels.append(Level(np.full(len(infoset), seat), first + infoset, allowed.sum(axis=1), *into))
             entry = starts[infoset[parent]] + act
             history, deal = history[parent], deal[parent]
             action = [a[parent] for a in action] + [act]
@@ -193,41 +197,51 @@ class _Grower:
                 f"game '{self.game.name}' has more than {self.max_nodes} nodes: too large to hold as a tree"
             )
 
-    def _lay(self, levels: list[_Level]) -> Tree:
-        sizes = [len(level.actor) for level in levels]
-        base = np.cumsum([0, *sizes])
-        moves = np.cumsum([0, *(len(level.parent) for level in levels)])
-        parent = [level.parent + base[k - 1] for k, level in enumerate(levels) if k]
-        count = np.concatenate([level.moves for level in levels])
-        merged = moves[-1] > base[-1]
-        tree = Tree(
-            game=self.game,
-            parent=np.concatenate([levels[0].parent, *parent]),
-            child=np.concatenate([level.child + base[k] for k, level in enumerate(levels)]),
-            actor=np.concatenate([level.actor for level in levels]),
-            infoset=np.concatenate([level.infoset for level in levels]),
-            entry=np.concatenate([level.entry for level in levels]),
-            round=np.concatenate([np.full(len(level.parent), level.round) for level in levels]),
-            chance=np.concatenate([level.chance for level in levels]),
-            first=1 + np.concatenate([[0], np.cumsum(count)[:-1]]),
-            count=count,
-            features=np.concatenate([level.features for level in levels], axis=2),
-            names=self.names,
-            levels=tuple(slice(int(a), int(b)) for a, b in pairwise(moves)),
-            infosets=tuple(self.infosets),
-            last=np.zeros((2, 0), dtype=np.int64) if merged else self._last(levels),
-            merged=bool(merged),
-            played=np.concatenate(self.answers) if self.fixed else None,
-        )
-        return tree
 
-    def _last(self, levels: list[_Level]) -> Ints:
-        """Return each seat's last own entry on the way to each node. (2, nodes)."""
-        out = [np.full((2, 1), -1)]
-        for before, level in pairwise(levels):
-            last = out[-1][:, level.parent].copy()
-            for seat in (0, 1):
-                mine = before.actor[level.parent] == seat
-                last[seat, mine] = level.entry[mine]
-            out.append(last)
-        return np.concatenate(out, axis=1)
+def lay(
+    game: RepeatedGame,
+    levels: Sequence[Level],
+    infosets: Sequence[Infoset],
+    played: Floats | None,
+    names: Sequence[str],
+    *,
+    forgets: bool = False,
+) -> Tree:
+    """Lay levels end to end, first one first; ``forgets`` where information states have several pasts."""
+    sizes = [len(level.actor) for level in levels]
+    base = np.cumsum([0, *sizes])
+    moves = np.cumsum([0, *(len(level.parent) for level in levels)])
+    parent = [level.parent + base[k - 1] for k, level in enumerate(levels) if k]
+    count = np.concatenate([level.moves for level in levels])
+    merged = forgets or moves[-1] > base[-1]
+    return Tree(
+        game=game,
+        parent=np.concatenate([levels[0].parent, *parent]),
+        child=np.concatenate([level.child + base[k] for k, level in enumerate(levels)]),
+        actor=np.concatenate([level.actor for level in levels]),
+        infoset=np.concatenate([level.infoset for level in levels]),
+        entry=np.concatenate([level.entry for level in levels]),
+        round=np.concatenate([np.full(len(level.parent), level.round) for level in levels]),
+        chance=np.concatenate([level.chance for level in levels]),
+        first=1 + np.concatenate([[0], np.cumsum(count)[:-1]]),
+        count=count,
+        features=np.concatenate([level.features for level in levels], axis=2),
+        names=tuple(names),
+        levels=tuple(slice(int(a), int(b)) for a, b in pairwise(moves)),
+        infosets=tuple(infosets),
+        last=np.zeros((2, 0), dtype=np.int64) if merged else _last(levels),
+        merged=bool(merged),
+        played=played,
+    )
+
+
+def _last(levels: Sequence[Level]) -> Ints:
+    """Return each seat's last own entry on the way to each node. (2, nodes)."""
+    out = [np.full((2, 1), -1)]
+    for before, level in pairwise(levels):
+        last = out[-1][:, level.parent].copy()
+        for seat in (0, 1):
+            mine = before.actor[level.parent] == seat
+            last[seat, mine] = level.entry[mine]
+        out.append(last)
+    return np.concatenate(out, axis=1)

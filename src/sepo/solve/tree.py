@@ -112,7 +112,7 @@ class Tree(Layout):
     last : (2, nodes)
         The seat's last own entry on the way to the node, -1 where it has not moved. Empty if ``merged``.
     merged
-        Whether some node is reached by several moves.
+        Whether some node is reached by several moves, or an information state by several own pasts.
     played : (entries,)
         Strategy of the seats that the tree was pruned to, NaN at the entries of the others; None if not pruned.
         Moves that such a seat never makes are absent.

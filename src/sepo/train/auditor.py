@@ -7,26 +7,30 @@ most, within the recipe's budget, and every figure has bounds.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sepo.audit.arena import SETS, Ground, scripted
+from sepo.audit.arena import SETS, Arena, Ground, scripted
 from sepo.audit.compare import CARD_SCHEMA
 from sepo.audit.methods import Options
 from sepo.audit.scorecard import audit, audit_table, versions
 from sepo.files import read_json, write_json, write_text
 from sepo.games.base import Decision, Game
 from sepo.games.registry import make
-from sepo.play.episode import episodes
+from sepo.play.episode import episodes, stepped
 from sepo.policies.direct import DirectPolicy
+from sepo.policies.script import opponent
 from sepo.policies.table import PolicyTable, row
 from sepo.solve.tree import Floats, Tree
 from sepo.train.learner import Learner
 from sepo.train.recipe import Arm, Recipe, Schedule
 from sepo.train.record import measured
+
+Show = Callable[[], list[dict[str, Any]]]
+"""Plays episodes to be read."""
 
 
 class Auditor:
@@ -40,7 +44,8 @@ class Auditor:
 
     def __init__(self, recipe: Recipe, arm: Arm, seed: int, folder: Path, ground: Ground, policy: DirectPolicy) -> None:
         self.recipe, self.seed, self.folder = recipe, seed, folder
-        self.ground, self.game, self.policy = ground, ground.game, policy
+        self.ground, self.policy = ground, policy
+        self.game = make(recipe.game, recipe.rules, recipe.measures)
         self.title = f"{recipe.name}/{arm.name}/seed-{seed}"
 
     def write(self, name: str, same_as: str | None = None) -> dict[str, Any]:
@@ -54,7 +59,7 @@ class Auditor:
         if same_as is not None:
             copy(self.folder, same_as, self.folder, name, self.title, self.seed)
             return {}
-        table, part, line, strategy = self._whole(name) if isinstance(self.ground, Tree) else self._asked(name)
+        table, part, line, shown = self._whole(name) if isinstance(self.ground, Tree) else self._asked(name)
         table.save(self.folder / "policies" / f"{name}.json")
         card = {
             "schema": CARD_SCHEMA,
@@ -66,10 +71,10 @@ class Auditor:
         }
         write_json(self.folder / "scorecards" / f"{name}.json", card)
         if name == "last" and self.recipe.episodes:
-            self._write_episodes(strategy)
+            write_text(self.folder / "episodes.jsonl", "".join(json.dumps(line) + "\n" for line in shown()))
         return line
 
-    def _whole(self, name: str) -> tuple[PolicyTable, dict[str, Any], dict[str, Any], Floats]:
+    def _whole(self, name: str) -> tuple[PolicyTable, dict[str, Any], dict[str, Any], Show]:
         learner = Learner(self.policy, self.ground, Schedule(steps=0))
         look = learner.look(gradient=False)
         rows = {d.key: row(d, p) for d, p in zip(learner.decisions, look.rows, strict=True)}
@@ -78,13 +83,15 @@ class Auditor:
             f"{self.title}/{name}", self.game.name, self.game.rules, rows, mass=mass, notes=dict(self.policy.about())
         )
         line = {**measured(self.ground, look.strategy), "legal_mass": float(look.mass.mean())}
-        return table, audit_table(table, self.game), line, look.strategy
+        return table, audit_table(table, self.game), line, lambda: self._on_trees(look.strategy)
 
-    def _asked(self, name: str) -> tuple[PolicyTable, dict[str, Any], dict[str, Any], Floats]:
+    def _asked(self, name: str) -> tuple[PolicyTable, dict[str, Any], dict[str, Any], Show]:
         noted = Noted(self.policy)
         games = {s: make(self.recipe.game, self.recipe.rules, s) for s in SETS}
         settings = self.recipe.audit
-        options = Options(seed=self.seed, budget=settings.budget, adversaries=settings.adversaries)
+        options = Options(
+            seed=self.seed, budget=settings.budget, adversaries=settings.adversaries, episodes=settings.episodes
+        )
         part = audit(noted, games, options)
         table = noted.table(f"{self.title}/{name}", self.game)
         measures = {s: {k: m and m["value"] for k, m in row.items()} for s, row in part["measures"].items()}
@@ -93,15 +100,30 @@ class Auditor:
             "exploitability": None,
             "legal_mass": part["legal_mass"] and part["legal_mass"]["value"],
         }
-        return table, part, line, _laid_out(self.ground, table)
+        assert isinstance(self.ground, Arena)
+        if self.ground.beliefs is not None:
+            return table, part, line, self._stepped
+        space = self.ground.space
+        return table, part, line, lambda: self._on_trees(np.concatenate(table.probabilities(space.questions)))
 
-    def _write_episodes(self, strategy: Floats) -> None:
-        """Write sampled episodes of the policy against every opponent, to be read by people."""
+    def _on_trees(self, strategy: Floats) -> list[dict[str, Any]]:
+        """Return sampled episodes of the policy against every opponent, to be read by people."""
         lines = []
-        for opponent, tree, learner, other in _meetings(self.ground, strategy):
-            key = ("episodes", self.recipe.name, self.seed, opponent)
-            lines += episodes(tree, learner, opponent, other, self.recipe.episodes, key)
-        write_text(self.folder / "episodes.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+        for name, tree, learner, other in _meetings(self.ground, strategy):
+            lines += episodes(tree, learner, name, other, self.recipe.episodes, self._key(name))
+        return lines
+
+    def _stepped(self) -> list[dict[str, Any]]:
+        """Return such episodes of a policy that is no vector, played decision by decision."""
+        assert isinstance(self.ground, Arena)
+        lines = []
+        for name in self.ground.met:
+            met = opponent(self.game, name)
+            lines += stepped(self.policy, self.game, met, self.recipe.episodes, self._key(name))
+        return lines
+
+    def _key(self, opponent: str) -> tuple[object, ...]:
+        return "episodes", self.recipe.name, self.seed, opponent
 
 
 def copy(source: Path, there: str, folder: Path, name: str, title: str, seed: int) -> None:
@@ -142,12 +164,6 @@ class Noted:
         mass = self.policy.legal_mass() or {}
         known = {key: mass[key] for key in rows if key in mass}
         return PolicyTable(name, game.name, game.rules, rows, "uniform", known, dict(self.policy.about()))
-
-
-def _laid_out(ground: Ground, table: PolicyTable) -> Floats:
-    """Return a table as a vector over an arena's space. (entries,)."""
-    assert not isinstance(ground, Tree)
-    return np.concatenate(table.probabilities(ground.space.questions))
 
 
 def _meetings(ground: Ground, strategy: Floats) -> list[tuple[str, Tree, Floats, Floats]]:

@@ -6,45 +6,68 @@ examples. Examples are split by episode, so no episode stands on both sides.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from sepo.audit.arena import Arena, pool
 from sepo.data.episodes import demonstrate
-from sepo.games.base import MeasureSet
+from sepo.games.base import Decision, MeasureSet
 from sepo.play.rollout import generator, rollout
 from sepo.policies.script import played
 from sepo.solve.tree import Floats, Ints, Tree
+from sepo.train.direct import spread
+from sepo.train.sample import Asked
 
 VALIDATION = 0.2
 
 
 class Demonstrations(NamedTuple):
-    """How often each action was shown: counts (entries,), in training and in validation episodes.
+    """What was shown, question by question.
 
-    ``episodes`` are the information states of each training episode, where they are kept.
+    Attributes
+    ----------
+    asked
+        The distinct decisions that were shown, and the information state of each; in a small game all there are.
+    train, validation
+        How often each action was shown: counts, one (legal actions,) array per decision.
+    episodes
+        The decisions of each training episode, as indices, where they are kept.
     """
 
-    train: Floats
-    validation: Floats
+    asked: Asked
+    train: Sequence[Floats]
+    validation: Sequence[Floats]
     episodes: tuple[Ints, ...] = ()
 
 
 def of_arena(arena: Arena, examples: int, seed: int) -> Demonstrations:
     """Take about so many examples of ``sepo.data``, whose demonstrators meet every pool that is trained on."""
-    space = arena.space
-    counts = np.zeros((2, len(space.owner)))
     shown = demonstrate(arena.game, examples, seed)
+    place: dict[str, int] = {}
+    decisions: list[Decision] = []
+    states: list[int] = []
+    train: list[Floats] = []
+    validation: list[Floats] = []
     episodes: dict[int, list[int]] = {}
     for example in shown.examples:
-        which = space.index[example.decision.key]
-        at = space.starts[which] + example.decision.legal.index(example.action)
+        decision = example.decision
+        which = place.setdefault(decision.key, len(decisions))
+        if which == len(decisions):
+            state = arena.state_of(decision)
+            assert state is not None  # every opponent that is shown is one of the arena's
+            decisions.append(decision)
+            states.append(state)
+            for part in (train, validation):
+                part.append(np.zeros(len(decision.legal)))
         tested = example.episode in shown.tested
-        counts[int(tested), at] += 1.0
+        (validation if tested else train)[which][decision.legal.index(example.action)] += 1.0
         if not tested:
             episodes.setdefault(example.episode, []).append(which)
-    return Demonstrations(counts[0], counts[1], tuple(map(np.array, episodes.values())))
+    return Demonstrations(
+        Asked(np.array(states), decisions), train, validation, tuple(map(np.array, episodes.values()))
+    )
 
 
 def demonstrations(tree: Tree, measures: MeasureSet, examples: int, seed: int) -> Demonstrations:
@@ -66,4 +89,6 @@ def demonstrations(tree: Tree, measures: MeasureSet, examples: int, seed: int) -
             entries = tree.entry[made[made >= 0]]
             entries = entries[entries >= 0]
             np.add.at(counts[split], entries[tree.seat[entries] == seat], 1.0)
-    return Demonstrations(*counts)
+    asked = Asked(np.arange(len(tree.questions)), tree.questions)
+    train, validation = (spread(tree, tree.questions, c) for c in counts)
+    return Demonstrations(asked, train, validation)

@@ -23,6 +23,7 @@ from sepo.policies.direct import DirectPolicy
 from sepo.solve.tree import Floats, Ints
 from sepo.train.direct import Batch, Loss, Scorer, Scores, gather
 from sepo.train.recipe import Schedule
+from sepo.train.sample import Asked
 
 HELD = 6000
 """Tokens up to which the graphs of several forward passes are kept, rather than running each pass twice."""
@@ -33,11 +34,11 @@ class Look(NamedTuple):
 
     Attributes
     ----------
-    chosen : (chosen,)
-        Which of the learner's decisions were scored; the next two are of these.
+    asked
+        What was scored, (asked,); the next two are of these.
     rows
         The policy, one (legal actions,) array each.
-    mass : (chosen,)
+    mass : (asked,)
         The probability on legal strings.
     strategy : (entries,)
         What is known of the whole policy after it.
@@ -45,7 +46,7 @@ class Look(NamedTuple):
         What scored them, and the scores whose graph is kept; None where it is not.
     """
 
-    chosen: Ints
+    asked: Asked
     rows: list[Floats]
     mass: Floats
     strategy: Floats
@@ -79,32 +80,31 @@ class Learner:
         self.known: Floats = self.layout.uniform
         self._everything: Scorer | None = None
 
-    @property
-    def everything(self) -> Ints:
-        """All decisions."""
-        return np.arange(len(self.decisions))
+    def about(self, chosen: Ints) -> Asked:
+        """Return the questions about some information states."""
+        return Asked(chosen, [self.decisions[i] for i in chosen.tolist()])
 
-    def look(self, chosen: Ints | None = None, *, gradient: bool) -> Look:
+    def look(self, asked: Asked | None = None, *, gradient: bool) -> Look:
         """Score decisions, all unless told which. With ``gradient``, and if memory holds it, keep the graph."""
-        if chosen is None:
-            chosen = self.everything
+        if asked is None:
+            asked = Asked(np.arange(len(self.decisions)), self.decisions)
             self._everything = self._everything or Scorer(self.policy, self.decisions)
             scorer = self._everything
         else:
-            scorer = Scorer(self.policy, [self.decisions[i] for i in chosen.tolist()])
+            scorer = Scorer(self.policy, asked.decisions)
         if gradient and (len(scorer.plans) == 1 or sum(p.computed for p in scorer.plans) <= HELD):
             scores = [scorer.scores(plan) for plan in scorer.plans]
             rows, mass = scorer.probabilities(scores)
         else:
             scores = None
             rows, mass = scorer.evaluate()
-        if len(chosen) == len(self.decisions):
+        if asked.decisions is self.decisions:
             self.known = gather(self.layout, self.decisions, rows)
         else:
             self.known = self.known.copy()
-            for i, row in zip(chosen.tolist(), rows, strict=True):
+            for i, row in zip(asked.chosen.tolist(), rows, strict=True):
                 self.known[self.layout.starts[i] : self.layout.starts[i] + len(row)] = row
-        return Look(chosen, rows, mass, self.known, scorer, scores)
+        return Look(asked, rows, mass, self.known, scorer, scores)
 
     def update(self, batch: Batch, loss: Loss, look: Look) -> float:
         """Take one optimiser step on the decisions of a look; return the loss before it."""

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, Protocol
 import torch
 
 from sepo.lm.adapter import snapshot
-from sepo.solve.tree import Ints
 from sepo.train.learner import Learner, Look, load_state, rate, save_state
 from sepo.train.record import Metrics, alarms, measured, probes
+from sepo.train.sample import Asked
 
 
 class Stage(Protocol):
@@ -33,7 +33,7 @@ class Stage(Protocol):
     def worth(self, line: Mapping[str, Any]) -> float:
         """Return the criterion of a metrics line, higher is better."""
 
-    def wanted(self, number: int) -> Ints | None:
+    def wanted(self, number: int) -> Asked | None:
         """Return which decisions the step of this number scores; None for all. May ask about more beforehand."""
 
     def observe(self, look: Look) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sepo.audit.arena import BEST_RESPONSE, Adversary, Ground, respond
+from sepo.audit.arena import BEST_RESPONSE, Adversary, Arena, Ground, respond
 from sepo.audit.measures import KINDS, Term, measure, per_round, terms
 from sepo.audit.sweep import mass_of, slope, weight
 from sepo.errors import InputError
@@ -31,7 +31,7 @@ from sepo.train.mirror import FLOOR, MASS_FLOOR, REACH_FLOOR, MirrorRules, Push,
 from sepo.train.objective import CreditRules, Signal, signal
 from sepo.train.recipe import TrainSection, weights
 from sepo.train.record import divergence, entropy, ledger_rows
-from sepo.train.sample import Sample, counted, everything, most, walked
+from sepo.train.sample import Asked, Sample, counted, everything, most, walked
 
 FIRST_LOOKS = 4
 """Rounds of asking before the first target of a large game."""
@@ -127,7 +127,7 @@ class Optimiser:
         """Return J at the measure set's own lambdas, so that arms with other lambdas are chosen alike."""
         return float(line["measures"][self.measures.name]["J"])
 
-    def wanted(self, number: int) -> Ints | None:
+    def wanted(self, number: int) -> Asked | None:
         """Return the decisions of a step: all, or in a large game a sample drawn by how often they are met."""
         if not self.large:
             return None
@@ -135,20 +135,20 @@ class Optimiser:
             self._ask(number)
         found, places = self.terms(self.learner.known), self._places(self.learner.known)
         episodes = self.section.episodes
-        counts = walked(found, places, self.learner.layout, episodes, (*self.key, number, "batch"))
-        self.sample = counted(counts, episodes, self._met(found, places))
+        walk = walked(found, places, self.learner.layout, episodes, (*self.key, number, "batch"))
+        self.sample = counted(walk, episodes, self._met(found, places))
         if self.section.kl:
-            scorer = Scorer(self.learner.policy, [self.learner.decisions[i] for i in self.sample.chosen.tolist()])
+            scorer = Scorer(self.learner.policy, self.sample.asked.decisions)
             with anchored(self.learner.policy.language_model, self.anchor):
                 self.reference = scorer.evaluate()[0]
-        return self.sample.chosen
+        return self.sample.asked
 
     def observe(self, look: Look) -> dict[str, Any]:
         """Return entropy and KL of the policy, in nats, weighed by how often decisions are met."""
         share = self._share(look.strategy)
         if self.large:
             rows = np.split(look.strategy, self.learner.layout.starts[1:])
-            return {"entropy": entropy(rows, share), "asked": len(look.chosen)}
+            return {"entropy": entropy(rows, share), "asked": len(look.asked.decisions)}
         return {"entropy": entropy(look.rows, share), "kl": divergence(look.rows, self.reference, share)}
 
     def advance(self, look: Look) -> dict[str, Any]:
@@ -157,21 +157,21 @@ class Optimiser:
         section = self.section
         self._hold_response(look.strategy, number)
         found = self.signal(look.strategy, (*self.key, number), self.rules)
-        sample = self.sample or everything(self._share(look.strategy))
+        sample = self.sample or everything(look.asked.decisions, self._share(look.strategy))
         penalties = Penalties(section.kl, entropy_bonus(section, number), section.legal_mass)
-        decisions = [self.learner.decisions[i] for i in look.chosen.tolist()]
+        chosen, decisions = look.asked
         if section.update == "mmd":
             if self.target is None or number % section.mirror.projections == 0:
                 self.target = self._improved(look.strategy, number)
             stakes = self._stakes(self.target, look.strategy) if section.mirror.focus else None
-            rows = self._rows(self.target, look.chosen)
-            share = sample.share if stakes is None else _focused(sample.share, stakes[look.chosen])
+            rows = self._rows(self.target, chosen)
+            share = sample.share if stakes is None else _focused(sample.share, stakes[chosen])
             batch = Batch(decisions, [r / r.sum() for r in rows], look.rows, self.reference or None, share)
             loss = self.learner.update(batch, penalised(projection_loss, penalties), look)
         else:
             if self.dual is not None:
                 self._ascend(self.terms(look.strategy))
-            rows = self._rows(found.weights, look.chosen)
+            rows = self._rows(found.weights, chosen)
             weighted = [w * f for w, f in zip(rows, sample.factor, strict=True)]
             batch = Batch(decisions, weighted, look.rows, self.reference or None, sample.share)
             loss = self.learner.update(batch, penalised(clipped_loss(section.clip), penalties), look)
@@ -225,14 +225,33 @@ class Optimiser:
         What was never asked counts as uniform, and answers move what is met: the first time it is asked until nothing
         new is met.
         """
+        if isinstance(self.ground, Arena) and self.ground.beliefs is not None:
+            self._ask_on_the_way(number)
+            return
         asked = np.zeros(len(self.learner.decisions), dtype=bool)
         for _ in range(FIRST_LOOKS if number == 0 else 1):
             wanted = most(self._share(self.learner.known), self.section.states, NEGLIGIBLE)
             new = wanted[~asked[wanted]]
             if not new.size:
                 return
-            self.learner.look(new, gradient=False)
+            self.learner.look(self.learner.about(new), gradient=False)
             asked[new] = True
+
+    def _ask_on_the_way(self, number: int) -> None:
+        """Ask along episodes, a history of each state that is met: which one leads there bears on the answer."""
+        asked: set[int] = set()
+        for turn in range(FIRST_LOOKS if number == 0 else 1):
+            found, places = self.terms(self.learner.known), self._places(self.learner.known)
+            walk = walked(found, places, self.learner.layout, self.section.states, (*self.key, number, "ask", turn))
+            _, first = np.unique(walk.asked.chosen, return_index=True)
+            counts = np.bincount(walk.asked.chosen, walk.counts)
+            order = sorted(first.tolist(), key=lambda i: -counts[walk.asked.chosen[i]])
+            new = [i for i in order if int(walk.asked.chosen[i]) not in asked][: self.section.states]
+            if not new:
+                return
+            chosen = walk.asked.chosen[new]
+            self.learner.look(Asked(chosen, [walk.asked.decisions[i] for i in new]), gradient=False)
+            asked.update(chosen.tolist())
 
     def _hold_response(self, policy: Floats, number: int) -> None:
         """With ``best_response_every`` above 1, hold the best response fixed between its recomputations."""

@@ -159,6 +159,10 @@ class AuditSection(Section):
 
     budget: Annotated[int, Field(ge=1, description="information states of a large game that are asked about")] = 1500
     adversaries: Annotated[bool, Field(description="whether adversaries are let loose on the policy")] = False
+    episodes: Annotated[
+        int | None,
+        Field(ge=2, description="clusters of episodes where figures are sampled; null: the audit's own number"),
+    ] = None
 
 
 class Arm(Section):
@@ -176,6 +180,9 @@ class Recipe(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=60)]
     game: str
     rules: dict[str, Any] = Field(default_factory=dict)
+    practice: Annotated[
+        dict[str, Any], Field(description="rules that training plays by instead of the audit's, as other instances")
+    ] = Field(default_factory=dict)
     measures: MeasureName = "sepo"
     seeds: Annotated[list[int], Field(min_length=1)] = [0]
     model: ModelSection = Field(default_factory=ModelSection)

@@ -64,7 +64,7 @@ def run(recipe: Recipe, folder: Path, tell: Tell, *, resume: bool = False, comma
     InputError
         If the folder holds a run and ``resume`` is not set, or holds one of another recipe.
     """
-    game = make(recipe.game, recipe.rules, recipe.measures)
+    game = make(recipe.game, {**recipe.rules, **recipe.practice}, recipe.measures)
     ground = ground_of(game)
     prepare(recipe, folder, resume=resume, command=command)
     for seed in recipe.seeds:

@@ -5,19 +5,41 @@ its end. Episodes are drawn against every opponent by the weight of its terms in
 met, which is unbiased for how often it is met. What was counted over what was expected is the Horvitz-Thompson factor
 of sums over decisions (D. G. Horvitz and D. J. Thompson, "A generalization of sampling without replacement from a
 finite universe", Journal of the American Statistical Association 47, 1952).
+
+Where an information state is what the learner believes, several histories lead to it, and the model is asked about
+those that were met: then a state may stand in a sample more than once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
+from sepo.audit.arena import Meeting
 from sepo.audit.measures import Term
 from sepo.audit.sweep import by_meeting, weight
+from sepo.games.base import Decision
+from sepo.games.repeated import Pair, RepeatedGame
 from sepo.play.rollout import generator, rollout
 from sepo.solve.tree import Floats, Ints, Layout
+
+
+class Asked(NamedTuple):
+    """Questions to a model.
+
+    Attributes
+    ----------
+    chosen : (asked,)
+        The information state that each one is about.
+    decisions
+        The question: a history that leads there.
+    """
+
+    chosen: Ints
+    decisions: Sequence[Decision]
 
 
 class Sample(NamedTuple):
@@ -25,43 +47,50 @@ class Sample(NamedTuple):
 
     Attributes
     ----------
-    chosen : (drawn,)
-        Which decisions.
+    asked
+        Which decisions, (drawn,).
     share : (drawn,)
         How often each was met; over all decisions this sums to 1, on average where they are a sample.
     factor : (drawn,)
-        That over its expectation.
+        That over the expectation of its information state.
     """
 
-    chosen: Ints
+    asked: Asked
     share: Floats
     factor: Floats
 
 
-def everything(share: Floats) -> Sample:
+class Walk(NamedTuple):
+    """Questions met in some episodes, and how often each was. ``counts`` is (asked,)."""
+
+    asked: Asked
+    counts: Floats
+
+
+def everything(decisions: Sequence[Decision], share: Floats) -> Sample:
     """Return all decisions, weighed by how often they are met. (decisions,)."""
-    return Sample(np.arange(len(share)), share, np.ones(len(share)))
+    return Sample(Asked(np.arange(len(share)), decisions), share, np.ones(len(share)))
 
 
-def counted(counts: Floats, episodes: int, expected: Floats) -> Sample:
+def counted(walk: Walk, episodes: int, expected: Floats) -> Sample:
     """Return the decisions met in some episodes.
 
     Parameters
     ----------
-    counts : (decisions,)
-        How often each was met in all.
-    expected : (decisions,)
-        How often each is met in one episode, on average.
+    expected : (states,)
+        How often each information state is met in one episode, on average.
     """
-    chosen = np.flatnonzero((counts > 0) & (expected > 0))
-    share = counts[chosen] / (episodes * expected.sum())
-    return Sample(chosen, share, share * expected.sum() / expected[chosen])
+    kept = np.flatnonzero((walk.counts > 0) & (expected[walk.asked.chosen] > 0))
+    chosen = walk.asked.chosen[kept]
+    share = walk.counts[kept] / (episodes * expected.sum())
+    asked = Asked(chosen, [walk.asked.decisions[i] for i in kept.tolist()])
+    return Sample(asked, share, share * expected.sum() / expected[chosen])
 
 
 def walked(
     found: Sequence[Term], policies: Sequence[Floats], layout: Layout, episodes: int, key: tuple[object, ...]
-) -> Floats:
-    """Play episodes against every opponent of the terms of J; return how often each decision was met. (decisions,).
+) -> Walk:
+    """Play episodes against every opponent of the terms of J; return the decisions that were met.
 
     Parameters
     ----------
@@ -77,16 +106,43 @@ def walked(
     ticks = (np.arange(episodes) + rng.random()) / episodes
     ends = np.cumsum(weights) / weights.sum()
     drawn = np.bincount(np.minimum(np.searchsorted(ends, ticks, side="right"), len(ends) - 1), minlength=len(ends))
-    out = np.zeros(len(layout.infosets))
+    met: dict[str, tuple[int, Decision]] = {}
+    counts: dict[str, float] = {}
     for which, count in enumerate(drawn.tolist()):
         meeting = meetings[which // len(policies)]
-        tree = meeting.tree
         profile = meeting.profile(policies[which % len(policies)])
-        moves = rollout(tree, profile, rng.random((count, len(tree.levels) - 1))).moves
-        entries = tree.entry[moves[moves >= 0]]
-        at = meeting.at[entries[entries >= 0]]
-        out += np.bincount(layout.owner[at[at >= 0]], minlength=len(out))
-    return out
+        lots = rng.random((count, len(meeting.tree.levels) - 1))
+        for made in rollout(meeting.tree, profile, lots).moves:
+            for state, decision in _decisions(meeting, layout, made[made >= 0]):
+                met.setdefault(decision.key, (state, decision))
+                counts[decision.key] = counts.get(decision.key, 0.0) + 1.0
+    keys = sorted(met, key=lambda k: met[k][0])  # stable: histories of one state as they were met
+    chosen = np.array([met[k][0] for k in keys], dtype=np.int64)
+    return Walk(Asked(chosen, [met[k][1] for k in keys]), np.array([counts[k] for k in keys]))
+
+
+def _decisions(meeting: Meeting, layout: Layout, made: Ints) -> Iterator[tuple[int, Decision]]:
+    """Return the learner's information states on the way of an episode, and the decision that it faced in each.
+
+    In a merged tree a state has many histories, and the decision is that of the history that was played.
+    """
+    tree = meeting.tree
+    replayed = tree.merged and isinstance(tree.game, RepeatedGame)
+    rounds: tuple[Pair, ...] = ()
+    own = ""
+    for entry in tree.entry[made].tolist():
+        if entry < 0:
+            continue
+        info = tree.infosets[tree.owner[entry]]
+        action = info.decision.legal[entry - info.start]
+        if meeting.at[entry] < 0:
+            rounds = (*rounds, Pair(own, action))
+            continue
+        own, decision = action, info.decision
+        if replayed and decision.view.rounds != rounds:
+            view = decision.view._replace(rounds=rounds)
+            decision = replace(decision, key=tree.game.key(view), view=view)
+        yield int(layout.owner[meeting.at[entry]]), decision
 
 
 def most(share: Floats, size: int, least: float = 0.0) -> Ints:

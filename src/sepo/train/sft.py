@@ -15,9 +15,9 @@ import numpy as np
 from sepo.play.rollout import generator
 from sepo.solve.tree import Floats, Ints
 from sepo.train.data import Demonstrations
-from sepo.train.direct import Batch, imitation_loss, spread
+from sepo.train.direct import Batch, imitation_loss
 from sepo.train.learner import Learner, Look
-from sepo.train.sample import counted, everything, most
+from sepo.train.sample import Asked, Sample, everything, most
 
 HELD = 64
 """Held-back decisions that a large game is validated on: those shown most."""
@@ -43,42 +43,41 @@ class Imitator:
 
     def __init__(self, learner: Learner, shown: Demonstrations, episodes: int, key: tuple[object, ...]) -> None:
         self.learner, self.key, self.size = learner, key, episodes
-        self.shown = shown.episodes
-        counts = spread(learner.layout, learner.decisions, shown.train)
-        totals = np.array([c.sum() for c in counts])
-        self.targets = [c / max(t, 1.0) for c, t in zip(counts, totals, strict=True)]
+        self.shown = shown
+        totals = np.array([c.sum() for c in shown.train])
+        self.targets = [c / max(t, 1.0) for c, t in zip(shown.train, totals, strict=True)]
         self.share = totals / totals.sum()
-        self.sample = everything(self.share)
-        self.validation = spread(learner.layout, learner.decisions, shown.validation)
-        self.held = most(np.array([c.sum() for c in self.validation]), HELD)
+        self.sample = everything(shown.asked.decisions, self.share)
+        self.held = most(np.array([c.sum() for c in shown.validation]), HELD)
+        self.met = np.arange(len(self.share))
         self.seen: float | None = None
 
-    def wanted(self, number: int) -> Ints | None:
+    def wanted(self, number: int) -> Asked | None:
         """Return the decisions of a step: all, or a sample by how often they were shown."""
-        if not self.shown:
+        shown = self.shown
+        if not shown.episodes:
             return None
         if self.seen is None or number % VALIDATE_EVERY == 0 or number == self.learner.schedule.steps:
-            look = self.learner.look(self.held, gradient=False)
-            self.seen = validation_loss(look.rows, look.mass, [self.validation[i] for i in self.held.tolist()])
-        drawn = generator(*self.key, number, "batch").choice(len(self.shown), self.size)
-        met = np.concatenate([self.shown[i] for i in drawn.tolist()])
-        length = sum(map(len, self.shown)) / len(self.shown)
-        counts = np.bincount(met, minlength=len(self.share)).astype(float)
-        self.sample = counted(counts, self.size, self.share * length)
-        return self.sample.chosen
+            look = self.learner.look(_some(shown.asked, self.held), gradient=False)
+            self.seen = validation_loss(look.rows, look.mass, [shown.validation[i] for i in self.held.tolist()])
+        drawn = generator(*self.key, number, "batch").choice(len(shown.episodes), self.size)
+        met, counts = np.unique(np.concatenate([shown.episodes[i] for i in drawn.tolist()]), return_counts=True)
+        length = sum(map(len, shown.episodes)) / len(shown.episodes)
+        share = counts / (self.size * length)
+        self.sample = Sample(_some(shown.asked, met), share, share / self.share[met])
+        self.met = met
+        return self.sample.asked
 
     def observe(self, look: Look) -> dict[str, Any]:
         """Return the cross-entropy of held-back examples, in nats per reply; in a large game of those shown most."""
-        if self.shown:
-            return {"validation_loss": self.seen, "asked": len(look.chosen)}
-        return {"validation_loss": validation_loss(look.rows, look.mass, self.validation)}
+        if self.shown.episodes:
+            return {"validation_loss": self.seen, "asked": len(look.asked.decisions)}
+        return {"validation_loss": validation_loss(look.rows, look.mass, self.shown.validation)}
 
     def advance(self, look: Look) -> dict[str, Any]:
         """Take one step; return the training loss, in nats per reply, before it."""
-        chosen = look.chosen.tolist()
-        targets = [self.targets[i] for i in chosen]
-        decisions = [self.learner.decisions[i] for i in chosen]
-        batch = Batch(decisions, targets, targets, None, self.sample.share)
+        targets = [self.targets[i] for i in self.met.tolist()]
+        batch = Batch(look.asked.decisions, targets, targets, None, self.sample.share)
         return {"loss": self.learner.update(batch, imitation_loss, look)}
 
     def worth(self, line: Mapping[str, Any]) -> float:
@@ -92,6 +91,10 @@ class Imitator:
     def load(self, state: Mapping[str, Any]) -> None:
         """Continue from a state."""
         self.seen = state["seen"]
+
+
+def _some(asked: Asked, which: Ints) -> Asked:
+    return Asked(asked.chosen[which], [asked.decisions[i] for i in which.tolist()])
 
 
 def validation_loss(rows: Sequence[Floats], mass: Floats, shown: Sequence[Floats]) -> float:

@@ -1,0 +1,342 @@
+"""Meetings of a learner with known opponents in a repeated game, as small as what can still matter.
+
+A learner that meets one of some known opponents, and does not know which, can forget whatever no longer bears on what
+follows: its *belief*, how likely each opponent is in each condition, is enough (K. J. Astrom, "Optimal control of
+Markov processes with incomplete state information", Journal of Mathematical Analysis and Applications 10, 1965). The
+condition of an opponent is the round, what was dealt, and the answer that it will give; what came before is forgotten
+with its memory. Histories of one belief are one information state here, so four rounds of bargaining with a hundred
+demands each come to thousands of nodes rather than millions; and a policy that is best among those that know their
+belief alone is best among all.
+
+The trees are merged ones of ``solve.tree``, one per opponent. Their information states are shared, and the decision of
+one is that of the first history met that leads there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sepo.errors import ContractError, TooLargeError
+from sepo.games.base import CHANCE, TERMINAL, Decision, Memory
+from sepo.games.repeated import Pair, RepeatedGame, Settled, Stage, View
+from sepo.solve.stages import Answer, Level, lay
+from sepo.solve.tree import Floats, Infoset, Ints, Tree
+
+DIGITS = 12
+"""Decimals to which the weights of equal beliefs agree."""
+LEARNER, OTHER = 0, 1
+MAX_MOVES = 12_000_000
+
+
+class Known(NamedTuple):
+    """An opponent: the probability of each of its legal actions, and what it remembers."""
+
+    answer: Answer
+    memory: Memory
+
+
+class Seen(NamedTuple):
+    """What the learner sees of the end of a round: the other's action, and what it knows when the next one begins."""
+
+    other: str
+    public: Hashable
+    private: Hashable
+
+
+class Condition(NamedTuple):
+    """An opponent in a condition: equal where all that follows is. ``tail`` is its answer, or all it remembers."""
+
+    opponent: str
+    number: int
+    public: Hashable
+    private: tuple[Hashable, Hashable]
+    tail: Hashable
+
+
+class _Mind(NamedTuple):
+    """A condition's node, the decision of the opponent there, and its answer."""
+
+    stage: Stage
+    decision: Decision
+    answer: Floats
+
+
+class _Outcome(NamedTuple):
+    """One way for a round to end: what the other did, how likely, what fell due, and what is dealt then."""
+
+    other: str
+    entry: int
+    probability: float
+    settled: Settled
+    chance: bool
+    then: tuple[tuple[float, Condition], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Belief:
+    """An information state of the learner.
+
+    Attributes
+    ----------
+    decision
+        Of the first history met that leads here.
+    weights
+        How likely each opponent is in each condition; they sum to 1.
+    after
+        The belief that follows an own action and what is seen of the round's end; empty in the last round.
+    """
+
+    decision: Decision
+    weights: Mapping[Condition, float]
+    after: dict[tuple[str, Seen], int]
+
+
+class Beliefs:
+    """The information states of a learner in seat 0 that meets one of some opponents.
+
+    Parameters
+    ----------
+    opponents
+        By name; each is as likely as any other at first.
+
+    Raises
+    ------
+    ContractError
+        If the learner has another seat too.
+    TooLargeError
+        If the learner has more than ``max_moves`` moves in all meetings.
+    """
+
+    def __init__(self, game: RepeatedGame, opponents: Mapping[str, Known], max_moves: int = MAX_MOVES) -> None:
+        if tuple(game.seats) != (LEARNER,):
+            raise ContractError(f"game '{game.name}': beliefs are those of seat {LEARNER}, not of seats {game.seats}")
+        self.game, self.opponents = game, opponents
+        self.states: list[Belief] = []
+        self._index: dict[Hashable, int] = {}
+        self._minds: dict[Condition, _Mind] = {}
+        self._conditions: dict[tuple[str, Stage], Condition] = {}
+        self._outcomes: dict[tuple[Condition, str], list[_Outcome]] = {}
+        self._opening = {name: self._deal(name, game.forgetful(known.memory)) for name, known in opponents.items()}
+        groups: dict[tuple[Hashable, Hashable], dict[Condition, float]] = {}
+        for dealt in self._opening.values():
+            for p, condition in dealt:
+                group = groups.setdefault((condition.public, condition.private[LEARNER]), {})
+                group[condition] = group.get(condition, 0.0) + p
+        self.first = {
+            (public, private): self._believe(weights, View(0, (), public, private))
+            for (public, private), weights in groups.items()
+        }
+        level, moves = list(self.first.values()), 0
+        for _ in range(game.rounds):
+            moves += sum(len(self.states[b].decision.legal) * len(self.states[b].weights) for b in level)
+            if moves > max_moves:
+                raise TooLargeError(f"game '{game.name}' has more than {max_moves} moves even by beliefs: too large")
+            level = list(dict.fromkeys(new for b in level for new in self._follow(self.states[b])))
+
+    def locate(self, view: View) -> int | None:
+        """Return the belief of a learner that has seen ``view``; None if no opponent leads there.
+
+        For games in which what the learner knows is dealt once, at the beginning.
+        """
+        at = self.first.get((view.public, view.private))
+        for pair in view.rounds:
+            if at is None:
+                return None
+            at = self.states[at].after.get((pair.own, Seen(pair.other, view.public, view.private)))
+        return at
+
+    def tree(self, opponent: str) -> Tree:
+        """Return the learner's meeting with an opponent, pruned to what that opponent may do."""
+        return _Meeting(self, opponent).tree()
+
+    def answer(self, condition: Condition) -> tuple[Decision, Floats]:
+        """Return what an opponent decides in a condition, and its probability of each legal action."""
+        mind = self._minds[condition]
+        return mind.decision, mind.answer
+
+    def opening(self, opponent: str) -> Sequence[tuple[float, Condition]]:
+        """Return the conditions in which an opponent may be met at first, and how likely."""
+        return self._opening[opponent]
+
+    def outcomes(self, condition: Condition, action: str) -> Sequence[_Outcome]:
+        """Return how a round may end in which the learner takes an action."""
+        key = condition, action
+        if key not in self._outcomes:
+            self._outcomes[key] = self._end(*key)
+        return self._outcomes[key]
+
+    def _end(self, condition: Condition, action: str) -> list[_Outcome]:
+        mind = self._minds[condition]
+        moved = mind.stage.child(action)
+        out = []
+        for entry in np.flatnonzero(mind.answer).tolist():
+            b = mind.decision.legal[entry]
+            after = moved.child(b)
+            assert after.settled is not None
+            over = after.actor == TERMINAL
+            then = () if over else self._deal(condition.opponent, after)
+            chance = not over and not after.dealt
+            out.append(_Outcome(b, entry, float(mind.answer[entry]), after.settled, chance, then))
+        return out
+
+    def _deal(self, name: str, stage: Stage) -> tuple[tuple[float, Condition], ...]:
+        """Return the conditions of an opponent once what is dealt at the start of a round is dealt."""
+        if stage.dealt:
+            return ((1.0, self._condition(name, stage)),)
+        return tuple((p, self._condition(name, stage.child(label))) for label, p in stage.chance())
+
+    def _condition(self, name: str, stage: Stage) -> Condition:
+        known = self._conditions.get((name, stage))
+        if known is not None:
+            return known
+        answer, memory = self.opponents[name]
+        asked = self.game.decision(stage.child(stage.legal()[0]))  # it does not see what the learner does
+        p = answer(asked)
+        tail = stage.rounds if memory == "all" else p.tobytes()
+        condition = Condition(name, stage.number, stage.public, stage.private, tail)
+        self._minds.setdefault(condition, _Mind(stage, asked, p))
+        self._conditions[name, stage] = condition
+        return condition
+
+    def _believe(self, weights: Mapping[Condition, float], view: View) -> int:
+        """Return the number of a belief, new or not; ``view`` is a history that leads there."""
+        total = sum(weights.values())
+        scaled = {c: w / total for c, w in weights.items()}
+        key = frozenset((c, round(w, DIGITS)) for c, w in scaled.items())
+        at = self._index.setdefault(key, len(self.states))
+        if at == len(self.states):
+            game = self.game
+            decision = Decision(game, LEARNER, game.key(view), game.actions(view.public), view)
+            self.states.append(Belief(decision, scaled, {}))
+        return at
+
+    def _follow(self, belief: Belief) -> list[int]:
+        """Find the beliefs that follow every own action and whatever may be seen after it."""
+        view: View = belief.decision.view
+        for action in belief.decision.legal:
+            groups: dict[Seen, dict[Condition, float]] = {}
+            for condition, weight in belief.weights.items():
+                for end in self.outcomes(condition, action):
+                    for p, then in end.then:
+                        group = groups.setdefault(Seen(end.other, then.public, then.private[LEARNER]), {})
+                        group[then] = group.get(then, 0.0) + weight * end.probability * p
+            for seen, weights in groups.items():
+                rounds = (*view.rounds, Pair(action, seen.other))
+                new = View(view.number + 1, rounds, seen.public, seen.private)
+                belief.after[action, seen] = self._believe(weights, new)
+        return list(belief.after.values())
+
+
+class _Meeting:
+    """Lays the meeting with one opponent out, a round at a time.
+
+    A node before the learner moves is a belief and a condition.
+    """
+
+    def __init__(self, beliefs: Beliefs, opponent: str) -> None:
+        self.beliefs, self.opponent, self.game = beliefs, opponent, beliefs.game
+        self.names = ("own", "other", "round", *self.game.features)
+        self.infosets: list[Infoset] = []
+        self.answers: list[Floats] = []
+        self.entries = 0
+        self._of: dict[Hashable, int] = {}
+        self._dues: dict[tuple[int, bool], int] = {}
+        self._table: list[Floats] = []
+
+    def tree(self) -> Tree:
+        game, beliefs = self.game, self.beliefs
+        opening = beliefs.opening(self.opponent)
+        nodes = [(beliefs.first[c.public, c.private[LEARNER]], c) for _, c in opening]
+        levels: list[Level] = []
+        into = self._into([-1], [0], [-1], 0)
+        if len(nodes) > 1 or not game.forgetful("all").dealt:
+            levels.append(self._level([CHANCE], [-1], [len(nodes)], into))
+            into = self._into([0] * len(nodes), range(len(nodes)), [-1] * len(nodes), 0, [p for p, _ in opening])
+        for number in range(game.rounds):
+            nodes, into = self._round(levels, nodes, into, number)
+        n = len(into[1])
+        levels.append(self._level([TERMINAL] * n, [-1] * n, [0] * n, into))
+        return lay(game, levels, self.infosets, np.concatenate(self.answers), self.names, forgets=True)
+
+    def _round(
+        self, levels: list[Level], nodes: Sequence[tuple[int, Condition]], into: Any, number: int
+    ) -> tuple[list[tuple[int, Condition]], Any]:
+        states, last = self.beliefs.states, number + 1 == self.game.rounds
+        own = [self._infoset(b, states[b].decision, LEARNER) for b, _ in nodes]
+        sizes = [len(states[b].decision.legal) for b, _ in nodes]
+        levels.append(self._level([LEARNER] * len(nodes), own, sizes, into))
+        starts = [self.infosets[i].start for i in own]
+        parent = np.repeat(np.arange(len(nodes)), sizes)
+        entry = np.concatenate([np.arange(s, s + n) for s, n in zip(starts, sizes, strict=True)])
+        into = self._into(parent, np.arange(len(parent)), entry, number)
+
+        acts = [(b, c, action) for b, c in nodes for action in states[b].decision.legal]
+        minds = [self._infoset(c, self.beliefs.answer(c)[0], OTHER) for _, c, _ in acts]
+        found = [self.beliefs.outcomes(c, action) for _, c, action in acts]
+        counts = [len(ends) for ends in found]
+        levels.append(self._level([OTHER] * len(acts), minds, counts, into))
+        parent = np.repeat(np.arange(len(acts)), counts)
+        entry = np.array(
+            [self.infosets[mind].start + e.entry for mind, ends in zip(minds, found, strict=True) for e in ends]
+        )
+        due = np.array([self._due(end.settled, last=last) for ends in found for end in ends])
+        dues = np.stack(self._table)[due].transpose(1, 2, 0)
+        if last:
+            return [], self._into(parent, np.arange(len(parent)), entry, number, due=dues)
+        index: dict[tuple[int, Condition], int] = {}
+        targets, odds, many = [], [], []
+        for (b, _, action), ends in zip(acts, found, strict=True):
+            for end in ends:
+                many.append(len(end.then))
+                for p, then in end.then:
+                    seen = Seen(end.other, then.public, then.private[LEARNER])
+                    targets.append(index.setdefault((states[b].after[action, seen], then), len(index)))
+                    odds.append(p)
+        dealt = {end.chance for ends in found for end in ends}
+        if dealt == {False}:
+            return list(index), self._into(parent, targets, entry, number, due=dues)
+        if dealt != {True}:
+            raise ContractError(f"game '{self.game.name}': chance deals after some rounds' ends and not after others")
+        n = len(many)
+        into = self._into(parent, np.arange(n), entry, number, due=dues)
+        levels.append(self._level([CHANCE] * n, [-1] * n, many, into))
+        parent = np.repeat(np.arange(n), many)
+        return list(index), self._into(parent, targets, np.full(len(parent), -1), number + 1, odds)
+
+    def _infoset(self, of: Hashable, decision: Decision, seat: int) -> int:
+        which = self._of.setdefault(of, len(self.infosets))
+        if which == len(self.infosets):
+            self.infosets.append(Infoset(seat, decision, self.entries))
+            size = len(decision.legal)
+            self.entries += size
+            self.answers.append(np.full(size, np.nan) if isinstance(of, int) else self.beliefs.answer(of)[1])  # type: ignore[arg-type]
+        return which
+
+    def _due(self, end: Settled, *, last: bool) -> int:
+        """Return where what falls due at the end of a round stands in the table. Equal ends are one object."""
+        which = self._dues.setdefault((id(end), last), len(self._table))
+        if which == len(self._table):
+            over = float(self.game.rounds) if last else 0.0
+            self._table.append(np.array([(end.rewards[s], end.rewards[1 - s], over, *end.features[s]) for s in (0, 1)]))
+        return which
+
+    def _level(self, actor: Sequence[int], infoset: Sequence[int], moves: Sequence[int], into: Any) -> Level:
+        return Level(np.array(actor), np.array(infoset), np.array(moves), *into)
+
+    def _into(
+        self,
+        parent: Any,
+        child: Any,
+        entry: Any,
+        number: int,
+        chance: Sequence[float] | None = None,
+        due: Floats | None = None,
+    ) -> tuple[Ints, Ints, Ints, Floats, Floats, int]:
+        n = len(parent)
+        odds = np.ones(n) if chance is None else np.array(chance)
+        zero = np.zeros((2, len(self.names), n))
+        return np.array(parent), np.array(child), np.array(entry), odds, zero if due is None else due, number
