@@ -52,6 +52,22 @@ def test_the_written_policy_audits_to_the_j_that_is_claimed(
         assert there is None or there["low"] == there["high"]
 
 
+def test_the_table_of_a_ceiling_over_beliefs_audits_to_its_j(sepo: Program, tmp_path: Path):
+    rules = {"instances": 3, "instance_seed": 33, "rounds": 3}
+    options = [part for name, value in rules.items() for part in ("--rule", f"{name}={value}")]
+    for measures in ("paper", "sepo"):
+        out = tmp_path / f"{measures}.json"
+        found = sepo("solve", "items", *options, "--measures", measures, "--json", "--out", out).document
+        assert found["bound"] - found["J"] < 1e-8
+        game = make("items", rules, measures)
+        card = audit(load_table(out), {measures: game}, Options(sets=measures, method="exact", adversaries=False))
+        for figure in ("J", "u", "e", "c", "x"):
+            assert card["measures"][measures][figure]["value"] == pytest.approx(found[figure], abs=1e-9)
+        for script in game.opponents:
+            other = audit(ScriptPolicy(f"script:{script}", script), {measures: game}, Options(sets=measures))
+            assert other["measures"][measures]["J"]["value"] <= found["J"] + 1e-9
+
+
 def test_no_script_comes_above_the_ceiling_of_the_auction(sepo: Program):
     found = sepo("solve", "auction", "--measures", "paper", "--json").document
     assert found["J"] == pytest.approx(0.0072, abs=5e-5)
@@ -79,7 +95,7 @@ def test_other_weights_and_rules_are_taken(sepo: Program):
         (("ipd", "--lambda", "1,2"), "--lambda takes the weights of e, c and x"),
         (("ipd", "--lambda", "1,-2,0"), "--lambda takes the weights of e, c and x"),
         (("kuhn", "--measures", "paper"), "divides by what a policy itself decides"),
-        (("items",), "too large to hold as a tree"),
+        (("items", "--rule", "instances=2000"), "even by beliefs"),
     ],
 )
 def test_bad_input_gets_one_line(sepo: Program, arguments: tuple[str, ...], said: str):

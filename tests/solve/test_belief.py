@@ -122,5 +122,5 @@ def test_too_many_moves_are_refused_before_they_are_laid_out() -> None:
     assert isinstance(game, RepeatedGame)
     script = opponent(game, "tit_for_tat")
     known = {"tit_for_tat": Known(lambda d: played(script, d), script.memory)}
-    with pytest.raises(TooLargeError, match="more than 500 moves even by beliefs"):
+    with pytest.raises(TooLargeError, match="moves even by beliefs, more than 500"):
         Beliefs(game, known, max_moves=500)

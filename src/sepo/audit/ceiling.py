@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import linprog
@@ -24,6 +24,7 @@ from sepo.audit.measures import Term, objective, seat_value, terms
 from sepo.audit.sweep import by_meeting
 from sepo.errors import InputError
 from sepo.games.base import MeasureSet, Weights
+from sepo.policies.table import PolicyTable, row, tabulate
 from sepo.solve.maximin import payoff_matrix, realised, sequence_constraints
 from sepo.solve.response import realisation
 from sepo.solve.tree import Floats, Layout, Tree
@@ -96,6 +97,34 @@ def _by_columns(ground: Ground, measures: MeasureSet, weights: Weights | None) -
     strategy = _mixed(ground, found, space, columns, mixture)
     j = objective(terms(ground, measures, strategy, weights))
     return Ceiling(strategy, j, max(bound, j))
+
+
+def written(ground: Ground, strategy: Floats, name: str, **fields: Any) -> PolicyTable:
+    """Write a policy over a ground out as a table, uniform elsewhere.
+
+    Where information states are beliefs, the table has every history that the policy may come to against the ground's
+    opponents; those that it leads to by no action of its own are left out.
+    """
+    game, space = ground.game, layout(ground)
+    if isinstance(ground, Tree) or ground.beliefs is None:
+        return tabulate(game, space, strategy, name, default="uniform", **fields)
+    states = ground.beliefs.states
+    rows: dict[str, dict[str, float]] = {}
+    level = [(at, states[at].decision) for at in ground.beliefs.first.values()]
+    while level:
+        after = []
+        for at, decision in level:
+            place = ground.space.index[states[at].decision.key]
+            p = strategy[ground.space.infosets[place].entries]
+            rows[decision.key] = row(decision, p)
+            taken = {action for action, q in zip(decision.legal, p.tolist(), strict=True) if q > 0}
+            after += [
+                (new, ground.beliefs.following(decision, action, seen))
+                for (action, seen), new in states[at].after.items()
+                if action in taken
+            ]
+        level = after
+    return PolicyTable(name, game.name, game.rules, rows, "uniform", **fields)
 
 
 def _hold_to_linear(ground: Ground, measures: MeasureSet, found: Sequence[Term], other: Sequence[Term]) -> None:

@@ -8,13 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from sepo.audit.arena import ground_of, layout
-from sepo.audit.ceiling import ceiling
+from sepo.audit.arena import ground_of
+from sepo.audit.ceiling import ceiling, written
 from sepo.audit.measures import parts, terms
 from sepo.cli.arguments import RuleOption, parse_choice, parse_rules, parse_weights
 from sepo.games.base import MeasureName
 from sepo.games.registry import make
-from sepo.policies.table import tabulate
 
 
 def command(
@@ -38,8 +37,7 @@ def command(
     found = ceiling(ground, chosen, lambdas)
     figures = parts(terms(ground, chosen, found.strategy, lambdas), chosen)
     if out is not None:  # uniform where no opponent of the pools leads
-        title = f"ceiling:{game}:{name}"
-        tabulate(played, layout(ground), found.strategy, title, default="uniform", notes={"J": found.j}).save(out)
+        written(ground, found.strategy, f"ceiling:{game}:{name}", notes={"J": found.j}).save(out)
     document: dict[str, Any] = {
         "schema": "sepo.ceiling/1",
         "game": played.name,

@@ -29,7 +29,7 @@ from sepo.solve.tree import Floats, Infoset, Ints, Tree
 DIGITS = 12
 """Decimals to which the weights of equal beliefs agree."""
 LEARNER, OTHER = 0, 1
-MAX_MOVES = 12_000_000
+MAX_MOVES = 4_000_000
 
 
 class Known(NamedTuple):
@@ -108,13 +108,14 @@ class Beliefs:
     ContractError
         If the learner has another seat too.
     TooLargeError
-        If the learner has more than ``max_moves`` moves in all meetings.
+        If there may be more than ``max_moves`` ends of a round, by how long the opponents' memory is.
     """
 
     def __init__(self, game: RepeatedGame, opponents: Mapping[str, Known], max_moves: int = MAX_MOVES) -> None:
         if tuple(game.seats) != (LEARNER,):
             raise ContractError(f"game '{game.name}': beliefs are those of seat {LEARNER}, not of seats {game.seats}")
         self.game, self.opponents = game, opponents
+        self._refuse_early(max_moves)
         self.states: list[Belief] = []
         self._index: dict[Hashable, int] = {}
         self._minds: dict[Condition, _Mind] = {}
@@ -130,12 +131,22 @@ class Beliefs:
             (public, private): self._believe(weights, View(0, (), public, private))
             for (public, private), weights in groups.items()
         }
-        level, moves = list(self.first.values()), 0
+        level = list(self.first.values())
         for _ in range(game.rounds):
-            moves += sum(len(self.states[b].decision.legal) * len(self.states[b].weights) for b in level)
-            if moves > max_moves:
-                raise TooLargeError(f"game '{game.name}' has more than {max_moves} moves even by beliefs: too large")
             level = list(dict.fromkeys(new for b in level for new in self._follow(self.states[b])))
+
+    def _refuse_early(self, max_moves: int) -> None:
+        """Hold the number of conditions times actions to a limit, as far as it shows before anyone is asked."""
+        game = self.game
+        dealt = game.deals(0, game.start, (None, None))
+        moves = 0
+        for public in [d.public for d in dealt] or [game.start]:
+            actions = len(game.actions(public))
+            told_apart = {"round": [1] * game.rounds, "last": [1] + [actions] * (game.rounds - 1)}
+            told_apart["all"] = [actions**number for number in range(game.rounds)]
+            moves += sum(actions * sum(told_apart[known.memory]) for known in self.opponents.values())
+        if moves > max_moves:
+            raise TooLargeError(f"game '{game.name}' may have {moves} moves even by beliefs, more than {max_moves}")
 
     def locate(self, view: View) -> int | None:
         """Return the belief of a learner that has seen ``view``; None if no opponent leads there.
@@ -148,6 +159,12 @@ class Beliefs:
                 return None
             at = self.states[at].after.get((pair.own, Seen(pair.other, view.public, view.private)))
         return at
+
+    def following(self, decision: Decision, action: str, seen: Seen) -> Decision:
+        """Return the learner's next decision in a history that goes on from ``decision``."""
+        view: View = decision.view
+        rounds = (*view.rounds, Pair(action, seen.other))
+        return self._decide(View(view.number + 1, rounds, seen.public, seen.private))
 
     def tree(self, opponent: str) -> Tree:
         """Return the learner's meeting with an opponent, pruned to what that opponent may do."""
@@ -209,10 +226,11 @@ class Beliefs:
         key = frozenset((c, round(w, DIGITS)) for c, w in scaled.items())
         at = self._index.setdefault(key, len(self.states))
         if at == len(self.states):
-            game = self.game
-            decision = Decision(game, LEARNER, game.key(view), game.actions(view.public), view)
-            self.states.append(Belief(decision, scaled, {}))
+            self.states.append(Belief(self._decide(view), scaled, {}))
         return at
+
+    def _decide(self, view: View) -> Decision:
+        return Decision(self.game, LEARNER, self.game.key(view), self.game.actions(view.public), view)
 
     def _follow(self, belief: Belief) -> list[int]:
         """Find the beliefs that follow every own action and whatever may be seen after it."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
-from sepo.audit.arena import SETS, ground_of
+from sepo.audit.arena import SETS, Ground, ground_of
 from sepo.audit.ceiling import ceiling
 from sepo.audit.compare import figures
 from sepo.audit.published import published
@@ -53,10 +53,13 @@ def header(recipe: Recipe) -> dict[str, Any]:
 def ceilings(recipe: Recipe) -> dict[str, dict[str, float]]:
     """Return, by set of measures, the J of the best policy there is; a set in which none can be proved is left out."""
     out: dict[str, dict[str, float]] = {}
+    grounds: dict[str, Ground] = {}  # by rules, which most sets share
     for of in SETS:
         game = make(recipe.game, recipe.rules, of)
+        rules = str(game.rules)
         try:
-            found = ceiling(ground_of(game), game.measures(of))
+            grounds[rules] = ground = grounds.get(rules) or ground_of(game)
+            found = ceiling(ground, game.measures(of))
         except InputError:
             continue
         out[of] = {"J": found.j, "bound": found.bound}
