@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from sepo.audit.arena import BEST_RESPONSE, Adversary, Arena, Ground, respond
+from sepo.audit.ceiling import ceiling
 from sepo.audit.measures import KINDS, Term, measure, per_round, terms
 from sepo.audit.sweep import mass_of, slope, weight
 from sepo.errors import InputError
@@ -266,6 +267,8 @@ class Optimiser:
 
     def _improved(self, policy: Floats, number: int) -> Floats:
         mirror, layout = self.section.mirror, self.learner.layout
+        if self.section.target == "ceiling":
+            return self.target if self.target is not None else self._taught()
         raw = CreditRules(**{**self.rules.__dict__, "scale": "none"})
         exact = raw.estimator == "exact" and raw.credit == "credited"
 
@@ -285,6 +288,12 @@ class Optimiser:
             logs = [np.log(np.maximum(p, FLOOR)) for p in (policy, self.target)]
             start = softmax(layout, (1 - mirror.inertia) * logs[0] + mirror.inertia * logs[1])
         return improve(layout, start, push, MirrorRules(mirror.eta, mirror.alpha, mirror.steps, mirror.decay))
+
+    def _taught(self) -> Floats:
+        """Return the best policy there is for the arm's J: what an upper baseline is taught."""
+        if self.dual is not None:
+            raise InputError("target 'ceiling' is the best policy at fixed weights: give lambda no budget")
+        return ceiling(self.ground, self.measures, self.lambdas).strategy
 
     def _stakes(self, target: Floats, policy: Floats) -> Floats:
         """Return how much each decision weighs by what the policy loses there against the target. (decisions,).

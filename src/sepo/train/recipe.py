@@ -136,6 +136,10 @@ class TrainSection(Schedule):
     exploiter: Literal["pool", "best_response", "both", "growing"] = "best_response"
     best_response_every: Annotated[int, Field(ge=1)] = 1
     update: Literal["clipped", "mmd"] = "mmd"
+    target: Annotated[
+        Literal["mirror", "ceiling"],
+        Field(description="what mmd projects onto: the policy's own table improved, or the best policy there is"),
+    ] = "mirror"
     clip: Annotated[float, Field(gt=0, lt=1)] = 0.2
     mirror: MirrorSection = Field(default_factory=MirrorSection)
     kl: Annotated[float, Field(ge=0)] = 0.0
@@ -146,6 +150,12 @@ class TrainSection(Schedule):
     coverage: Annotated[
         float, Field(ge=0, le=1, description="share of uniform play in the reach that weighs decisions")
     ] = 0.5
+
+    @model_validator(mode="after")
+    def _targets_are_projected_onto(self) -> TrainSection:
+        if self.target == "ceiling" and self.update != "mmd":
+            raise ValueError("target 'ceiling' needs update 'mmd': a clipped update has no target")
+        return self
 
     @model_validator(mode="after")
     def _group_scale_needs_groups(self) -> TrainSection:
