@@ -12,7 +12,7 @@ from sepo.audit.arena import ground_of
 from sepo.audit.ceiling import ceiling
 from sepo.audit.measures import parts, terms
 from sepo.games.registry import make
-from sepo.report.markdown import card, markdown, ratios
+from sepo.report.markdown import card, markdown, overview, ratios
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -26,6 +26,13 @@ def blocks(text: str, kind: str) -> list[tuple[str, str]]:
 def test_result_tables_are_those_of_the_committed_summaries(page):
     for folder, table in blocks(page.read_text(), "results"):
         assert table == markdown(json.loads((ROOT / folder / "summary.json").read_text()))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_overviews_are_those_of_the_committed_summaries(page):
+    for folder, table in blocks(page.read_text(), "overview"):
+        runs = sorted((ROOT / folder).glob("*/summary.json"))
+        assert table == overview({file.parent.name: json.loads(file.read_text()) for file in runs})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sepo.report.markdown import markdown
+from sepo.report.markdown import markdown, overview
 
 
 def figure(value: float, half: float = 0.0, n: int = 5) -> dict[str, Any]:
@@ -35,3 +35,30 @@ def test_where_no_ceiling_is_known_none_is_shown():
     lines = markdown(SUMMARY | {"ceilings": {}}).splitlines()
     assert "of the way" not in lines[0]
     assert len(lines) == 4
+
+
+def test_an_overview_sets_the_arm_that_came_furthest_beside_ceiling_and_published_figures():
+    rows = [
+        {"arm": "base", "J": 9.0, "lambda": [1, 2, 3]},
+        {"arm": "sepo@5", "J": -0.5, "lambda": [2.4, 1.0, 0]},
+        {"arm": "sepo@9", "J": 0.25, "lambda": [1.2, 1.0, 1.8]},
+    ]
+    run = SUMMARY | {"seeds": [1, 2], "published": rows, "arms": [arm("sft", 0.1), *SUMMARY["arms"], arm("paper", 0.2)]}
+    head, _, first, second = overview({"mine": run, "other": run | {"measures": "sepo", "ceilings": {}}}).splitlines()
+    assert head.count("|") == first.count("|") == second.count("|")
+    assert first == (
+        "| `mine` | J (`paper`) | 2 | -1.0000 | 0.1000 | `sepo` 0.5000 [0.2500, 0.7500] | 1.0000 | 75.0% "
+        "| 0.25 (1.2, 1, 1.8) |"
+    )
+    assert second == "| `other` | J (`sepo`) | 2 | -2.0000 | -0.9000 | `sepo` -0.5000 | n/a | n/a | n/a |"
+
+
+def test_in_an_overview_less_exploitability_is_better():
+    arms = [
+        {"name": name, "last": {"exploitability": figure(value), "sepo.J": figure(0.0)}}
+        for name, value in (("base", 0.4), ("reward_only", 0.3), ("sepo", 0.1))
+    ]
+    published = [{"arm": "sepo@1", "exploitability": e, "J": 0, "lambda": [1, 1, 0]} for e in (0.3, 0.2)]
+    run = {"measures": "sepo", "seeds": [0], "arms": arms, "published": published}
+    row = overview({"kuhn": run}).splitlines()[2]
+    assert row == "| `kuhn` | exploitability | 1 | 0.4000 | n/a | `sepo` 0.1000 | 0.0000 | 75.0% | 0.2 |"

@@ -55,6 +55,56 @@ def figure(found: Mapping[str, Any] | None) -> str:
     return f"{text} [{found['low']:.4f}, {found['high']:.4f}]"
 
 
+def overview(runs: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return a row a run: its figure at the last step of base, sft and the arm that came furthest, beside others'.
+
+    The figure is exploitability where the game has it, else J in the measures that the run was trained on. Published
+    figures, which are of ``paper`` measures and of other weights in part, stand with their weights.
+
+    Parameters
+    ----------
+    runs
+        Summaries by the name of the run.
+    """
+    heads = ["run", "figure", "seeds", "`base`", "`sft`", "trained", "ceiling", "of the way", "best published"]
+    lines = ["| " + " | ".join(heads) + " |", "| --- | --- |" + " ---: |" * (len(heads) - 2)]
+    for name, summary in runs.items():
+        arms = {arm["name"]: arm["last"] for arm in summary["arms"]}
+        of = summary.get("measures", "sepo")
+        exploited = any("exploitability" in last for last in arms.values())
+        key, sign = ("exploitability", -1) if exploited else (f"{of}.J", 1)
+        trained = {n: last for n, last in arms.items() if n not in ("base", "sft") and key in last}
+        best = max(trained, key=lambda n: sign * trained[n][key]["value"], default=None)
+        top = 0.0 if exploited else summary.get("ceilings", {}).get(of, {}).get("J")
+        start = arms.get("base", {}).get(key)
+        way = "n/a"
+        if best is not None and start is not None and top is not None and start["value"] != top:
+            way = f"{(trained[best][key]['value'] - start['value']) / (top - start['value']):.1%}"
+        cells = [
+            f"`{name}`",
+            "exploitability" if exploited else f"J (`{of}`)",
+            str(len(summary["seeds"])),
+            figure(start),
+            figure(arms.get("sft", {}).get(key)),
+            "n/a" if best is None else f"`{best}` {figure(trained[best][key])}",
+            "n/a" if top is None else f"{top:.4f}",
+            way,
+            _best_published(summary, key, sign, comparable=exploited or of == "paper"),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _best_published(summary: Mapping[str, Any], key: str, sign: int, *, comparable: bool) -> str:
+    """Return the best figure of a published trained model, with its weights of e, c and x where it is J."""
+    field = "exploitability" if key == "exploitability" else "J"
+    rows = [r for r in summary["published"] if r.get(field) is not None and r["arm"] not in ("base", "sft")]
+    if not rows or not comparable:
+        return "n/a"
+    best = max(rows, key=lambda r: sign * r[field])
+    return f"{best[field]:g}" + (f" ({', '.join(f'{w:g}' for w in best['lambda'])})" if field == "J" else "")
+
+
 def ratios(document: Mapping[str, Any]) -> str:
     """Return the ratios of a ``sepo bench`` document as a Markdown table."""
     lines = ["| benchmark | compared | times as fast |", "| --- | --- | ---: |"]
