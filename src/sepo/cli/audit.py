@@ -9,6 +9,7 @@ import typer
 
 from sepo.audit.methods import Options, Sets
 from sepo.audit.scorecard import Games, scorecards
+from sepo.audit.variation import variations
 from sepo.cli.arguments import (
     JsonOption,
     OutOption,
@@ -20,6 +21,7 @@ from sepo.cli.arguments import (
     reporting,
     under,
 )
+from sepo.cli.variations import asked, parse_horizons, parse_list
 from sepo.files import dump_json, write_json
 from sepo.policies.base import Policy
 from sepo.policies.spec import load_policy
@@ -47,6 +49,13 @@ def command(
     budget: Annotated[
         str, typer.Option(help="Information states of a game that a model is asked about: a number, or all.")
     ] = "3000",
+    words: Annotated[
+        str | None,
+        typer.Option("--wordings", help="Audit models in other wordings: all, or names such as original,renamed."),
+    ] = None,
+    horizons: Annotated[
+        str | None, typer.Option(help="Audit at other numbers of rounds, such as 4,8,12, in games that have them.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of whatever is drawn; exact figures do not depend on it.")] = 0,
     json: JsonOption = False,
     out: OutOption = None,
@@ -63,14 +72,27 @@ def command(
         budget=parse_budget(budget),
     )
     rules = parse_rules(rule or [])
+    varied = words is not None or horizons is not None
+    named = None if words is None else parse_list(words, "--wordings")
+    rounds = None if horizons is None else parse_horizons(horizons)
+    document: Any
     with reporting() as tell:
         loaded = [load_policy(text) for text in policies]
-        asked = [(policy, _games(policy, game, options.sets, rules)) for policy in loaded]
-        document: Any = scorecards(asked, options, tell)
+        if varied:
+            several, remarks = asked(loaded, game, options.sets, rules, rounds, named)
+            for remark in remarks:
+                typer.echo(f"sepo: {remark}", err=True)
+            document = variations(several, options, tell)
+        else:
+            document = scorecards([(p, _games(p, game, options.sets, rules)) for p in loaded], options, tell)
     if out is not None:
         write_json(Path(out), document)
     if json:
         typer.echo(dump_json(document))
+    elif varied:
+        from sepo.cli.show_variations import show_variations
+
+        show_variations(document)
     else:
         from sepo.cli.show import show_cards, show_differences
 

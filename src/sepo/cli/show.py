@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sepo.games.base import Game
+from sepo.games.wording import wordings
 
 MEANING = {
     "exploitability": "what a best-responding opponent wins beyond the game's value",
@@ -130,6 +131,7 @@ def show_game(game: Game, console: Console | None = None) -> None:
     out.print(f"[bold]{escape(game.title)}[/] ({game.name}), {game.unit}")
     rules = ", ".join(f"{k}={v}" for k, v in game.rules.items())
     out.print(f"rules: {escape(rules) or 'no options'}")
+    out.print(f"wordings: {escape(', '.join(w.name for w in wordings(game)))}")
     for name in ("paper", "sepo"):
         chosen = game.measures(name)
         weights = ", ".join(f"{k}={v}" for k, v in chosen.weights._asdict().items())

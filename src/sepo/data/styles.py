@@ -36,7 +36,7 @@ def row(example: Example, style: Style) -> dict[str, Any]:
     """Return an example as one line of a data set."""
     decision, speaker = example.decision, example.demonstrator
     chat: list[tuple[str, str]] = list(decision.chat())
-    said = decision.game.word(example.action)
+    said = decision.word(example.action)
     if style == "reasoned":
         assert speaker.reason is not None, "checked before any play"
         chat, said = reasoned.asked(chat), reasoned.reply(speaker.reason(decision, example.action), said)

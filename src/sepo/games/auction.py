@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from sepo.games import paraphrases
 from sepo.games.base import (
     Deviation,
     MeasureName,
@@ -197,6 +198,7 @@ class Auction(RepeatedGame):
 
     name = "auction"
     title = "Repeated sealed-bid auction"
+    wordings = paraphrases.AUCTION
     features = ("low", "high_value", "low_at_high", "blank", "misallocated", "bid")
     alike = True
     max_payoff = 3.0

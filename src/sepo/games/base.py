@@ -10,7 +10,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from sepo.games.wording import Wording
 
 CHANCE = -1
 TERMINAL = -2
@@ -64,7 +67,8 @@ class State(Protocol):
 class Decision:
     """A question to a policy: which action to take in an information state.
 
-    Two decisions of one game with the same key are the same question.
+    Two decisions of one game with the same key are the same question; ``wording`` says in which words a language model
+    reads it, None in the game's own.
     """
 
     game: Game
@@ -72,14 +76,21 @@ class Decision:
     key: str
     legal: tuple[str, ...]
     view: Any
+    wording: Wording | None = None
 
     def chat(self) -> tuple[Turn, ...]:
         """Return the append-only chat that puts this decision to a language model."""
-        return self.game.chat(self.view)
+        turns = self.game.chat(self.view)
+        return turns if self.wording is None else self.wording.chat(self.game, turns)
+
+    def word(self, action: str) -> str:
+        """Return the string a language model replies with for ``action``."""
+        word = self.game.word(action)
+        return word if self.wording is None else self.wording.say(word)
 
     def words(self) -> tuple[str, ...]:
         """Return the legal action strings, in the order of ``legal``."""
-        return tuple(self.game.word(action) for action in self.legal)
+        return tuple(self.word(action) for action in self.legal)
 
 
 Script = Callable[[Decision], Mapping[str, float]]
@@ -211,6 +222,8 @@ class Game(ABC):
     deviation
         A partner, the same partner with one forced deviation, the index of that round, and the feature whose
         change in the learner's later rounds is its response; None where the game asks no such question.
+    wordings
+        Other ways to put its questions to a language model, besides its own words (``games.wording``).
     """
 
     name: str
@@ -228,6 +241,7 @@ class Game(ABC):
     sampled_chance: ClassVar[bool] = False
     cooperation: ClassVar[str | None] = None
     deviation: ClassVar[Deviation | None] = None
+    wordings: ClassVar[tuple[Wording, ...]] = ()
 
     @property
     @abstractmethod

@@ -17,6 +17,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from sepo.games import paraphrases
 from sepo.games.base import (
     Decision,
     MeasureName,
@@ -184,6 +185,7 @@ class Commons(RepeatedGame):
 
     name = "commons"
     title = "Resource extraction"
+    wordings = paraphrases.COMMONS
     features = ("both_high", "excess", "restraint")
     alike = True
     max_payoff = float(MOST)

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple, NoReturn, get_args
 
 import numpy as np
 
 from sepo.errors import ContractError
 from sepo.games.base import CHANCE, TERMINAL, Decision, Game, MeasureName, Opponent, PoolName, Ratio, State, Turn
+from sepo.games.wording import reword, wordings
 
 TOLERANCE = 1e-9
 ALWAYS_COUNTED = ("own", "other", "round")  # features that every game has
+ENOUGH = 2_000  # questions that are put in every wording
 NEEDED: tuple[PoolName, ...] = ("train", "exploiter", "held_out")
 
 
@@ -86,6 +89,7 @@ def check(
             node = following[rng.integers(len(following))]
     if complete:
         walk.check_payoffs()
+    _check_wordings(game, list(islice(walk.questions.values(), ENOUGH)))
     for policy in (*game.opponents.values(), *(o for _, o in game.demonstrators)):
         for decision in walk.questions.values():
             _check_script(policy, decision)
@@ -283,6 +287,26 @@ def _check_ratio(game: Game, where: str, ratio: Ratio, pools: Mapping[PoolName, 
             _fail(game, f"{where}: '{feature}' is no feature: they are {', '.join((*ALWAYS_COUNTED, *game.features))}")
     if not any(pools[name] for name in ratio.pools):
         _fail(game, f"{where}: no opponent in the pools {ratio.pools} of '{ratio.numerator}/{ratio.denominator}'")
+
+
+def _check_wordings(game: Game, questions: Sequence[Decision]) -> None:
+    """Hold every wording to what the game's own words are held to: it tells actions apart, and states."""
+    names = [wording.name for wording in wordings(game)]
+    if len(set(names)) < len(names):
+        _fail(game, f"two wordings of one name, or one called 'original': {names}")
+    for wording in wordings(game):
+        asked: dict[tuple[Turn, ...], str] = {}
+        for decision in (reword(d, wording) for d in questions):
+            where = f"wording '{wording.name}' at information state '{decision.key}'"
+            words = decision.words()
+            if len(set(words)) < len(words) or not all(w and w == w.strip() for w in words):
+                _fail(game, f"words must differ and have no space around them, unlike {words} in {where}")
+            try:
+                chat = decision.chat()
+            except (KeyError, IndexError, ValueError) as error:
+                _fail(game, f"{where}: its rules cannot be written out: {error!r}")
+            if (key := asked.setdefault(chat, decision.key)) != decision.key:
+                _fail(game, f"the chat does not tell '{decision.key}' from '{key}' in {where}")
 
 
 def _check_script(policy: Opponent, decision: Decision) -> None:

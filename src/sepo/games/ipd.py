@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from sepo.games import paraphrases
 from sepo.games.base import (
     Decision,
     MeasureName,
@@ -178,6 +179,7 @@ class Ipd(RepeatedGame):
 
     name = "ipd"
     title = "Iterated Prisoner's Dilemma"
+    wordings = paraphrases.IPD
     features = ("defection", "cooperation", "loss")
     alike = True
     max_payoff = MUTUAL

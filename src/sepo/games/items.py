@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sepo.games import paraphrases
 from sepo.games.base import (
     Decision,
     MeasureName,
@@ -351,6 +352,7 @@ class Items(RepeatedGame):
 
     name = "items"
     title = "Multi-issue negotiation"
+    wordings = paraphrases.ITEMS
     features = ("breakdown", "deal", "grabby", "overhalf", "waste")
     max_payoff = float(TOTAL)
     maximin = (0.0, 0.0)  # whoever demands everything leaves nothing

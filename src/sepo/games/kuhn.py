@@ -15,6 +15,7 @@ from fractions import Fraction
 from itertools import permutations
 from typing import Any, NamedTuple
 
+from sepo.games import paraphrases
 from sepo.games.base import (
     CHANCE,
     TERMINAL,
@@ -225,6 +226,7 @@ class Kuhn(Game):
 
     name = "kuhn"
     title = "Kuhn poker"
+    wordings = paraphrases.KUHN
     unit = "chips per hand"
     features = ("decision", "fold", "big_loss")
     max_payoff = 2.0

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from sepo.games import paraphrases
 from sepo.games.base import MeasureName, MeasureSet, Opponent, PoolName, Ratio, Script, Weights
 from sepo.games.repeated import Pair, RepeatedGame, Settled, View, always, because, pure
 
@@ -156,6 +157,7 @@ class Split(RepeatedGame):
 
     name = "split"
     title = "Split bargaining"
+    wordings = paraphrases.SPLIT
     features = ("breakdown", "greedy", "demand")
     alike = True
     max_payoff = 5.0

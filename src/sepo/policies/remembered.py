@@ -1,7 +1,7 @@
 """A language model whose answers are kept on disk: asked again, it need not even be loaded.
 
-An answer is kept with a digest of the very chat and replies it was given to, so a changed wording is asked anew, and
-the file with a fingerprint of the weights and of the libraries that computed it.
+An answer is kept with a digest of the very chat and replies it was given to, so a changed text is asked anew, and the
+file with a fingerprint of the weights and of the libraries that computed it. A file holds one game in one wording.
 """
 
 from __future__ import annotations
@@ -112,19 +112,21 @@ class RememberedPolicy:
 
     def _ask(self, decisions: Sequence[Decision], digests: Sequence[str]) -> None:
         policy = self.load()
-        answers = policy.probabilities(decisions)
-        mass = policy.legal_mass() or {}
-        self._about = policy.about()
-        for d, asked, p in zip(decisions, digests, answers, strict=True):
-            self._file(d)[d.key] = Kept(asked, float(mass[d.key]), [float(x) for x in p])
-        if self._fingerprint is not None:
-            for game in dict.fromkeys(d.game for d in decisions):
-                rows = {k: [v.digest, v.mass, v.probabilities] for k, v in self._known[title(game)].items()}
-                about = dict(self._about)
-                write_json(self._path(title(game)), {"schema": SCHEMA, "about": about, "answers": rows})
+        titles = [title(d) for d in decisions]
+        for name in dict.fromkeys(titles):  # one at a time: a mass is known by its key alone
+            asking = [i for i, t in enumerate(titles) if t == name]
+            answers = policy.probabilities([decisions[i] for i in asking])
+            mass = policy.legal_mass() or {}
+            self._about = policy.about()
+            for i, p in zip(asking, answers, strict=True):
+                d = decisions[i]
+                self._file(d)[d.key] = Kept(digests[i], float(mass[d.key]), [float(x) for x in p])
+            if self._fingerprint is not None:
+                rows = {k: [v.digest, v.mass, v.probabilities] for k, v in self._known[name].items()}
+                write_json(self._path(name), {"schema": SCHEMA, "about": dict(self._about), "answers": rows})
 
     def _file(self, decision: Decision) -> dict[str, Kept]:
-        name = title(decision.game)
+        name = title(decision)
         if name not in self._known:
             self._known[name] = self._read(name)
         return self._known[name]
@@ -154,9 +156,11 @@ def _distribution(p: Sequence[float]) -> bool:
     return all(x >= 0 for x in p) and abs(math.fsum(p) - 1) <= SUM_TOLERANCE
 
 
-def title(game: Any) -> str:
-    """Return a game with its rules as one string."""
-    return json.dumps([game.name, dict(game.rules)], sort_keys=True, default=str)
+def title(decision: Decision) -> str:
+    """Return a decision's game with its rules as one string, and its wording where that is not the game's own."""
+    game, wording = decision.game, decision.wording
+    named = [game.name, dict(game.rules), *([] if wording is None else [wording.name])]
+    return json.dumps(named, sort_keys=True, default=str)
 
 
 def digest(decision: Decision) -> str:
