@@ -18,7 +18,9 @@ from sepo.audit.arena import Ground, layout
 from sepo.errors import InputError
 from sepo.files import write_atomic
 from sepo.games.base import Decision
+from sepo.games.wording import ORIGINAL, Wording, reword
 from sepo.lm.adapter import restore, snapshot, trainable
+from sepo.play.rollout import generator
 from sepo.policies.direct import DirectPolicy
 from sepo.solve.tree import Floats, Ints
 from sepo.train.direct import Batch, Loss, Scorer, Scores, gather
@@ -64,9 +66,20 @@ class Learner:
     ----------
     policy
         Its model has been prepared by ``lm.adapter.make_trainable``.
+    wordings
+        What a step's questions are put in, one of them drawn for each step; the last look is in the first.
+    key
+        Of that draw.
     """
 
-    def __init__(self, policy: DirectPolicy, ground: Ground, schedule: Schedule) -> None:
+    def __init__(
+        self,
+        policy: DirectPolicy,
+        ground: Ground,
+        schedule: Schedule,
+        wordings: Sequence[Wording] = (ORIGINAL,),
+        key: tuple[object, ...] = (),
+    ) -> None:
         self.policy = policy
         self.ground = ground
         self.layout = layout(ground)
@@ -78,20 +91,35 @@ class Learner:
         )
         self.step = 0
         self.known: Floats = self.layout.uniform
-        self._everything: Scorer | None = None
+        self.wordings, self.key = wordings, key
+        self._everything: dict[Wording, Scorer] = {}
+
+    @property
+    def wording(self) -> Wording:
+        """The words of this step's questions."""
+        if len(self.wordings) == 1 or self.step >= self.schedule.steps:
+            return self.wordings[0]
+        return self.wordings[int(generator(*self.key, self.step, "wording").integers(len(self.wordings)))]
 
     def about(self, chosen: Ints) -> Asked:
         """Return the questions about some information states."""
         return Asked(chosen, [self.decisions[i] for i in chosen.tolist()])
 
+    def scorer(self, asked: Asked) -> Scorer:
+        """Return what scores decisions in this step's words; that of all decisions is kept."""
+        wording, everything = self.wording, asked.decisions is self.decisions
+        if everything and wording in self._everything:
+            return self._everything[wording]
+        scorer = Scorer(self.policy, [reword(d, wording) for d in asked.decisions])
+        if everything:
+            self._everything[wording] = scorer
+        return scorer
+
     def look(self, asked: Asked | None = None, *, gradient: bool) -> Look:
         """Score decisions, all unless told which. With ``gradient``, and if memory holds it, keep the graph."""
         if asked is None:
             asked = Asked(np.arange(len(self.decisions)), self.decisions)
-            self._everything = self._everything or Scorer(self.policy, self.decisions)
-            scorer = self._everything
-        else:
-            scorer = Scorer(self.policy, asked.decisions)
+        scorer = self.scorer(asked)
         if gradient and (len(scorer.plans) == 1 or sum(p.computed for p in scorer.plans) <= HELD):
             scores = [scorer.scores(plan) for plan in scorer.plans]
             rows, mass = scorer.probabilities(scores)

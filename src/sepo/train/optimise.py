@@ -24,7 +24,7 @@ from sepo.solve.gradient import centred
 from sepo.solve.space import Space
 from sepo.solve.tree import Floats, Ints, Tree
 from sepo.solve.value import infoset_reach, own_reach
-from sepo.train.direct import Batch, Penalties, Scorer, clipped_loss, penalised, projection_loss, spread
+from sepo.train.direct import Batch, Penalties, clipped_loss, penalised, projection_loss, spread
 from sepo.train.dual import Dual
 from sepo.train.league import League
 from sepo.train.learner import Learner, Look
@@ -131,6 +131,8 @@ class Optimiser:
     def wanted(self, number: int) -> Asked | None:
         """Return the decisions of a step: all, or in a large game a sample drawn by how often they are met."""
         if not self.large:
+            if self.section.kl and len(self.learner.wordings) > 1:
+                self._refer(self.learner.about(np.arange(len(self.learner.decisions))))
             return None
         if number % self.section.mirror.projections == 0 or number == self.learner.schedule.steps:
             self._ask(number)
@@ -139,10 +141,13 @@ class Optimiser:
         walk = walked(found, places, self.learner.layout, episodes, (*self.key, number, "batch"))
         self.sample = counted(walk, episodes, self._met(found, places))
         if self.section.kl:
-            scorer = Scorer(self.learner.policy, self.sample.asked.decisions)
-            with anchored(self.learner.policy.language_model, self.anchor):
-                self.reference = scorer.evaluate()[0]
+            self._refer(self.sample.asked)
         return self.sample.asked
+
+    def _refer(self, asked: Asked) -> None:
+        """Ask the reference policy, in this step's words."""
+        with anchored(self.learner.policy.language_model, self.anchor):
+            self.reference = self.learner.scorer(asked).evaluate()[0]
 
     def observe(self, look: Look) -> dict[str, Any]:
         """Return entropy and KL of the policy, in nats, weighed by how often decisions are met."""

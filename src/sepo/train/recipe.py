@@ -200,6 +200,10 @@ class Recipe(Section):
     train: TrainSection = Field(default_factory=TrainSection)
     audit: AuditSection = Field(default_factory=AuditSection)
     arms: Annotated[list[Arm], Field(min_length=1)]
+    wordings: Annotated[
+        Literal["original", "mixed"],
+        Field(description="words of the questions in training: the game's own, or one of its wordings for each step"),
+    ] = "original"
     checkpoint_every: Annotated[int, Field(ge=1)] = 10
     episodes: Annotated[int, Field(ge=0, description="episodes written out per opponent at the end")] = 4
 

@@ -20,6 +20,7 @@ from sepo.errors import InputError
 from sepo.files import write_atomic, write_json, write_text
 from sepo.games.base import Game
 from sepo.games.registry import make
+from sepo.games.wording import ORIGINAL, wordings
 from sepo.lm.adapter import make_trainable, restore, save_model, snapshot
 from sepo.lm.load import load_model
 from sepo.policies.direct import DirectPolicy
@@ -112,7 +113,9 @@ def _run_unit(unit: Unit, folder: Path) -> None:
             sft = next(a for a in unit.recipe.arms if a.stage == "sft")
             start = load_state(unit_folder(folder, sft.name, unit.seed) / "checkpoints" / "final.pt")
             restore(policy.language_model, start["weights"])
-    learner = Learner(policy, unit.ground, schedule)
+    mixed = unit.recipe.wordings == "mixed"
+    key = (unit.recipe.name, unit.arm.name, unit.seed)
+    learner = Learner(policy, unit.ground, schedule, wordings(unit.game) if mixed else (ORIGINAL,), key)
     stage = _stage(unit, learner)
     about = {"arm": unit.arm.name, "seed": unit.seed, "stage": stage.name, "steps": schedule.steps}
     every = unit.recipe.checkpoint_every
