@@ -178,7 +178,7 @@ def test_a_second_run_into_a_folder_is_refused_unless_it_resumes_the_same_recipe
     with pytest.raises(InputError, match="--resume"):
         run(recipe, folder, lambda e: None)
     assert run(recipe, folder, lambda e: None, resume=True) == summary
-    other = parse_recipe(document | {"seeds": [3, 4]}, "small")
+    other = parse_recipe(document | {"measures": "paper"}, "small")
     with pytest.raises(InputError, match="another recipe"):
         run(other, folder, lambda e: None, resume=True)
 

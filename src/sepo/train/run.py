@@ -63,7 +63,8 @@ def run(recipe: Recipe, folder: Path, tell: Tell, *, resume: bool = False, comma
     Raises
     ------
     InputError
-        If the folder holds a run and ``resume`` is not set, or holds one of another recipe.
+        If the folder holds a run and ``resume`` is not set, or holds one of another recipe. One that only adds seeds
+        or arms is none: what is finished stays, and the rest is run.
     """
     game = make(recipe.game, {**recipe.rules, **recipe.practice}, recipe.measures)
     ground = ground_of(game)
@@ -80,18 +81,59 @@ def run(recipe: Recipe, folder: Path, tell: Tell, *, resume: bool = False, comma
 
 
 def prepare(recipe: Recipe, folder: Path, *, resume: bool, command: str) -> None:
-    """Lay the run folder out, or check that the one in which something was finished is of this recipe."""
+    """Lay the run folder out, or check that the one in which something was finished is of this recipe or a part."""
     file = folder / "recipe.yaml"
     document = recipe.model_dump(mode="json", by_alias=True)
     if file.exists() and (folder / "arms").exists():
         if not resume:
             raise InputError(f"'{folder}' already holds a run: continue it with --resume, or choose another --out")
         there = parse_recipe(yaml.safe_load(file.read_text(encoding="utf-8")), str(file))
+        widened(there, recipe, folder)
         if there != recipe:
-            raise InputError(f"'{folder}' holds a run of another recipe: choose another --out")
+            write_text(file, yaml.safe_dump(document, sort_keys=False))
         return
     write_text(file, yaml.safe_dump(document, sort_keys=False))
     write_json(folder / "environment.json", environment(command, versions(model=True)))
+
+
+def widened(there: Recipe, recipe: Recipe, folder: Path) -> None:
+    """Hold a recipe to one that a folder was begun with: it may add seeds and arms, and say other things about them.
+
+    Raises
+    ------
+    InputError
+        If it lacks a seed or an arm of the folder, or a setting of what is there differs; the message names the first.
+    """
+    if lacking := [seed for seed in there.seeds if seed not in recipe.seeds]:
+        raise InputError(f"'{folder}' holds seed {lacking[0]}, which the recipe lacks: add it, or choose another --out")
+    arms = {arm.name: arm for arm in recipe.arms}
+    if without := [arm.name for arm in there.arms if arm.name not in arms]:
+        raise InputError(
+            f"'{folder}' holds arm '{without[0]}', which the recipe lacks: add it, or choose another --out"
+        )
+    kept = {"seeds": there.seeds, "arms": [arms[a.name].model_copy(update={"about": a.about}) for a in there.arms]}
+    narrowed = recipe.model_copy(update=kept)
+    if narrowed != there:
+        before, now = (r.model_dump(mode="json", by_alias=True) for r in (there, narrowed))
+        where, was, wanted = _first_difference(before, now)
+        raise InputError(
+            f"'{folder}' holds a run of another recipe: {where} is {was!r} there and {wanted!r} here: "
+            "choose another --out"
+        )
+
+
+def _first_difference(before: Any, now: Any, where: str = "") -> tuple[str, Any, Any]:
+    """Return the path of the first setting in which two documents differ, and both settings."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in [*before, *now]:
+            if before.get(key) != now.get(key):
+                return _first_difference(before.get(key), now.get(key), f"{where}.{key}" if where else str(key))
+    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        for number, (a, b) in enumerate(zip(before, now, strict=True)):
+            if a != b:
+                name = a.get("name", number) if isinstance(a, dict) else number
+                return _first_difference(a, b, f"{where}.{name}")
+    return where, before, now
 
 
 def _run_unit(unit: Unit, folder: Path) -> None:
