@@ -62,3 +62,19 @@ def test_in_an_overview_less_exploitability_is_better():
     run = {"measures": "sepo", "seeds": [0], "arms": arms, "published": published}
     row = overview({"kuhn": run}).splitlines()[2]
     assert row == "| `kuhn` | exploitability | 1 | 0.4000 | n/a | `sepo` 0.1000 | 0.0000 | 75.0% | 0.2 |"
+
+
+def test_paired_differences_are_a_second_table():
+    rows = [
+        {"arm": "base", "figure": "paper.e", "mean": 0.5, "interval": [0.4, 0.6], "n": 3},
+        {"arm": "base", "figure": "paper.J", "mean": -1.0, "interval": None, "n": 1},
+        {"arm": "sft", "figure": "paper.e", "mean": 0.25, "interval": [0.25, 0.25], "n": 3},
+    ]
+    first, second = markdown(SUMMARY | {"paired": {"minus": "sepo", "rows": rows}}).split("\n\n")
+    assert first + "\n" == markdown(SUMMARY)
+    assert second.splitlines() == [
+        "| minus `sepo`, paired by seed | e (`paper`) | J (`paper`) |",
+        "| --- | ---: | ---: |",
+        "| `base` | 0.5000 [0.4000, 0.6000] | -1.0000 |",
+        "| `sft` | 0.2500 | n/a |",
+    ]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sepo.train.claims import CLAIMS, Figure, Outcome, Outcomes, Spread, judged, paired, spread
+from sepo.train.claims import CLAIMS, Outcome, Outcomes, judged
+from sepo.train.seeds import Figure, Spread, paired, spread
 
 NONE, BASE, ITEMS, SFT, CONSTANT, ROLLOUT = CLAIMS
 JITTER = (-0.001, 0.0, 0.001)

@@ -24,7 +24,7 @@ from sepo.train.data import demonstrations
 from sepo.train.recipe import parse_recipe
 from sepo.train.record import read_metrics
 from sepo.train.run import run
-from sepo.train.summary import interval
+from sepo.train.seeds import interval
 from tests.models import tiny_model
 
 TREE = expand(make("kuhn"))
@@ -130,6 +130,20 @@ def test_the_last_metrics_line_is_the_policy_that_was_saved(finished):
             np.testing.assert_allclose(p, q, atol=1e-5)
 
 
+def test_arms_are_set_beside_sepo_seed_by_seed(finished):
+    _, summary, _ = finished
+    found = summary["paired"]
+    assert found["minus"] == "sepo"
+    others = [arm["name"] for arm in summary["arms"] if arm["name"] != "sepo"]
+    assert list(dict.fromkeys(row["arm"] for row in found["rows"])) == others
+    last = {arm["name"]: arm["last"] for arm in summary["arms"]}
+    for row in found["rows"]:
+        apart = last[row["arm"]][row["figure"]]["value"] - last["sepo"][row["figure"]]["value"]
+        assert row["mean"] == pytest.approx(apart, abs=1e-12)
+        assert row["n"] == len(summary["seeds"])
+    assert {"exploitability", "paper.e", "sepo.J"} <= {row["figure"] for row in found["rows"]}
+
+
 def test_arms_start_from_the_fine_tuned_model(finished):
     folder, _, _ = finished
     end = read_metrics(unit(folder, "sft") / "metrics.jsonl")[-1]
@@ -212,14 +226,15 @@ def test_a_metrics_file_that_was_cut_mid_line_is_read_up_to_the_cut(tmp_path):
 
 def test_demonstrations_are_split_by_episode_and_follow_the_mixture():
     shown = demonstrations(TREE, TREE.game.measures("paper"), 40_000, 1)
-    total = shown.train.sum() + shown.validation.sum()
-    assert 40_000 <= total < 40_020
-    assert shown.validation.sum() / total == pytest.approx(0.2, abs=0.02)
-    king = next(i for i in TREE.infosets if i.key == "K:")
-    bets = shown.train[king.entries][king.decision.legal.index("BET")] / shown.train[king.entries].sum()
+    train, validation = (sum(float(c.sum()) for c in part) for part in (shown.train, shown.validation))
+    assert 40_000 <= train + validation < 40_020
+    assert validation / (train + validation) == pytest.approx(0.2, abs=0.02)
+    place = next(i for i, d in enumerate(shown.asked.decisions) if d.key == "K:")
+    king = shown.train[place]
+    bets = king[shown.asked.decisions[place].legal.index("BET")] / king.sum()
     assert bets == pytest.approx(1 - 0.08 / 2, abs=0.01)  # every demonstrator bets the king, random play half of them
     again = demonstrations(TREE, TREE.game.measures("paper"), 40_000, 1)
-    np.testing.assert_array_equal(shown.train, again.train)
+    np.testing.assert_array_equal(np.concatenate(shown.train), np.concatenate(again.train))
 
 
 def test_intervals_over_seeds_are_students_t():

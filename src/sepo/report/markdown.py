@@ -42,7 +42,31 @@ def markdown(summary: Mapping[str, Any]) -> str:
     if way:
         cells = [f"{top:.4f}" if key == main else "" for key, _ in columns]
         lines.append("| " + " | ".join(["ceiling", *cells, "100%", ""]) + " |")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + _paired(summary.get("paired"))
+
+
+def _paired(found: Mapping[str, Any] | None) -> str:
+    """Return how each arm's last steps differ from one arm's, paired by seed, as a second table."""
+    if not found or not found["rows"]:
+        return ""
+    keys = list(dict.fromkeys(row["figure"] for row in found["rows"]))
+    titles = {"exploitability": "exploitability", "worst_case_advantage": "worst case"}
+    titles |= {f"{of}.{of_what}": f"{of_what} (`{of}`)" for of in ("paper", "sepo") for of_what in ("e", "J")}
+    lines = [
+        "| " + " | ".join([f"minus `{found['minus']}`, paired by seed", *(titles[k] for k in keys)]) + " |",
+        "| --- |" + " ---: |" * len(keys),
+    ]
+    for arm in dict.fromkeys(row["arm"] for row in found["rows"]):
+        cells = {row["figure"]: row for row in found["rows"] if row["arm"] == arm}
+        lines.append("| " + " | ".join([f"`{arm}`", *(_difference(cells.get(k)) for k in keys)]) + " |")
+    return "\n" + "\n".join(lines) + "\n"
+
+
+def _difference(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return "n/a"
+    low, high = found["interval"] or (found["mean"], found["mean"])
+    return figure({"value": found["mean"], "low": low, "high": high, "n": found["n"]})
 
 
 def figure(found: Mapping[str, Any] | None) -> str:

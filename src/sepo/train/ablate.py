@@ -20,10 +20,11 @@ from sepo.errors import InputError
 from sepo.files import read_json, write_json, write_text
 from sepo.games.base import Game
 from sepo.games.registry import make
-from sepo.train.claims import Figure, Outcome, Outcomes, judged, paired, spread
+from sepo.train.claims import Outcome, Outcomes, judged
 from sepo.train.recipe import Arm, Recipe, merged, parse_recipe, weights
 from sepo.train.record import read_metrics
 from sepo.train.run import Tell, run, unit_folder
+from sepo.train.seeds import Figure, paired, spread
 from sepo.train.summary import credit, header
 
 SCHEMA = "sepo.ablation/1"

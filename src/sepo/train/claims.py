@@ -12,70 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from sepo.train.summary import widened
+from sepo.train.seeds import Figure, Spread, paired, spread
 
 Verdict = Literal["reproduced", "not reproduced", "reversed", "not tested here"]
 PENALTIES = ("e", "c", "x")
-ROUNDING = 1e-9
-"""What is no further from zero than this is zero: seeds that agree to the last digit have no interval to tell."""
 NO_ADVANTAGE = 0.005
 """Chips per hand: an advantage within this of zero counts as none."""
 NO_GRADIENT = 0.1
 """Share of the true gradient: of a penalty that recovers less than this nearly nothing reaches the policy."""
 ABOVE_BASE = {"ipd": "+.011", "auction": "+1.15", "items": "+2.50", "kuhn": "+1.02"}
 """The four of five domains in which the published J is above the base model's, and by how much."""
-
-
-class Figure(NamedTuple):
-    """A figure of one seed, with the bounds that its audit gives; all three agree where it is exact."""
-
-    value: float
-    low: float
-    high: float
-
-
-class Spread(NamedTuple):
-    """A mean over seeds with its 95 % Student t interval, widened by what the audits leave open; None for one seed."""
-
-    mean: float
-    low: float | None
-    high: float | None
-    seeds: Mapping[int, float]
-
-    @property
-    def sign(self) -> int:
-        """1 or -1 where the interval lies above or below zero, else 0."""
-        if self.low is None or self.high is None:
-            return 0
-        return int(self.low > ROUNDING) - int(self.high < -ROUNDING)
-
-    def within(self, margin: float) -> bool:
-        """Whether the whole interval is nearer to zero than ``margin``."""
-        return self.low is not None and self.high is not None and -margin < self.low and self.high < margin
-
-    def document(self) -> dict[str, Any]:
-        """Return it as a JSON object; ``interval`` is null where there is none."""
-        interval = None if self.low is None else [self.low, self.high]
-        seeds = {str(seed): value for seed, value in self.seeds.items()}
-        return {"mean": self.mean, "interval": interval, "n": len(seeds), "seeds": seeds}
-
-
-def spread(found: Mapping[int, Figure]) -> Spread | None:
-    """Return the mean of a figure over seeds with its interval; None where no seed has it."""
-    if not found:
-        return None
-    whole = widened(list(found.values()))
-    low, high = (whole["low"], whole["high"]) if len(found) > 1 else (None, None)
-    return Spread(whole["value"], low, high, {seed: f.value for seed, f in found.items()})
-
-
-def paired(ours: Mapping[int, Figure], theirs: Mapping[int, Figure]) -> dict[int, Figure]:
-    """Return ours minus theirs, seed by seed, over the seeds that both have."""
-    return {
-        seed: Figure(a.value - theirs[seed].value, a.low - theirs[seed].high, a.high - theirs[seed].low)
-        for seed, a in ours.items()
-        if seed in theirs
-    }
 
 
 @dataclass(frozen=True)

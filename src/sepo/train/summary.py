@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student
 
 from sepo.audit.arena import SETS, Ground, ground_of
 from sepo.audit.ceiling import ceiling
@@ -18,9 +17,11 @@ from sepo.files import read_json
 from sepo.games.registry import make
 from sepo.train.recipe import Arm, Recipe
 from sepo.train.record import read_metrics
+from sepo.train.seeds import Figure, paired, spread, widened
 
 SCHEMA = "sepo.run/1"
-CONFIDENCE = 0.95
+COMPARED = ("exploitability", "worst_case_advantage", "paper.e", "sepo.e", "paper.J", "sepo.J")
+"""What arms are compared by, where they have it."""
 MANY = 20
 """Steps from which a term is judged over a whole run."""
 
@@ -31,6 +32,7 @@ def summarise(recipe: Recipe, folder: Path) -> dict[str, Any]:
         "schema": SCHEMA,
         **header(recipe),
         "arms": [_arm(recipe, arm, folder) for arm in recipe.arms],
+        "paired": differences(recipe, folder),
         "ceilings": ceilings(recipe),
         "published": published(recipe.game),
     }
@@ -66,24 +68,6 @@ def ceilings(recipe: Recipe) -> dict[str, dict[str, float]]:
     return out
 
 
-def interval(values: Sequence[float]) -> dict[str, Any]:
-    """Return the mean over seeds with its 95 % Student t interval; with one seed the interval is the value."""
-    mean = float(np.mean(values))
-    half = 0.0
-    if len(values) > 1:
-        error = float(np.std(values, ddof=1)) / np.sqrt(len(values))
-        half = float(student.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * error
-    return {"value": mean, "low": mean - half, "high": mean + half, "n": len(values), "seeds": list(values)}
-
-
-def widened(found: Sequence[tuple[float, float, float]]) -> dict[str, Any]:
-    """Return ``interval`` of each seed's (value, low, high), widened by what the audits themselves leave open."""
-    out = interval([float(value) for value, _, _ in found])
-    out["low"] -= float(np.mean([value - low for value, low, _ in found]))
-    out["high"] += float(np.mean([high - value for value, _, high in found]))
-    return out
-
-
 def _arm(recipe: Recipe, arm: Arm, folder: Path) -> dict[str, Any]:
     done: list[int] = []
     cards: dict[str, list[Mapping[str, Any]]] = {"last": [], "best": []}
@@ -116,6 +100,40 @@ def _arm(recipe: Recipe, arm: Arm, folder: Path) -> dict[str, Any]:
         "ledger": ledger,
         "warnings": [f"{text} ({n} steps)" for text, n in warnings.items()] + unrecovered(ledger),
     }
+
+
+def differences(recipe: Recipe, folder: Path) -> dict[str, Any] | None:
+    """Return each arm's figures minus those of the arm ``sepo``, or of the last trained one, paired by seed.
+
+    Of the last steps: exploitability, worst case, e and J, those that both have; None where there is no other arm.
+    """
+    trained = [arm.name for arm in recipe.arms if arm.stage == "train"]
+    if not trained or len(recipe.arms) < 2:
+        return None
+    of = "sepo" if "sepo" in trained else trained[-1]
+    ours = _by_seed(recipe, of, folder)
+    rows = []
+    for arm in recipe.arms:
+        if arm.name == of:
+            continue
+        theirs = _by_seed(recipe, arm.name, folder)
+        for key in COMPARED:
+            found = spread(paired(theirs.get(key, {}), ours.get(key, {})))
+            if found is not None:
+                rows.append({"arm": arm.name, "figure": key, **found.document()})
+    return {"minus": of, "rows": rows}
+
+
+def _by_seed(recipe: Recipe, arm: str, folder: Path) -> dict[str, dict[int, Figure]]:
+    """Return the figures of an arm's last steps, by name and seed."""
+    out: dict[str, dict[int, Figure]] = {}
+    for seed in recipe.seeds:
+        unit = folder / "arms" / arm / f"seed-{seed}"
+        if (unit / "done.json").exists():
+            card = read_json(unit / "scorecards" / "last.json", "scorecard")["games"][recipe.game]
+            for name, figure in figures(card):
+                out.setdefault(name, {})[seed] = Figure(figure["value"], figure["low"], figure["high"])
+    return out
 
 
 def credit(lines: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
