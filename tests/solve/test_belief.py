@@ -124,3 +124,7 @@ def test_too_many_moves_are_refused_before_they_are_laid_out() -> None:
     known = {"tit_for_tat": Known(lambda d: played(script, d), script.memory)}
     with pytest.raises(TooLargeError, match="moves even by beliefs, more than 500"):
         Beliefs(game, known, max_moves=500)
+    redrawn = make("items", {"instances": 60, "redraw_opponent_values": True})
+    assert isinstance(redrawn, RepeatedGame)
+    with pytest.raises(TooLargeError, match="moves even by beliefs"):
+        Beliefs(redrawn, known)

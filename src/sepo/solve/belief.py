@@ -138,13 +138,15 @@ class Beliefs:
     def _refuse_early(self, max_moves: int) -> None:
         """Hold the number of conditions times actions to a limit, as far as it shows before anyone is asked."""
         game = self.game
-        dealt = game.deals(0, game.start, (None, None))
+        dealt = [(d.public, d.private) for d in game.deals(0, game.start, (None, None))]
         moves = 0
-        for public in [d.public for d in dealt] or [game.start]:
-            actions = len(game.actions(public))
+        for public, private in dealt or [(game.start, (None, None))]:
+            actions, later = len(game.actions(public)), len(game.deals(1, public, private)) or 1
             told_apart = {"round": [1] * game.rounds, "last": [1] + [actions] * (game.rounds - 1)}
             told_apart["all"] = [actions**number for number in range(game.rounds)]
-            moves += sum(actions * sum(told_apart[known.memory]) for known in self.opponents.values())
+            for known in self.opponents.values():
+                first, *others = told_apart[known.memory]
+                moves += actions * (first + later * sum(others))
         if moves > max_moves:
             raise TooLargeError(f"game '{game.name}' may have {moves} moves even by beliefs, more than {max_moves}")
 
