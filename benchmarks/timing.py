@@ -38,6 +38,33 @@ class Way:
 
 
 @dataclass(frozen=True)
+class Profile:
+    """Where the time of one way goes.
+
+    Attributes
+    ----------
+    about
+        One line: of what, over how much of it.
+    groups
+        Group -> part -> seconds. All parts together are the whole.
+    """
+
+    about: str
+    groups: Mapping[str, Mapping[str, float]]
+
+    def document(self) -> dict[str, Any]:
+        """Return the profile with the sum of its parts and each group's share of it."""
+        sums = {group: sum(parts.values()) for group, parts in self.groups.items()}
+        total = sum(sums.values())
+        return {
+            "about": self.about,
+            "seconds": total,
+            "groups": {group: dict(parts) for group, parts in self.groups.items()},
+            "shares": {group: seconds / total for group, seconds in sums.items()},
+        }
+
+
+@dataclass(frozen=True)
 class Comparison:
     """The ways of a benchmark, and which of them are set against each other.
 
@@ -49,16 +76,19 @@ class Comparison:
         Name -> (the way it is measured against, the way it is about): how many times faster the latter is.
     repeats
         Turns of each way unless asked otherwise.
+    profile
+        Says, once all turns are over, where the time of one of the ways went.
     """
 
     about: str
     ways: Sequence[Way]
     ratios: Mapping[str, tuple[str, str]]
     repeats: int = 5
+    profile: Callable[[], Profile] | None = None
 
 
 def measure(name: str, comparison: Comparison, repeats: int | None, say: Say) -> dict[str, Any]:
-    """Time a comparison and return its part of the document: rows in seconds, and ratios of medians."""
+    """Time a comparison and return its part of the document: rows in seconds, ratios of medians, and a profile."""
     turns = repeats or comparison.repeats
     seconds: dict[str, list[float]] = {way.name: [] for way in comparison.ways}
     for turn in range(turns + 1):
@@ -83,4 +113,5 @@ def measure(name: str, comparison: Comparison, repeats: int | None, say: Say) ->
         for way in comparison.ways
     ]
     ratios = {label: middle[slow] / middle[fast] for label, (slow, fast) in comparison.ratios.items()}
-    return {"name": name, "about": comparison.about, "repeats": turns, "rows": rows, "ratios": ratios}
+    part = {"name": name, "about": comparison.about, "repeats": turns, "rows": rows, "ratios": ratios}
+    return part if comparison.profile is None else part | {"profile": comparison.profile().document()}

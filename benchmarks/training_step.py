@@ -3,8 +3,7 @@
 Both train the same LoRA adapter (rank 16, all linear layers) of the same model in float32 on the same
 decisions. A step of ours is everything from the model's policy to the optimiser: scoring with gradient,
 rollouts against every opponent of J, credit, clipped update, AdamW. TRL samples a reply to every decision,
-has the hand played out for its reward, and updates; it gets the best conditions there are on a CPU: no
-gradient checkpointing, no KL, no logging, and no more new tokens than a legal reply has.
+has the hand played out for its reward, and updates; see ``grpo`` for its conditions.
 
 TRL takes minutes for the decisions of 384 hands, so it is timed on a few and scaled linearly: gradient
 accumulation over more of them would run the same batches one after the other.
@@ -12,21 +11,18 @@ accumulation over more of them would run the same batches one after the other.
 
 from __future__ import annotations
 
-import logging
 import tempfile
-import warnings
+from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 import torch
 
 from sepo.audit.measures import Term, terms
-from sepo.errors import InputError
 from sepo.games.base import TERMINAL
 from sepo.games.kuhn import Kuhn
-from sepo.lm.adapter import LINEAR, make_trainable, trainable
+from sepo.lm.adapter import make_trainable, trainable
 from sepo.lm.load import BUNDLED, load_model
 from sepo.play.rollout import generator, grouped_rollout
 from sepo.policies.direct import DirectPolicy
@@ -35,6 +31,7 @@ from sepo.solve.tree import Floats, Tree
 from sepo.train.direct import Batch, Penalties, Scorer, clipped_loss, gather, penalised, spread
 from sepo.train.objective import CreditRules, signal
 
+from .grpo import Grpo, grpo_step, version
 from .timing import Comparison, Say, Way
 
 HANDS = 384
@@ -129,69 +126,14 @@ class Table:
         return float(tree.feature("own", self.found[term].seat)[node])
 
 
-def trl_step(learner: Learner, table: Table, decisions: list[tuple[int, int]], folder: Path) -> Any:
-    """Set TRL's trainer up and return a function that takes one optimiser step and returns its seconds."""
-    from datasets import Dataset
-    from peft import LoraConfig
-    from transformers import PrinterCallback, TrainerCallback
-    from trl import GRPOConfig, GRPOTrainer
-
-    class Clock(TrainerCallback):
-        """From a step's beginning (before completions are sampled) to the end of the optimiser's step."""
-
-        start = seconds = 0.0
-
-        def on_step_begin(self, *_: Any, **__: Any) -> None:
-            self.start = perf_counter()
-
-        def on_step_end(self, *_: Any, **__: Any) -> None:
-            self.seconds = perf_counter() - self.start
-
+def trl_step(learner: Learner, table: Table, decisions: list[tuple[int, int]], folder: Path) -> Callable[[], float]:
+    """Set TRL's trainer up on some of the decisions; return a function that takes one step and returns its seconds."""
     rows = []
     for term, node in decisions[:: max(1, len(decisions) // COMPLETIONS)]:
         chat = learner.tree.infosets[learner.tree.infoset[node]].decision.chat()
         rows.append({"prompt": [t._asdict() for t in chat], "node": node, "term": term})
-    lm = load_model(BUNDLED)
-    config = GRPOConfig(
-        output_dir=str(folder),
-        per_device_train_batch_size=GROUP,
-        gradient_accumulation_steps=COMPLETIONS // GROUP,
-        num_generations=GROUP,
-        max_completion_length=learner.longest,
-        max_steps=1,
-        temperature=1.0,
-        beta=0.0,
-        learning_rate=LEARNING_RATE,
-        lr_scheduler_type="constant",
-        gradient_checkpointing=False,
-        bf16=False,
-        use_cpu=True,
-        save_strategy="no",
-        logging_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        dataloader_pin_memory=False,
-    )
-    lora = LoraConfig(r=RANK, lora_alpha=ALPHA, lora_dropout=0.0, target_modules=list(LINEAR), task_type="CAUSAL_LM")
-    clock = Clock()
-    trainer = GRPOTrainer(
-        model=lm.model,
-        reward_funcs=table,
-        args=config,
-        train_dataset=Dataset.from_list(rows),
-        processing_class=lm.tokenizer,
-        peft_config=lora,
-        callbacks=[clock],
-    )
-    trainer.remove_callback(PrinterCallback)
-
-    def step() -> float:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            trainer.train()
-        return clock.seconds
-
-    return step
+    settings = Grpo(COMPLETIONS, GROUP, GROUP, learner.longest, RANK, ALPHA, LEARNING_RATE)
+    return grpo_step(load_model(BUNDLED), rows, table, settings, folder)
 
 
 def prepare(say: Say) -> Comparison:
@@ -202,11 +144,7 @@ def prepare(say: Say) -> Comparison:
     InputError
         If TRL is not installed.
     """
-    try:
-        import trl
-    except ImportError as error:
-        raise InputError(f"benchmark 'training_step' needs TRL: pip install 'sepo[train]' ({error})") from None
-    logging.getLogger("transformers").setLevel(logging.ERROR)
+    trl = version("training_step")
     say(f"training_step: loading {BUNDLED} twice")
     learner = Learner()
     policy = learner.policy()
@@ -221,13 +159,13 @@ def prepare(say: Say) -> Comparison:
 
     def trl_run() -> float:
         assert folder  # kept until the last step is taken
-        return float(step())
+        return step()
 
     ways = (
         Way("sepo, sampled", lambda: learner.step("sampled"), work),
         Way("sepo, exact", lambda: learner.step("exact"), work | {"hands": "all"}, "infinitely many hands"),
         Way(
-            f"TRL {trl.__version__}",
+            f"TRL {trl}",
             trl_run,
             {"own decisions": len(decisions), "measured": COMPLETIONS, "new tokens at most": learner.longest},
             f"measured on {COMPLETIONS} decisions, scaled linearly to {len(decisions)}",

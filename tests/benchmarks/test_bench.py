@@ -80,6 +80,66 @@ def test_ways_take_turns_and_medians_are_scaled() -> None:
     assert part["ratios"] == {"fast vs slow": 15.0}
 
 
+def test_a_profile_stands_in_the_document_and_in_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    package = bench.load_benchmarks(ROOT / "benchmarks")
+    timing = import_module(f"{package.__name__}.timing")
+    groups = {"model": {"forward": 0.5, "backward": 1.0}, "other": {"record": 0.5}}
+    comparison = timing.Comparison(
+        "a step",
+        [timing.Way("ours", lambda: 2.0), timing.Way("theirs", lambda: 6.0)],
+        {"ours vs theirs": ("theirs", "ours")},
+        profile=lambda: timing.Profile("where time goes", groups),
+    )
+    part = timing.measure("step", comparison, 1, lambda _: None)
+    assert part["profile"] == {
+        "about": "where time goes",
+        "seconds": 2.0,
+        "groups": groups,
+        "shares": {"model": 0.75, "other": 0.25},
+    }
+    bench.show_benchmarks([part])
+    shown = capsys.readouterr().out
+    assert shown.index("backward") < shown.index("forward")  # the largest first
+    assert "step: where time goes" in shown
+    assert "other: 25.0% of the time" in shown
+    assert "ours vs theirs: 3 times faster" in shown
+
+
+def test_a_stopwatch_gives_time_to_the_innermost_part_and_leaves_what_it_timed_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    package = bench.load_benchmarks(ROOT / "benchmarks")
+    stopwatch = import_module(f"{package.__name__}.stopwatch")
+    clock = [0.0]
+    monkeypatch.setattr(stopwatch, "perf_counter", lambda: clock[0])
+
+    class Work:
+        def inner(self) -> None:
+            clock[0] += 1
+
+        def outer(self) -> None:
+            clock[0] += 2
+            self.inner()
+            clock[0] += 4
+
+    work, inner, outer = Work(), Work.inner, Work.outer
+    watch = stopwatch.Stopwatch("rest")
+    parts = [stopwatch.Part(Work, "outer", "outer"), stopwatch.Part(work, "inner", lambda: "inner")]
+
+    def interrupted() -> None:
+        with watch.running(parts):
+            work.outer()
+            clock[0] += 8
+            work.inner()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        interrupted()
+    assert watch.seconds == {"rest": 8, "outer": 6, "inner": 2}
+    assert (Work.inner, Work.outer) == (inner, outer)
+    assert "inner" not in vars(work)
+
+
 def test_the_result_is_a_table_without_json(app: typer.Typer, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pyspiel")
     monkeypatch.chdir(ROOT)
@@ -92,7 +152,9 @@ def test_the_result_is_a_table_without_json(app: typer.Typer, monkeypatch: pytes
 
 def test_unknown_benchmark_names_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    with pytest.raises(InputError, match=r"unknown benchmark 'speed'.*elicitation, decisions, training_step, expl"):
+    with pytest.raises(
+        InputError, match=r"unknown benchmark 'speed'.*elicitation, decisions, training_step, ipd_step, expl"
+    ):
         bench.command(["speed"])
 
 

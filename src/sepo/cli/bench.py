@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +24,9 @@ from sepo import __version__
 from sepo.cli.arguments import JsonOption, OutOption
 from sepo.errors import InputError
 from sepo.files import dump_json, write_json
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 FOLDER = Path("benchmarks")
 PACKAGE = "_sepo_benchmarks"  # not `benchmarks`, which may be anyone's
@@ -120,26 +123,51 @@ def machine() -> dict[str, Any]:
 
 
 def show_benchmarks(found: Sequence[Mapping[str, Any]]) -> None:
-    """Print a table a benchmark, its ratios below."""
+    """Print a table a benchmark, its ratios and its profile below."""
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
 
     out = Console()
     for part in found:
-        title = f"{part['name']}: {part['about']}; median of {part['repeats']}"
-        table = Table(title=escape(title), title_justify="left")
-        for heading in ("way", "time", "from", "to"):
-            table.add_column(heading, justify="left" if heading == "way" else "right", no_wrap=heading != "way")
-        table.add_column("work")
-        for row in part["rows"]:
-            work = ", ".join(f"{key} {_figure(value)}" for key, value in row["work"].items())
-            work = f"{work} ({row['note']})" if row["note"] else work
-            times = (_duration(row[key]) for key in ("seconds", "min", "max"))
-            table.add_row(escape(row["way"]), *times, escape(work))
-        out.print(table)
+        out.print(_rows(part))
         for label, ratio in part["ratios"].items():
             out.print(f"  {escape(label)}: [bold]{ratio:.3g}[/] times faster", highlight=False)
+        if "profile" in part:
+            out.print(_profile(part["name"], part["profile"]))
+            for group, share in part["profile"]["shares"].items():
+                out.print(f"  {escape(group)}: [bold]{share:.1%}[/] of the time", highlight=False)
+
+
+def _rows(part: Mapping[str, Any]) -> Table:
+    """Lay the ways of a benchmark out."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    title = f"{part['name']}: {part['about']}; median of {part['repeats']}"
+    table = Table(title=escape(title), title_justify="left")
+    for heading in ("way", "time", "from", "to"):
+        table.add_column(heading, justify="left" if heading == "way" else "right", no_wrap=heading != "way")
+    table.add_column("work")
+    for row in part["rows"]:
+        work = ", ".join(f"{key} {_figure(value)}" for key, value in row["work"].items())
+        work = f"{work} ({row['note']})" if row["note"] else work
+        times = (_duration(row[key]) for key in ("seconds", "min", "max"))
+        table.add_row(escape(row["way"]), *times, escape(work))
+    return table
+
+
+def _profile(name: str, profile: Mapping[str, Any]) -> Table:
+    """Lay out where the time went, the largest parts of a group first."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=escape(f"{name}: {profile['about']}"), title_justify="left")
+    for heading in ("of", "part", "time", "share"):
+        table.add_column(heading, justify="right" if heading in ("time", "share") else "left")
+    for group, parts in profile["groups"].items():
+        for what, seconds in sorted(parts.items(), key=lambda found: -found[1]):
+            table.add_row(escape(group), escape(what), _duration(seconds), f"{seconds / profile['seconds']:.1%}")
+    return table
 
 
 def _figure(value: object) -> str:
