@@ -2,80 +2,179 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from sepo.cli.main import main
 from sepo.errors import InputError
-from sepo.train.recipe import parse_recipe
+from sepo.train.ablate import ablate, plan
+from sepo.train.frontier import Axis, frontier
+from sepo.train.recipe import load_recipe, parse_recipe
 from sepo.train.run import run
 from tests.models import tiny_model
 from tests.train.test_run import figures
 
+SFT = {"name": "sft", "stage": "sft"}
+SEPO = {"name": "sepo", "train": {"kl": 0.01}}
+
+
+class KilledError(Exception):
+    """Ends a run where it stands."""
+
 
 @pytest.fixture(scope="module")
 def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """All that a wide recipe and a narrow one have in common."""
     return {
         "name": "wide",
         "game": "kuhn",
-        "seeds": [1, 2],
         "model": {"policy": tiny_model(tmp_path_factory.mktemp("tiny")), "adapter": "full"},
+        "checkpoint_every": 2,
+        "episodes": 1,
         "sft": {"steps": 2, "learning_rate": 0.01, "examples": 200},
         "train": {"steps": 3, "learning_rate": 0.01, "mirror": {"steps": 5, "projections": 2}},
-        "arms": [
-            {"name": "base", "stage": "base"},
-            {"name": "sft", "stage": "sft", "about": "shown"},
-            {"name": "sepo"},
-            {"name": "reward_only", "train": {"lambda": {"e": 0}}},
-        ],
     }
 
 
-def narrow(document: dict[str, Any]) -> dict[str, Any]:
-    return {**document, "seeds": [2], "arms": [{**document["arms"][1], "about": ""}, document["arms"][2]]}
+@pytest.fixture(scope="module")
+def begun(document: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Hold a finished run of one seed and three arms, to which nothing is added."""
+    folder = tmp_path_factory.mktemp("runs") / "begun"
+    run(parse_recipe(document | narrow(), "narrow"), folder, lambda e: None)
+    return folder
+
+
+def narrow() -> dict[str, Any]:
+    return {"seeds": [2], "arms": [{"name": "base", "stage": "base"}, SFT, SEPO]}
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_added_seeds_and_arms_end_where_a_run_with_all_of_them_does(document: dict[str, Any], tmp_path: Path) -> None:
-    done: list[tuple[str, int]] = []
+    steps: set[tuple[str, int]] = set()
 
-    def tell(event: Any) -> None:
+    def tell(event: Mapping[str, Any]) -> None:
         if event["line"]:
-            done.append((event["arm"], event["seed"]))
+            steps.add((event["arm"], event["seed"]))
 
-    run(parse_recipe(narrow(document), "narrow"), tmp_path / "run", lambda e: None)
-    wide = parse_recipe(document, "wide")
-    run(wide, tmp_path / "run", tell, resume=True)
-    assert ("sepo", 2) not in done
-    assert {("sepo", 1), ("reward_only", 1), ("reward_only", 2)} <= set(done)
-    assert parse_recipe(yaml.safe_load((tmp_path / "run" / "recipe.yaml").read_text()), "there") == wide
+    folder = tmp_path / "run"
+    run(parse_recipe(document | narrow(), "narrow"), folder, lambda e: None)
+    before = files(folder / "arms")
+    added = {"name": "reward_only", "train": {"lambda": {"e": 0}}}
+    base, sft, sepo = narrow()["arms"]
+    wide = parse_recipe(document | {"seeds": [2, 1], "arms": [sft | {"about": "shown"}, added, base, sepo]}, "wide")
+    summary = run(wide, folder, tell, resume=True)
+    assert steps == {("reward_only", 2), ("sft", 1), ("reward_only", 1), ("sepo", 1)}
+    assert {name: made for name, made in files(folder / "arms").items() if name in before} == before
+    assert load_recipe(folder / "recipe.yaml") == wide
+    assert summary == run(wide, tmp_path / "whole", lambda e: None)
+    assert figures(folder) == figures(tmp_path / "whole")
+
+
+def test_what_was_killed_is_finished_as_well(document: dict[str, Any], tmp_path: Path) -> None:
+    def kill(event: Mapping[str, Any]) -> None:
+        if event["arm"] == "sepo" and event["line"].get("step") == 3:
+            raise KilledError
+
+    def killed_again(event: Mapping[str, Any]) -> None:
+        if event["arm"] == "clipped" and event["line"]:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        run(parse_recipe(document | {"seeds": [2], "arms": [SFT, SEPO]}, "narrow"), tmp_path / "run", kill)
+    arms = [SFT, {"name": "clipped", "train": {"update": "clipped"}}, SEPO]
+    wide = parse_recipe(document | {"seeds": [1, 2], "arms": arms}, "wide")  # no base, so any seed may be first
+    with pytest.raises(KilledError):
+        run(wide, tmp_path / "run", killed_again, resume=True)
+    run(wide, tmp_path / "run", lambda e: None, resume=True)
     run(wide, tmp_path / "whole", lambda e: None)
     assert figures(tmp_path / "run") == figures(tmp_path / "whole")
 
 
+def test_only_what_is_said_of_an_arm_may_change(document: dict[str, Any], begun: Path) -> None:
+    said = [arm | {"about": f"the {arm['name']} one"} for arm in narrow()["arms"]]
+    summary = run(parse_recipe(document | narrow() | {"arms": said}, "said"), begun, lambda e: None, resume=True)
+    assert [arm["about"] for arm in summary["arms"]] == ["the base one", "the sft one", "the sepo one"]
+    assert [arm.about for arm in load_recipe(begun / "recipe.yaml").arms] == [arm["about"] for arm in said]
+
+
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "why"),
     [
-        ({"train": {"steps": 4, "learning_rate": 0.01}}, r"train\.steps is 3 there and 4 here"),
-        ({"seeds": [1, 3]}, "holds seed 2, which the recipe lacks"),
-        ({"arms": [{"name": "sft", "stage": "sft"}]}, "holds arm 'sepo', which the recipe lacks"),
-        (
-            {"arms": [{"name": "sft", "stage": "sft"}, {"name": "sepo", "train": {"kl": 0.5}}]},
-            r"arms\.sepo\.train\.kl is None there and 0\.5 here",
-        ),
-        ({"measures": "paper"}, "measures is 'sepo' there and 'paper' here"),
+        ({"train": {"steps": 4}}, "train.steps is 3 there and 4 here: choose another --out"),
+        ({"train": {"steps": 4}, "seeds": [5]}, "train.steps is 3 there and 4 here: choose another --out"),
+        ({"measures": "paper"}, "measures is 'sepo' there and 'paper' here: choose another --out"),
+        ({"rules": {"a": "b\nc"}}, "rules.a is not set there and 'b\\nc' here: choose another --out"),
+        ({"seeds": [1, 3]}, "seed 2 is there and not here: add it, or choose another --out"),
+        ({"arms": [SFT, SEPO]}, "arm 'base' is there and not here: add it, or choose another --out"),
+        ({"arms": {"sepo": {"train": {"kl": 0.5}}}}, "arms.sepo.train.kl is 0.01 there and 0.5 here"),
+        ({"arms": {"sepo": {"train": {}}}}, "arms.sepo.train.kl is 0.01 there and not set here"),
+        ({"arms": {"base": {"stage": "train"}}}, "arms.base.stage is 'base' there and 'train' here"),
+        ({"seeds": [1, 2]}, "its base is audited with seed 2, not 1: put 2 first, or choose another --out"),
     ],
 )
 def test_anything_else_is_refused_with_what_differs_first(
-    document: dict[str, Any], tmp_path: Path, change: dict[str, Any], said: str
+    document: dict[str, Any], begun: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], why: str
 ) -> None:
-    recipe = parse_recipe(narrow(document), "narrow")
-    run(recipe, tmp_path / "run", lambda e: None)
-    before = figures(tmp_path / "run")
-    other = narrow(document) | change
+    other = document | narrow() | change
     if "train" in change:
         other["train"] = document["train"] | change["train"]
-    with pytest.raises(InputError, match=said):
-        run(parse_recipe(other, "other"), tmp_path / "run", lambda e: None, resume=True)
-    assert figures(tmp_path / "run") == before
+    if isinstance(other["arms"], dict):
+        other["arms"] = [arm | other["arms"].get(arm["name"], {}) for arm in narrow()["arms"]]
+    if "rules" in change:  # of which kuhn has none, so that its refusal would come first
+        monkeypatch.setattr("sepo.train.run.make", lambda *_: None)
+        monkeypatch.setattr("sepo.train.run.ground_of", lambda _: None)
+    before = files(begun)
+    with pytest.raises(InputError) as refused:
+        run(parse_recipe(other, "other"), begun, lambda e: None, resume=True)
+    assert str(refused.value).startswith(f"'{begun}' holds a run of another recipe: {why}")
+    assert "\n" not in str(refused.value)
+    assert files(begun) == before
+
+
+def test_the_program_refuses_with_one_line_and_code_2(
+    document: dict[str, Any],
+    begun: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "wide.yaml"
+    file.write_text(yaml.safe_dump(document | narrow()))
+    words = ["sepo", "run", str(file), "--out", str(begun), "--resume", "--set", "sft.steps=9"]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    loading, *refused = capsys.readouterr().err.splitlines()
+    assert loading.startswith("loading")
+    assert refused == [
+        f"sepo: '{begun}' holds a run of another recipe: sft.steps is 2 there and 9 here: choose another --out"
+    ]
+
+
+def test_a_frontier_takes_further_values(document: dict[str, Any], tmp_path: Path) -> None:
+    recipe = parse_recipe(document | narrow(), "frontier")
+    few, more = ([Axis("e", values)] for values in ((0.0, 2.0), (0.0, 1.0, 2.0)))
+    frontier(recipe, "sepo", few, tmp_path / "run", lambda e: None)
+    found = frontier(recipe, "sepo", more, tmp_path / "run", lambda e: None, resume=True)
+    assert found == frontier(recipe, "sepo", more, tmp_path / "whole", lambda e: None)
+    with pytest.raises(InputError, match=r"arm 'sepo-e1' is there and not here"):
+        frontier(recipe, "sepo", few, tmp_path / "run", lambda e: None, resume=True)
+
+
+def test_an_ablation_takes_further_rows(document: dict[str, Any], tmp_path: Path) -> None:
+    recipe = parse_recipe(document | narrow(), "ablation")
+    few, more = plan(recipe, ["clipped"]), plan(recipe, ["pool", "clipped"])
+    ablate(few, tmp_path / "run", lambda e: None)
+    text = ablate(more, tmp_path / "run", lambda e: None, resume=True)
+    assert text == ablate(more, tmp_path / "whole", lambda e: None)
+    with pytest.raises(InputError, match=r"arm 'pool' is there and not here"):
+        ablate(few, tmp_path / "run", lambda e: None, resume=True)

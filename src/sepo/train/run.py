@@ -7,7 +7,7 @@ randomness comes from keys and everything else a step depends on is in the check
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -30,7 +30,7 @@ from sepo.train.data import demonstrations, of_arena
 from sepo.train.learner import Learner, load_state, save_state
 from sepo.train.loop import Best, Stage, loop, newest
 from sepo.train.optimise import Optimiser
-from sepo.train.recipe import Arm, Recipe, Schedule, parse_recipe
+from sepo.train.recipe import Arm, Recipe, Schedule, load_recipe
 from sepo.train.record import Metrics, environment
 from sepo.train.sft import Imitator
 from sepo.train.summary import summarise
@@ -87,8 +87,9 @@ def prepare(recipe: Recipe, folder: Path, *, resume: bool, command: str) -> None
     if file.exists() and (folder / "arms").exists():
         if not resume:
             raise InputError(f"'{folder}' already holds a run: continue it with --resume, or choose another --out")
-        there = parse_recipe(yaml.safe_load(file.read_text(encoding="utf-8")), str(file))
-        widened(there, recipe, folder)
+        there = load_recipe(file)
+        if why := refusal(there, recipe):
+            raise InputError(f"'{folder}' holds a run of another recipe: {why}")
         if there != recipe:
             write_text(file, yaml.safe_dump(document, sort_keys=False))
         return
@@ -96,44 +97,46 @@ def prepare(recipe: Recipe, folder: Path, *, resume: bool, command: str) -> None
     write_json(folder / "environment.json", environment(command, versions(model=True)))
 
 
-def widened(there: Recipe, recipe: Recipe, folder: Path) -> None:
-    """Hold a recipe to one that a folder was begun with: it may add seeds and arms, and say other things about them.
+def refusal(there: Recipe, here: Recipe) -> str | None:
+    """Return why a run begun with one recipe cannot go on with another, and what to do; None where it can.
 
-    Raises
-    ------
-    InputError
-        If it lacks a seed or an arm of the folder, or a setting of what is there differs; the message names the first.
+    Seeds and arms may be added, in any order, and other things said about them: no finished unit depends on that, but
+    for the untrained model, which is audited with the first seed. All else must be the same.
     """
-    if lacking := [seed for seed in there.seeds if seed not in recipe.seeds]:
-        raise InputError(f"'{folder}' holds seed {lacking[0]}, which the recipe lacks: add it, or choose another --out")
-    arms = {arm.name: arm for arm in recipe.arms}
-    if without := [arm.name for arm in there.arms if arm.name not in arms]:
-        raise InputError(
-            f"'{folder}' holds arm '{without[0]}', which the recipe lacks: add it, or choose another --out"
-        )
-    kept = {"seeds": there.seeds, "arms": [arms[a.name].model_copy(update={"about": a.about}) for a in there.arms]}
-    narrowed = recipe.model_copy(update=kept)
-    if narrowed != there:
-        before, now = (r.model_dump(mode="json", by_alias=True) for r in (there, narrowed))
-        where, was, wanted = _first_difference(before, now)
-        raise InputError(
-            f"'{folder}' holds a run of another recipe: {where} is {was!r} there and {wanted!r} here: "
-            "choose another --out"
-        )
+    old, new = _by_name(there), _by_name(here)
+    arms, ours = old.pop("arms"), new.pop("arms")
+    del old["seeds"], new["seeds"]
+    if differing := next(_differences(old, new), None):
+        return f"{differing}: choose another --out"
+    lacking = [f"seed {seed}" for seed in there.seeds if seed not in here.seeds]
+    lacking += [f"arm '{name}'" for name in arms if name not in ours]
+    if lacking:
+        return f"{lacking[0]} is there and not here: add it, or choose another --out"
+    if differing := next(_differences(arms, {name: ours[name] for name in arms}, "arms"), None):
+        return f"{differing}: choose another --out"
+    first, now = there.seeds[0], here.seeds[0]
+    if first != now and any(arm.stage == "base" for arm in there.arms):
+        return f"its base is audited with seed {first}, not {now}: put {first} first, or choose another --out"
+    return None
 
 
-def _first_difference(before: Any, now: Any, where: str = "") -> tuple[str, Any, Any]:
-    """Return the path of the first setting in which two documents differ, and both settings."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        for key in [*before, *now]:
-            if before.get(key) != now.get(key):
-                return _first_difference(before.get(key), now.get(key), f"{where}.{key}" if where else str(key))
-    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
-        for number, (a, b) in enumerate(zip(before, now, strict=True)):
-            if a != b:
-                name = a.get("name", number) if isinstance(a, dict) else number
-                return _first_difference(a, b, f"{where}.{name}")
-    return where, before, now
+def _by_name(recipe: Recipe) -> dict[str, Any]:
+    """Return a recipe's document with its arms by name, and without what is said about them."""
+    document = recipe.model_dump(mode="json", by_alias=True)
+    arms = [(arm.pop("name"), arm) for arm in document["arms"]]
+    return document | {"arms": {name: {k: v for k, v in arm.items() if k != "about"} for name, arm in arms}}
+
+
+def _differences(there: Mapping[str, Any], here: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """Yield each setting in which two documents differ, dotted, with its values."""
+    for key in {**there, **here}:
+        where = f"{above}.{key}" if above else key
+        old, new = (of.get(key) for of in (there, here))
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            yield from _differences(old, new, where)
+        elif old != new or (key in there) != (key in here):
+            was, wanted = (repr(of[key]) if key in of else "not set" for of in (there, here))
+            yield f"{where} is {was} there and {wanted} here"
 
 
 def _run_unit(unit: Unit, folder: Path) -> None:
