@@ -101,6 +101,11 @@ class Learner:
             return self.wordings[0]
         return self.wordings[int(generator(*self.key, self.step, "wording").integers(len(self.wordings)))]
 
+    @property
+    def everything(self) -> Asked:
+        """All questions."""
+        return Asked(np.arange(len(self.decisions)), self.decisions)
+
     def about(self, chosen: Ints) -> Asked:
         """Return the questions about some information states."""
         return Asked(chosen, [self.decisions[i] for i in chosen.tolist()])
@@ -117,8 +122,7 @@ class Learner:
 
     def look(self, asked: Asked | None = None, *, gradient: bool) -> Look:
         """Score decisions, all unless told which. With ``gradient``, and if memory holds it, keep the graph."""
-        if asked is None:
-            asked = Asked(np.arange(len(self.decisions)), self.decisions)
+        asked = self.everything if asked is None else asked
         scorer = self.scorer(asked)
         if gradient and (len(scorer.plans) == 1 or sum(p.computed for p in scorer.plans) <= HELD):
             scores = [scorer.scores(plan) for plan in scorer.plans]

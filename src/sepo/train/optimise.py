@@ -132,7 +132,7 @@ class Optimiser:
         """Return the decisions of a step: all, or in a large game a sample drawn by how often they are met."""
         if not self.large:
             if self.section.kl and len(self.learner.wordings) > 1:
-                self._refer(self.learner.about(np.arange(len(self.learner.decisions))))
+                self._refer(self.learner.everything)
             return None
         if number % self.section.mirror.projections == 0 or number == self.learner.schedule.steps:
             self._ask(number)
