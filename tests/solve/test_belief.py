@@ -98,7 +98,7 @@ def test_the_ceiling_over_beliefs_is_that_of_the_whole_game() -> None:
     assert isinstance(arena, Arena)
     assert arena.beliefs is not None
     small = ceiling(arena, measures)
-    whole = Arena.over_trees(game, ITEMS)
+    whole = Arena(game, ITEMS, forgets=False)
     large = ceiling(whole, measures)
     assert small.bound - small.j < 1e-8
     assert small.j == pytest.approx(large.j, abs=1e-8)

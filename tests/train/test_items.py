@@ -138,7 +138,7 @@ def test_stepped_episodes_are_those_of_the_game() -> None:
 
     found = stepped(Plays(), GAME, opponent(GAME, "tit_for_tat"), 2, ("k",))  # type: ignore[arg-type]
     assert [len(e["hands"][0]["moves"]) for e in found] == [4, 4]
-    whole = Arena.over_trees(GAME, ("tit_for_tat",)).met["tit_for_tat"][0]
+    whole = Arena(GAME, ("tit_for_tat",), forgets=False).met["tit_for_tat"][0]
     profile = whole.other.copy()
     for info in whole.tree.infosets:
         if info.seat == 0:

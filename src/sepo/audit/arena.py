@@ -102,11 +102,13 @@ class Arena:
     ----------
     opponents
         The scripts that are met.
+    forgets
+        Whether information states are beliefs; unless given, where the game draws an instance.
 
     Attributes
     ----------
     beliefs
-        The learner's information states where they are beliefs, as in games that draw an instance; else None.
+        The learner's information states where they are beliefs; else None.
 
     Raises
     ------
@@ -114,26 +116,21 @@ class Arena:
         If a meeting in which the learner may do anything is too large to hold.
     """
 
-    def __init__(self, game: Game, opponents: Sequence[str]) -> None:
-        if isinstance(game, RepeatedGame) and game.sampled_chance:
-            beliefs = Beliefs(game, {o: _known(game, o) for o in opponents})
-            self._hold(game, beliefs, {(o, s): beliefs.tree(o) for o in opponents for s in game.seats})
-        else:
-            self._hold(game, None, {(o, s): _tree(game, o, s) for o in opponents for s in game.seats})
-
-    @classmethod
-    def over_trees(cls, game: Game, opponents: Sequence[str]) -> Arena:
-        """Return the arena in which nothing is forgotten, whatever the game."""
-        out = cls.__new__(cls)
-        out._hold(game, None, {(o, s): _tree(game, o, s) for o in opponents for s in game.seats})
-        return out
-
-    def _hold(self, game: Game, beliefs: Beliefs | None, trees: Mapping[tuple[str, int], Tree]) -> None:
-        self.game, self.beliefs = game, beliefs
+    def __init__(self, game: Game, opponents: Sequence[str], *, forgets: bool | None = None) -> None:
+        self.game = game
+        self.beliefs: Beliefs | None = None
+        if isinstance(game, RepeatedGame) and (game.sampled_chance if forgets is None else forgets):
+            self.beliefs = Beliefs(game, {o: _known(game, o) for o in opponents})
+        grown = self.beliefs
+        trees = {(o, s): grown.tree(o) if grown else _tree(game, o, s) for o in opponents for s in game.seats}
         self.space = Space.over((tree, seat) for (_, seat), tree in trees.items())
-        self.met: dict[str, list[Meeting]] = {o: [] for o, _ in trees}
-        for (o, s), tree in trees.items():
-            self.met[o].append(Meeting(o, s, tree, np.nan_to_num(tree.fixed), self.space.at(tree, s)))
+        self.met = {
+            o: [
+                Meeting(o, s, trees[o, s], np.nan_to_num(trees[o, s].fixed), self.space.at(trees[o, s], s))
+                for s in game.seats
+            ]
+            for o in opponents
+        }
 
     def state_of(self, decision: Decision) -> int | None:
         """Return where the information state of a decision stands in the space; None if no opponent leads there."""

@@ -37,12 +37,18 @@ def markdown(summary: Mapping[str, Any]) -> str:
     for arm in summary["arms"]:
         cells = [figure(arm["last"].get(key)) for key, _ in columns]
         if way:
-            cells.append(f"{(arm['last'][main]['value'] - base) / (top - base):.0%}" if main in arm["last"] else "n/a")
+            there = arm["last"].get(main)
+            cells.append("n/a" if there is None or base is None else f"{_way(base, there['value'], top):.0%}")
         lines.append("| " + " | ".join([f"`{arm['name']}`", *cells, figure(arm["best"].get(first))]) + " |")
     if way:
         cells = [f"{top:.4f}" if key == main else "" for key, _ in columns]
         lines.append("| " + " | ".join(["ceiling", *cells, "100%", ""]) + " |")
     return "\n".join(lines) + "\n" + _paired(summary.get("paired"))
+
+
+def _way(start: float, there: float, top: float) -> float:
+    """Return how much of the way from one figure to another a third one is."""
+    return (there - start) / (top - start)
 
 
 def _paired(found: Mapping[str, Any] | None) -> str:
@@ -103,7 +109,7 @@ def overview(runs: Mapping[str, Mapping[str, Any]]) -> str:
         start = arms.get("base", {}).get(key)
         way = "n/a"
         if best is not None and start is not None and top is not None and start["value"] != top:
-            way = f"{(trained[best][key]['value'] - start['value']) / (top - start['value']):.1%}"
+            way = f"{_way(start['value'], trained[best][key]['value'], top):.1%}"
         cells = [
             f"`{name}`",
             "exploitability" if exploited else f"J (`{of}`)",

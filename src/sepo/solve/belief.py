@@ -164,9 +164,7 @@ class Beliefs:
 
     def following(self, decision: Decision, action: str, seen: Seen) -> Decision:
         """Return the learner's next decision in a history that goes on from ``decision``."""
-        view: View = decision.view
-        rounds = (*view.rounds, Pair(action, seen.other))
-        return self._decide(View(view.number + 1, rounds, seen.public, seen.private))
+        return self._decide(_next(decision.view, action, seen))
 
     def tree(self, opponent: str) -> Tree:
         """Return the learner's meeting with an opponent, pruned to what that opponent may do."""
@@ -236,7 +234,6 @@ class Beliefs:
 
     def _follow(self, belief: Belief) -> list[int]:
         """Find the beliefs that follow every own action and whatever may be seen after it."""
-        view: View = belief.decision.view
         for action in belief.decision.legal:
             groups: dict[Seen, dict[Condition, float]] = {}
             for condition, weight in belief.weights.items():
@@ -245,10 +242,13 @@ class Beliefs:
                         group = groups.setdefault(Seen(end.other, then.public, then.private[LEARNER]), {})
                         group[then] = group.get(then, 0.0) + weight * end.probability * p
             for seen, weights in groups.items():
-                rounds = (*view.rounds, Pair(action, seen.other))
-                new = View(view.number + 1, rounds, seen.public, seen.private)
-                belief.after[action, seen] = self._believe(weights, new)
+                belief.after[action, seen] = self._believe(weights, _next(belief.decision.view, action, seen))
         return list(belief.after.values())
+
+
+def _next(view: View, action: str, seen: Seen) -> View:
+    """Return what the learner has seen once a round is over."""
+    return View(view.number + 1, (*view.rounds, Pair(action, seen.other)), seen.public, seen.private)
 
 
 class _Meeting:
@@ -286,7 +286,7 @@ class _Meeting:
         self, levels: list[Level], nodes: Sequence[tuple[int, Condition]], into: Any, number: int
     ) -> tuple[list[tuple[int, Condition]], Any]:
         states, last = self.beliefs.states, number + 1 == self.game.rounds
-        own = [self._infoset(b, states[b].decision, LEARNER) for b, _ in nodes]
+        own = [self._infoset(b, states[b].decision, LEARNER, None) for b, _ in nodes]
         sizes = [len(states[b].decision.legal) for b, _ in nodes]
         levels.append(self._level([LEARNER] * len(nodes), own, sizes, into))
         starts = [self.infosets[i].start for i in own]
@@ -295,7 +295,7 @@ class _Meeting:
         into = self._into(parent, np.arange(len(parent)), entry, number)
 
         acts = [(b, c, action) for b, c in nodes for action in states[b].decision.legal]
-        minds = [self._infoset(c, self.beliefs.answer(c)[0], OTHER) for _, c, _ in acts]
+        minds = [self._other(c) for _, c, _ in acts]
         found = [self.beliefs.outcomes(c, action) for _, c, action in acts]
         counts = [len(ends) for ends in found]
         levels.append(self._level([OTHER] * len(acts), minds, counts, into))
@@ -327,13 +327,17 @@ class _Meeting:
         parent = np.repeat(np.arange(n), many)
         return list(index), self._into(parent, targets, np.full(len(parent), -1), number + 1, odds)
 
-    def _infoset(self, of: Hashable, decision: Decision, seat: int) -> int:
+    def _other(self, condition: Condition) -> int:
+        decision, answer = self.beliefs.answer(condition)
+        return self._infoset(condition, decision, OTHER, answer)
+
+    def _infoset(self, of: Hashable, decision: Decision, seat: int, answer: Floats | None) -> int:
         which = self._of.setdefault(of, len(self.infosets))
         if which == len(self.infosets):
             self.infosets.append(Infoset(seat, decision, self.entries))
             size = len(decision.legal)
             self.entries += size
-            self.answers.append(np.full(size, np.nan) if isinstance(of, int) else self.beliefs.answer(of)[1])  # type: ignore[arg-type]
+            self.answers.append(np.full(size, np.nan) if answer is None else answer)
         return which
 
     def _due(self, end: Settled, *, last: bool) -> int:

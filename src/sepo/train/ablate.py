@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sepo.audit.arena import SETS, Arena, ground_of
-from sepo.audit.compare import figures
 from sepo.audit.measures import KINDS
 from sepo.errors import InputError
-from sepo.files import read_json, write_json, write_text
+from sepo.files import write_json, write_text
 from sepo.games.base import Game
 from sepo.games.registry import make
 from sepo.train.claims import Outcome, Outcomes, judged
@@ -25,7 +24,7 @@ from sepo.train.recipe import Arm, Recipe, merged, parse_recipe, weights
 from sepo.train.record import read_metrics
 from sepo.train.run import Tell, run, unit_folder
 from sepo.train.seeds import Figure, paired, spread
-from sepo.train.summary import credit, header
+from sepo.train.summary import by_seed, credit, header
 
 SCHEMA = "sepo.ablation/1"
 SEPO = "sepo"
@@ -226,18 +225,15 @@ def outcomes(recipe: Recipe, folder: Path) -> Outcomes:
     """Read what the finished arms and seeds of a run folder came to at their last steps."""
     arms = []
     for arm in recipe.arms:
-        values: dict[str, dict[int, Figure]] = {}
         recovered: dict[str, dict[int, Figure]] = {}
         for seed in recipe.seeds:
             unit = unit_folder(folder, arm.name, seed)
             if not (unit / "done.json").exists():
                 continue
-            card = read_json(unit / "scorecards" / "last.json", "scorecard")["games"][recipe.game]
-            for name, f in figures(card):
-                values.setdefault(name, {})[seed] = Figure(f["value"], f["low"], f["high"])
             for kind, row in credit(read_metrics(unit / "metrics.jsonl")).items():
                 recovered.setdefault(kind, {})[seed] = Figure(*3 * (row["recovered"],))
         section = recipe.settings(arm)
+        values = by_seed(recipe, arm.name, folder)
         arms.append(Outcome(arm.name, arm.stage, section.start, section.credit, values, recovered))
     return Outcomes(recipe.game, arms)
 

@@ -22,7 +22,7 @@ from sepo.games.wording import ORIGINAL, Wording, reword
 from sepo.lm.adapter import restore, snapshot, trainable
 from sepo.play.rollout import generator
 from sepo.policies.direct import DirectPolicy
-from sepo.solve.tree import Floats, Ints
+from sepo.solve.tree import Floats
 from sepo.train.direct import Batch, Loss, Scorer, Scores, gather
 from sepo.train.recipe import Schedule
 from sepo.train.sample import Asked
@@ -105,10 +105,6 @@ class Learner:
     def everything(self) -> Asked:
         """All questions."""
         return Asked(np.arange(len(self.decisions)), self.decisions)
-
-    def about(self, chosen: Ints) -> Asked:
-        """Return the questions about some information states."""
-        return Asked(chosen, [self.decisions[i] for i in chosen.tolist()])
 
     def scorer(self, asked: Asked) -> Scorer:
         """Return what scores decisions in this step's words; that of all decisions is kept."""

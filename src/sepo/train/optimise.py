@@ -240,7 +240,7 @@ class Optimiser:
             new = wanted[~asked[wanted]]
             if not new.size:
                 return
-            self.learner.look(self.learner.about(new), gradient=False)
+            self.learner.look(self.learner.everything.some(new), gradient=False)
             asked[new] = True
 
     def _ask_on_the_way(self, number: int) -> None:
@@ -255,9 +255,9 @@ class Optimiser:
             new = [i for i in order if int(walk.asked.chosen[i]) not in asked][: self.section.states]
             if not new:
                 return
-            chosen = walk.asked.chosen[new]
-            self.learner.look(Asked(chosen, [walk.asked.decisions[i] for i in new]), gradient=False)
-            asked.update(chosen.tolist())
+            wanted = walk.asked.some(np.array(new))
+            self.learner.look(wanted, gradient=False)
+            asked.update(wanted.chosen.tolist())
 
     def _hold_response(self, policy: Floats, number: int) -> None:
         """With ``best_response_every`` above 1, hold the best response fixed between its recomputations."""

@@ -41,6 +41,10 @@ class Asked(NamedTuple):
     chosen: Ints
     decisions: Sequence[Decision]
 
+    def some(self, which: Ints) -> Asked:
+        """Return some of the questions, by where they stand here."""
+        return Asked(self.chosen[which], [self.decisions[i] for i in which.tolist()])
+
 
 class Sample(NamedTuple):
     """Decisions drawn, in order.
@@ -81,10 +85,9 @@ def counted(walk: Walk, episodes: int, expected: Floats) -> Sample:
         How often each information state is met in one episode, on average.
     """
     kept = np.flatnonzero((walk.counts > 0) & (expected[walk.asked.chosen] > 0))
-    chosen = walk.asked.chosen[kept]
+    asked = walk.asked.some(kept)
     share = walk.counts[kept] / (episodes * expected.sum())
-    asked = Asked(chosen, [walk.asked.decisions[i] for i in kept.tolist()])
-    return Sample(asked, share, share * expected.sum() / expected[chosen])
+    return Sample(asked, share, share * expected.sum() / expected[asked.chosen])
 
 
 def walked(

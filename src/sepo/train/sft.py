@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sepo.play.rollout import generator
-from sepo.solve.tree import Floats, Ints
+from sepo.solve.tree import Floats
 from sepo.train.data import Demonstrations
 from sepo.train.direct import Batch, imitation_loss
 from sepo.train.learner import Learner, Look
@@ -58,13 +58,13 @@ class Imitator:
         if not shown.episodes:
             return None
         if self.seen is None or number % VALIDATE_EVERY == 0 or number == self.learner.schedule.steps:
-            look = self.learner.look(_some(shown.asked, self.held), gradient=False)
+            look = self.learner.look(shown.asked.some(self.held), gradient=False)
             self.seen = validation_loss(look.rows, look.mass, [shown.validation[i] for i in self.held.tolist()])
         drawn = generator(*self.key, number, "batch").choice(len(shown.episodes), self.size)
         met, counts = np.unique(np.concatenate([shown.episodes[i] for i in drawn.tolist()]), return_counts=True)
         length = sum(map(len, shown.episodes)) / len(shown.episodes)
         share = counts / (self.size * length)
-        self.sample = Sample(_some(shown.asked, met), share, share / self.share[met])
+        self.sample = Sample(shown.asked.some(met), share, share / self.share[met])
         self.met = met
         return self.sample.asked
 
@@ -91,10 +91,6 @@ class Imitator:
     def load(self, state: Mapping[str, Any]) -> None:
         """Continue from a state."""
         self.seen = state["seen"]
-
-
-def _some(asked: Asked, which: Ints) -> Asked:
-    return Asked(asked.chosen[which], [asked.decisions[i] for i in which.tolist()])
 
 
 def validation_loss(rows: Sequence[Floats], mass: Floats, shown: Sequence[Floats]) -> float:

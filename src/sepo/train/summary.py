@@ -111,12 +111,12 @@ def differences(recipe: Recipe, folder: Path) -> dict[str, Any] | None:
     if not trained or len(recipe.arms) < 2:
         return None
     of = "sepo" if "sepo" in trained else trained[-1]
-    ours = _by_seed(recipe, of, folder)
+    ours = by_seed(recipe, of, folder)
     rows = []
     for arm in recipe.arms:
         if arm.name == of:
             continue
-        theirs = _by_seed(recipe, arm.name, folder)
+        theirs = by_seed(recipe, arm.name, folder)
         for key in COMPARED:
             found = spread(paired(theirs.get(key, {}), ours.get(key, {})))
             if found is not None:
@@ -124,7 +124,7 @@ def differences(recipe: Recipe, folder: Path) -> dict[str, Any] | None:
     return {"minus": of, "rows": rows}
 
 
-def _by_seed(recipe: Recipe, arm: str, folder: Path) -> dict[str, dict[int, Figure]]:
+def by_seed(recipe: Recipe, arm: str, folder: Path) -> dict[str, dict[int, Figure]]:
     """Return the figures of an arm's last steps, by name and seed."""
     out: dict[str, dict[int, Figure]] = {}
     for seed in recipe.seeds:
