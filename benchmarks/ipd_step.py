@@ -97,7 +97,8 @@ class Training:
         tuned = Learner(policy, self.ground, recipe.sft)
         shown = of_arena(self.ground, recipe.sft.examples, seed)
         imitator = Imitator(tuned, shown, recipe.sft.episodes, (recipe.name, "sft", seed))
-        step_loop.loop(tuned, imitator, folder / "sft", recipe.checkpoint_every, lambda line: None)
+        course = step_loop.Course(tuned, imitator, folder / "sft", lambda line: None)
+        step_loop.loop([course], folder / "sft", recipe.checkpoint_every)
         self.learner = Learner(policy, self.ground, self.settings)
         measures = game.measures(recipe.measure_name(arm))
         self.stage = Optimiser(self.learner, measures, self.settings, (recipe.name, arm.name, seed))
@@ -118,7 +119,8 @@ class Training:
         folder = self.folder / f"turn-{len(self.turns)}"
         started = perf_counter()
         with suppress(Enough), stopwatch.running(self.parts()):
-            step_loop.loop(self.learner, self.stage, folder, self.recipe.checkpoint_every, self._count)
+            course = step_loop.Course(self.learner, self.stage, folder, self._count)
+            step_loop.loop([course], folder, self.recipe.checkpoint_every)
         seconds = perf_counter() - started
         self.turns.append({part: spent / self.steps for part, spent in stopwatch.seconds.items()})
         return seconds / self.steps

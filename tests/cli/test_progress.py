@@ -25,11 +25,12 @@ RECIPE = parse_recipe(
 def test_what_is_left_falls_with_steps_and_finished_units():
     out = io.StringIO()
     line = {"measures": {"sepo": {"J": 0.25}}, "exploitability": 0.125}
-    with RunDisplay(RECIPE, {"sft": "sepo", "sepo": "sepo"}, Console(file=out)) as display:
+    unit = {"game": "kuhn", "seed": 0}
+    with RunDisplay([RECIPE], Console(file=out)) as display:
         assert sum(display.left.values()) == 2 * (4 + 10)
-        display.tell({"arm": "sft", "seed": 0, "stage": "done", "steps": 0, "line": {}})
+        display.tell({**unit, "arm": "sft", "stage": "done", "steps": 0, "line": {}})
         assert sum(display.left.values()) == 4 + 2 * 10
-        display.tell({"arm": "sepo", "seed": 0, "stage": "train", "steps": 10, "line": {"step": 7, **line}})
+        display.tell({**unit, "arm": "sepo", "stage": "train", "steps": 10, "line": {"step": 7, **line}})
         assert sum(display.left.values()) == 4 + 3 + 10
     assert "sepo seed 0 (train) step 7/10 J +0.2500  exploitability 0.1250" in out.getvalue()
     assert "left" in out.getvalue()

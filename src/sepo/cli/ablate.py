@@ -37,8 +37,7 @@ def command(
     typer.echo(f"loading {loaded.model.policy}", err=True)
     from sepo.cli.progress import RunDisplay
 
-    grid = planned.recipe
-    with RunDisplay(grid, {arm.name: grid.measure_name(arm) for arm in grid.arms}) as display:
+    with RunDisplay([planned.recipe]) as display:
         text = ablate(planned, folder, display.tell, resume=resume, command=shlex.join(words))
     typer.echo(text, nl=False)
     typer.echo(f"written to {folder / 'ablation.json'} and {folder / 'ablation.md'}", err=True)

@@ -42,7 +42,7 @@ def command(
     from sepo.cli.progress import RunDisplay
     from sepo.report.frontier import markdown, write_frontier
 
-    with RunDisplay(derived, {a.name: derived.measure_name(a) for a in derived.arms}) as display:
+    with RunDisplay([derived]) as display:
         document = frontier(loaded, arm, axes, folder, display.tell, resume=resume, command=shlex.join(words))
     typer.echo(markdown(document), nl=False)
     for point in document["points"]:

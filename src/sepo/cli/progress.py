@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -17,12 +17,19 @@ class RunDisplay:
     """Told of every step of a run; counts all steps of all arms and seeds, and says what is left.
 
     Where stderr is no terminal, one line a tenth of a stage is printed instead of a live bar.
+
+    Parameters
+    ----------
+    recipes
+        The run's: one, or one for each game of a joint run.
     """
 
-    def __init__(self, recipe: Recipe, measures: Mapping[str, str], console: Console | None = None) -> None:
+    def __init__(self, recipes: Sequence[Recipe], console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
-        self.measures = measures
-        self.left = {(arm.name, seed): _steps(recipe, arm) for arm in recipe.arms for seed in recipe.seeds}
+        each = [(recipe, arm) for recipe in recipes for arm in recipe.arms]
+        self.games = len(recipes)
+        self.measures = {(recipe.game, arm.name): recipe.measure_name(arm) for recipe, arm in each}
+        self.left = {(r.game, arm.name, seed): _steps(r, arm) for r, arm in each for seed in r.seeds}
         self.pace: list[float] = []
         self.last = time.monotonic()
         self.shown = ""
@@ -50,13 +57,15 @@ class RunDisplay:
     def tell(self, event: Mapping[str, Any]) -> None:
         """Show a step, or note that a unit is finished."""
         line, steps = event["line"], event["steps"]
-        self.left[event["arm"], event["seed"]] = steps - line["step"] if line else 0
+        self.left[event["game"], event["arm"], event["seed"]] = steps - line["step"] if line else 0
         if not line:
             return
         now = time.monotonic()
         self.pace, self.last = [*self.pace[-40:], now - self.last], now
         title = f"{event['arm']} seed {event['seed']} ({event['stage']})"
-        figures = self._figures(event["arm"], line)
+        if self.games > 1:
+            title = f"{event['game']}: {title}"
+        figures = self._figures(self.measures[event["game"], event["arm"]], line)
         left = f"about {self._remaining()} left"
         if title != self.shown or self.task is None:
             if self.task is not None:
@@ -67,8 +76,8 @@ class RunDisplay:
         if not self.console.is_terminal and (line["step"] % max(1, steps // 10) == 0 or line["step"] == steps):
             print(f"{title} step {line['step']}/{steps} {figures} {left}", file=self.console.file, flush=True)
 
-    def _figures(self, arm: str, line: Mapping[str, Any]) -> str:
-        out = f"J {line['measures'][self.measures[arm]]['J']:+.4f}"
+    def _figures(self, measures: str, line: Mapping[str, Any]) -> str:
+        out = f"J {line['measures'][measures]['J']:+.4f}"
         if line.get("exploitability") is not None:
             out += f"  exploitability {line['exploitability']:.4f}"
         return out

@@ -10,24 +10,36 @@ import typer
 
 
 def command(
-    recipe: Annotated[Path, typer.Argument(help="A recipe file.")],
+    recipe: Annotated[Path, typer.Argument(help="A recipe file, of one game or of several.")],
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value; dotted keys, arms by name.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The run folder; runs/NAME unless given.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped.")] = False,
 ) -> None:
-    """Run a recipe: fine-tune, train and audit its arms over its seeds, and write a report."""
-    from sepo.train.recipe import load_recipe
+    """Run a recipe: fine-tune, train and audit its arms over its seeds, and write a report of each game."""
+    from sepo.train.joint import Plan, load_joint
+    from sepo.train.recipe import is_joint, parse_recipe, read_document
 
-    loaded = load_recipe(recipe, settings or [])
-    folder = out or Path("runs") / loaded.name
+    document = read_document(recipe, settings or [])
+    joint = is_joint(document)
+    if joint:
+        plan = load_joint(recipe, settings or [])
+    else:
+        loaded = parse_recipe(document, str(recipe))
+        plan = Plan(loaded.name, [loaded])
+    folder = out or Path("runs") / plan.name
     words = ["sepo", "run", str(recipe), *(w for s in settings or [] for w in ("--set", s))]
-    typer.echo(f"loading {loaded.model.policy}", err=True)
+    typer.echo(f"loading {plan.recipes[0].model.policy}", err=True)
     from sepo.cli.progress import RunDisplay
     from sepo.cli.show_run import show_run
     from sepo.report.page import write_report
-    from sepo.train.run import run
+    from sepo.train.run import run, run_joint
 
-    with RunDisplay(loaded, {arm.name: loaded.measure_name(arm) for arm in loaded.arms}) as display:
-        summary = run(loaded, folder, display.tell, resume=resume, command=shlex.join(words))
-    show_run(summary)
-    typer.echo(f"report: {write_report(folder)}", err=True)
+    said = shlex.join(words)
+    with RunDisplay(plan.recipes) as display:
+        if joint:
+            found = run_joint(plan.recipes, folder, display.tell, resume=resume, command=said)
+        else:
+            found = {"": run(plan.recipes[0], folder, display.tell, resume=resume, command=said)}
+    for place, summary in found.items():
+        show_run(summary)
+        typer.echo(f"report: {write_report(folder / place)}", err=True)

@@ -18,8 +18,9 @@ from sepo.files import write_json
 from sepo.games.base import MeasureSet, Weights
 from sepo.games.registry import make
 from sepo.train.recipe import Arm, Recipe, merged, parse_recipe
-from sepo.train.run import Tell, run
+from sepo.train.run import run
 from sepo.train.summary import header
+from sepo.train.unit import Tell
 
 SCHEMA = "sepo.frontier/1"
 RISKS = ("e", "c", "x", "exploitability")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,6 +70,8 @@ class Learner:
         What a step's questions are put in, one of them drawn for each step; the last look is in the first.
     key
         Of that draw.
+    partner
+        A learner of another game with the same policy, whose optimiser is shared.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Learner:
         schedule: Schedule,
         wordings: Sequence[Wording] = (ORIGINAL,),
         key: tuple[object, ...] = (),
+        partner: Learner | None = None,
     ) -> None:
         self.policy = policy
         self.ground = ground
@@ -86,8 +89,8 @@ class Learner:
         self.schedule = schedule
         self.decisions: Sequence[Decision] = self.layout.questions
         self.parameters = list(trainable(policy.language_model).values())
-        self.optimiser = torch.optim.AdamW(
-            self.parameters, lr=schedule.learning_rate, betas=schedule.betas, weight_decay=0.0
+        self.optimiser: torch.optim.Optimizer = (
+            partner.optimiser if partner else torch.optim.AdamW(self.parameters, weight_decay=0.0)
         )
         self.step = 0
         self.known: Floats = self.layout.uniform
@@ -137,7 +140,7 @@ class Learner:
     def update(self, batch: Batch, loss: Loss, look: Look) -> float:
         """Take one optimiser step on the decisions of a look; return the loss before it."""
         for group in self.optimiser.param_groups:
-            group["lr"] = rate(self.schedule, self.step)
+            group |= {"lr": rate(self.schedule, self.step), "betas": self.schedule.betas}
         total = look.scorer.backward(batch, loss, look.scores)
         torch.nn.utils.clip_grad_norm_(self.parameters, self.schedule.clip_norm)
         self.optimiser.step()
@@ -146,20 +149,22 @@ class Learner:
         return total
 
     def state(self) -> dict[str, Any]:
-        """Return everything that the next step depends on."""
-        return {
-            "step": self.step,
-            "weights": snapshot(self.policy.language_model),
-            "optimiser": self.optimiser.state_dict(),
-            "known": torch.from_numpy(self.known.copy()),
-        }
+        """Return what the next step depends on beyond the model."""
+        return {"step": self.step, "known": torch.from_numpy(self.known.copy())}
 
-    def load(self, state: dict[str, Any]) -> None:
+    def load(self, state: Mapping[str, Any]) -> None:
         """Continue from a state."""
-        restore(self.policy.language_model, state["weights"])
-        self.optimiser.load_state_dict(state["optimiser"])
         self.step = int(state["step"])
         self.known = state["known"].numpy()
+
+    def model_state(self) -> dict[str, Any]:
+        """Return the model's trained weights and the optimiser's state, which partners share."""
+        return {"weights": snapshot(self.policy.language_model), "optimiser": self.optimiser.state_dict()}
+
+    def load_model(self, state: Mapping[str, Any]) -> None:
+        """Put them back."""
+        restore(self.policy.language_model, state["weights"])
+        self.optimiser.load_state_dict(state["optimiser"])
 
 
 def rate(schedule: Schedule, step: int) -> float:

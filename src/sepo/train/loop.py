@@ -1,9 +1,12 @@
-"""The step loop that every stage of training shares: look, record, step, checkpoint; and continue after a kill."""
+"""The step loop that every stage of training shares: look, record, step, checkpoint; and continue after a kill.
+
+A model that learns several games takes a step of one game after the other.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -50,11 +53,80 @@ class Stage(Protocol):
 
 
 class Best(NamedTuple):
-    """The best step so far by the stage's criterion, and its trained weights."""
+    """The best policy so far by the stages' criterion, after how many steps of each game, and its trained weights."""
 
-    step: int
+    steps: tuple[int, ...]
     value: float
     weights: dict[str, torch.Tensor]
+
+
+class Course:
+    """One game's way through a stage: the learner of that game, what its steps do, and the file of its metrics.
+
+    Parameters
+    ----------
+    folder
+        Where ``metrics.jsonl`` is.
+    tell
+        Called with every line of it.
+    """
+
+    def __init__(self, learner: Learner, stage: Stage, folder: Path, tell: Callable[[Mapping[str, Any]], None]) -> None:
+        self.learner, self.stage, self.folder, self.tell = learner, stage, folder, tell
+        self.steps = learner.schedule.steps
+        self.worth: float | None = None
+        self._first: dict[str, Any] | None = None  # probes and worth of the first step
+        self._metrics: Metrics | None = None
+
+    @property
+    def progress(self) -> float:
+        """Share of the steps that are done."""
+        return self.learner.step / self.steps if self.steps else 1.0
+
+    def turn(self, looked: Callable[[], None]) -> None:
+        """Look at the policy, record it, and take a step; behind the last step only look.
+
+        Parameters
+        ----------
+        looked
+            Called when ``worth`` is known, before the policy is changed.
+        """
+        learner, stage = self.learner, self.stage
+        number = learner.step
+        if self._metrics is None:
+            self._metrics = Metrics(self.folder / "metrics.jsonl", number, stage.name)
+        started = time.perf_counter()
+        look = learner.look(stage.wanted(number), gradient=number < self.steps)
+        line: dict[str, Any] = {"step": number, "stage": stage.name, "lr": rate(learner.schedule, number)}
+        line |= {
+            **measured(learner.ground, look.strategy),
+            "legal_mass": float(look.mass.mean()),
+            **stage.observe(look),
+        }
+        self.worth = worth = stage.worth(line)
+        line["probes"] = probes(learner.ground, look.strategy)
+        first = self._first = self._first or {"probes": line["probes"], "worth": worth}
+        looked()
+        if number < self.steps:
+            line |= stage.advance(look)
+        if stage.alarmed:
+            scale = learner.ground.game.max_payoff
+            raised = alarms(first["probes"], line["probes"], worth, first["worth"], scale)
+            line["warnings"] = [*line.get("warnings", []), *raised]
+        line["seconds"] = time.perf_counter() - started
+        self._metrics.add(line)
+        self.tell(line)
+
+    def state(self) -> dict[str, Any]:
+        """Return what the next turn depends on beyond the model."""
+        own = {"first": self._first, "worth": self.worth}
+        return {"learner": self.learner.state(), "stage": self.stage.state(), **own}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Continue from a state."""
+        self.learner.load(state["learner"])
+        self.stage.load(state["stage"])
+        self._first, self.worth = state["first"], state["worth"]
 
 
 def newest(folder: Path) -> Path:
@@ -62,53 +134,54 @@ def newest(folder: Path) -> Path:
     return folder / "checkpoints" / "newest.pt"
 
 
-def loop(learner: Learner, stage: Stage, folder: Path, every: int, tell: Callable[[Mapping[str, Any]], None]) -> Best:
-    """Run a stage to its last step, from its newest checkpoint if there is one.
+def loop(courses: Sequence[Course], folder: Path, every: int) -> Best:
+    """Take the courses to their last steps, from the newest checkpoint if there is one.
 
-    Each step is measured before it is taken, so the line of step k shows the policy after k updates; the
-    last line has no update.
+    All train one model. The next step is of the course that is least far, so they arrive together. A policy is measured
+    before each step, so the line of step k shows it after k updates; the last line has no update. The best policy has
+    the highest mean worth, each course's as it last was.
+
+    Parameters
+    ----------
+    folder
+        Where the checkpoints are.
+    every
+        Steps of each course between two of them.
     """
     best: Best | None = None
-    first: dict[str, Any] | None = None  # probes and J of the first step
+    model = courses[0].learner
     if newest(folder).exists():
         state = load_state(newest(folder))
-        learner.load(state["learner"])
-        stage.load(state["stage"])
+        model.load_model(state["model"])
+        for course, kept in zip(courses, state["courses"], strict=True):
+            course.load(kept)
         best = Best(**state["best"]) if state["best"] else None
-        first = state["first"]
-    metrics = Metrics(folder / "metrics.jsonl", learner.step, stage.name)
-    steps = learner.schedule.steps
-    while True:
-        number = learner.step
-        if number % every == 0:
+
+    def looked() -> None:
+        nonlocal best
+        worths = [course.worth for course in courses]
+        if any(worth is None for worth in worths):
+            return
+        mean = sum(worth for worth in worths if worth is not None) / len(worths)
+        if best is None or mean > best.value:
+            steps = tuple(course.learner.step for course in courses)
+            best = Best(steps, mean, snapshot(model.policy.language_model))
+
+    def keep() -> None:
+        number = sum(course.learner.step for course in courses)
+        if number % (every * len(courses)) == 0:
             kept = {
-                "learner": learner.state(),
-                "stage": stage.state(),
+                "model": model.model_state(),
+                "courses": [course.state() for course in courses],
                 "best": best._asdict() if best else None,
-                "first": first,
             }
             save_state(newest(folder), {"step": number, **kept})
-        started = time.perf_counter()
-        look = learner.look(stage.wanted(number), gradient=number < steps)
-        line: dict[str, Any] = {"step": number, "stage": stage.name, "lr": rate(learner.schedule, number)}
-        line |= {
-            **measured(learner.ground, look.strategy),
-            "legal_mass": float(look.mass.mean()),
-            **stage.observe(look),
-        }
-        worth = stage.worth(line)
-        line["probes"] = probes(learner.ground, look.strategy)
-        first = first or {"probes": line["probes"], "worth": worth}
-        if best is None or worth > best.value:
-            best = Best(number, worth, snapshot(learner.policy.language_model))
-        if number < steps:
-            line |= stage.advance(look)
-        if stage.alarmed:
-            scale = learner.ground.game.max_payoff
-            raised = alarms(first["probes"], line["probes"], worth, first["worth"], scale)
-            line["warnings"] = [*line.get("warnings", []), *raised]
-        line["seconds"] = time.perf_counter() - started
-        metrics.add(line)
-        tell(line)
-        if number >= steps:
-            return best
+
+    while (course := min(courses, key=lambda c: c.progress)).progress < 1:
+        keep()
+        course.turn(looked)
+    keep()
+    for course in courses:
+        course.turn(looked)
+    assert best is not None  # every course has been looked at
+    return best

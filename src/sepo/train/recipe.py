@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -17,6 +17,9 @@ class Section(BaseModel):
     """A part of a recipe."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+S = TypeVar("S", bound=Section)
 
 
 class ModelSection(Section):
@@ -256,6 +259,19 @@ def load_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
     InputError
         Naming the file, the key and what is wrong.
     """
+    document = read_document(path, settings)
+    if is_joint(document):
+        raise InputError(f"recipe '{path}' is of several games, which only `sepo run` takes: give one of theirs")
+    return parse_recipe(document, str(path))
+
+
+def is_joint(document: Mapping[str, Any]) -> bool:
+    """Return whether a recipe's document is of several games; see ``train.joint``."""
+    return "games" in document
+
+
+def read_document(path: Path, settings: Sequence[str] = ()) -> dict[str, Any]:
+    """Read the document of a recipe file and apply settings; see ``load_recipe``."""
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -268,13 +284,18 @@ def load_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
         raise InputError(f"recipe '{path}' must be a mapping of keys to values")
     for setting in settings:
         _set(document, setting)
-    return parse_recipe(document, str(path))
+    return document
 
 
 def parse_recipe(document: Mapping[str, Any], where: str) -> Recipe:
     """Validate a recipe's document; see ``load_recipe``."""
+    return validated(Recipe, document, where)
+
+
+def validated(kind: type[S], document: Mapping[str, Any], where: str) -> S:
+    """Validate the document of a recipe of a kind; see ``load_recipe``."""
     try:
-        return Recipe.model_validate(document)
+        return kind.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])

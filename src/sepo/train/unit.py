@@ -1,0 +1,223 @@
+"""One arm and seed of a run: the model is trained on the arm's games, audited in each, and its files are written.
+
+Most runs have one game. Where a model learns several, each game's part is the run of that game: its own folder, metrics
+and scorecards; the weights are the unit's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from sepo.audit.arena import Ground, ground_of
+from sepo.files import write_atomic, write_json, write_text
+from sepo.games.base import Game
+from sepo.games.registry import make
+from sepo.games.wording import ORIGINAL, wordings
+from sepo.lm.adapter import make_trainable, restore, save_model, snapshot
+from sepo.lm.load import LanguageModel, load_model
+from sepo.policies.direct import DirectPolicy
+from sepo.solve.tree import Tree
+from sepo.train.auditor import Auditor, copy
+from sepo.train.data import demonstrations, of_arena
+from sepo.train.learner import Learner, load_state, save_state
+from sepo.train.loop import Best, Course, Stage, loop, newest
+from sepo.train.optimise import Optimiser
+from sepo.train.recipe import Arm, Recipe, Schedule
+from sepo.train.record import Metrics
+from sepo.train.sft import Imitator
+
+Tell = Callable[[Mapping[str, Any]], None]
+"""Called at every step with game, arm, seed, stage, steps and the metrics line; and once per finished part."""
+
+
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """A game of a run: its recipe, the folder of its files, and the game as training plays it."""
+
+    recipe: Recipe
+    folder: Path
+    game: Game
+    ground: Ground
+
+    @classmethod
+    def of(cls, recipe: Recipe, folder: Path) -> Domain:
+        """Make the game of a recipe."""
+        game = make(recipe.game, {**recipe.rules, **recipe.practice}, recipe.measures)
+        return cls(recipe, folder, game, ground_of(game))
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What one arm and seed does in one game."""
+
+    domain: Domain
+    arm: Arm
+    seed: int
+
+    @property
+    def recipe(self) -> Recipe:
+        """The game's recipe."""
+        return self.domain.recipe
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are."""
+        return unit_folder(self.domain.folder, self.arm.name, self.seed)
+
+    @property
+    def done(self) -> Path:
+        """The file that says that it is finished."""
+        return self.folder / "done.json"
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """The key of its randomness."""
+        return self.recipe.name, self.arm.name, self.seed
+
+    @property
+    def schedule(self) -> Schedule:
+        """How its steps are taken."""
+        return self.recipe.settings(self.arm) if self.arm.stage == "train" else self.recipe.sft
+
+
+class Unit:
+    """One arm and seed of a run.
+
+    Parameters
+    ----------
+    domains
+        The games, whose recipes have the same model, seeds and arms.
+    arm
+        Its name.
+    folder
+        Of the whole run.
+    """
+
+    def __init__(self, domains: Sequence[Domain], arm: str, seed: int, folder: Path, tell: Tell) -> None:
+        self.parts = [Part(d, next(a for a in d.recipe.arms if a.name == arm), seed) for d in domains]
+        self.recipe, self.arm, self.seed = self.parts[0].recipe, self.parts[0].arm, seed
+        self.root, self.folder, self.tell = folder, unit_folder(folder, arm, seed), tell
+
+    def run(self) -> None:
+        """Train and audit, and say that it is finished; what was finished before is left as it is."""
+        if not all(part.done.exists() for part in self.parts):
+            self._base() if self.arm.stage == "base" else self._train()
+        for part in self.parts:
+            self.tell({**self._about(part), "stage": "done", "steps": 0, "line": {}})
+
+    def _about(self, part: Part) -> dict[str, Any]:
+        return {"game": part.recipe.game, "arm": self.arm.name, "seed": self.seed}
+
+    def _base(self) -> None:
+        left = [part for part in self.parts if not part.done.exists() and not _is_copied(part)]
+        if not left:
+            return
+        lm = self._model("float32")
+        for part in left:
+            auditor = self._auditor(part, lm)
+            line = auditor.write("last")
+            auditor.write("best", same_as="last")
+            Metrics(part.folder / "metrics.jsonl").add({"step": 0, "stage": "base", **line})
+            write_json(part.done, {"steps": 0, "best_step": 0, "criterion": None})
+
+    def _train(self) -> None:
+        lm = self._model()
+        if self.arm.stage == "train" and self.recipe.settings(self.arm).start == "sft":
+            sft = next(a for a in self.recipe.arms if a.stage == "sft")
+            start = load_state(unit_folder(self.root, sft.name, self.seed) / "checkpoints" / "final.pt")
+            restore(lm, start["weights"])
+        courses = self._courses(lm)
+        best = loop(courses, self.folder, self.recipe.checkpoint_every)
+        for part, course in zip(self.parts, courses, strict=True):
+            if isinstance(course.stage, Optimiser) and course.stage.league is not None:
+                for name, table in course.stage.league.tables().items():
+                    table.save(part.folder / "exploiters" / f"{name}.json")
+        self._finish(lm, best)
+        for part, course, step in zip(self.parts, courses, best.steps, strict=True):
+            record = {"steps": course.steps, "best_step": step, "criterion": course.stage.criterion}
+            write_json(part.done, record)
+        newest(self.folder).unlink(missing_ok=True)
+
+    def _courses(self, lm: LanguageModel) -> list[Course]:
+        courses: list[Course] = []
+        for part in self.parts:
+            about = {**self._about(part), "stage": self.arm.stage, "steps": part.schedule.steps}
+            learner = Learner(
+                self._policy(lm),
+                part.domain.ground,
+                part.schedule,
+                wordings(part.domain.game) if part.recipe.wordings == "mixed" else (ORIGINAL,),
+                part.key,
+                courses[0].learner if courses else None,
+            )
+            courses.append(Course(learner, _stage(part, learner), part.folder, self._teller(about)))
+        return courses
+
+    def _teller(self, about: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], None]:
+        return lambda line: self.tell({**about, "line": line})
+
+    def _finish(self, lm: LanguageModel, best: Best) -> None:
+        """Save and audit the last policy and the best one."""
+        checkpoints = self.folder / "checkpoints"
+        last = snapshot(lm)
+        steps = tuple(part.schedule.steps for part in self.parts)
+        save_state(checkpoints / "final.pt", {"step": sum(steps), "weights": last})
+        for name, weights in (("best", best.weights), ("last", last)):
+            restore(lm, weights)
+            write_atomic(checkpoints / name, lambda made: save_model(lm, made))
+        if lm.dtype != "float32":  # audits are over the base weights as they are shipped
+            lm = self._model("float32")
+        for part in self.parts:
+            auditor = self._auditor(part, lm)
+            for name, weights in (("last", last), ("best", best.weights)):
+                restore(lm, weights)
+                auditor.write(name, same_as="last" if name == "best" and best.steps == steps else None)
+
+    def _auditor(self, part: Part, lm: LanguageModel) -> Auditor:
+        return Auditor(part.recipe, part.arm, part.seed, part.folder, part.domain.ground, self._policy(lm))
+
+    def _model(self, dtype: Literal["float32"] | None = None) -> LanguageModel:
+        section = self.recipe.model
+        lm = load_model(section.policy, dtype or section.dtype, section.template)
+        make_trainable(lm, section.adapter, section.rank, section.alpha, section.targets, self.seed, section.layers)
+        return lm
+
+    def _policy(self, lm: LanguageModel) -> DirectPolicy:
+        return DirectPolicy(lm, name=self.recipe.model.policy, budget=self.recipe.model.budget)
+
+
+def unit_folder(folder: Path, arm: str, seed: int) -> Path:
+    """Return where an arm and seed of a run keep their files."""
+    return folder / "arms" / arm / f"seed-{seed}"
+
+
+def _is_copied(part: Part) -> bool:
+    """Take the untrained model's files from an earlier seed, since it does not depend on one, and say if there is one.
+
+    Episodes are sampled by seed, and are the earlier one's.
+    """
+    for seed in part.recipe.seeds:
+        there = unit_folder(part.domain.folder, part.arm.name, seed)
+        if seed == part.seed or not (there / "done.json").exists():
+            continue
+        for name in ("last", "best"):
+            copy(there, name, part.folder, name, f"{part.recipe.name}/{part.arm.name}/seed-{part.seed}", part.seed)
+        for file in ("episodes.jsonl", "metrics.jsonl", "done.json"):
+            if (there / file).exists():
+                write_text(part.folder / file, (there / file).read_text(encoding="utf-8"))
+        return True
+    return False
+
+
+def _stage(part: Part, learner: Learner) -> Stage:
+    recipe, game, ground = part.recipe, part.domain.game, part.domain.ground
+    if part.arm.stage == "sft":
+        if isinstance(ground, Tree):
+            shown = demonstrations(ground, game.measures("paper"), recipe.sft.examples, part.seed)
+        else:
+            shown = of_arena(ground, recipe.sft.examples, part.seed)
+        return Imitator(learner, shown, recipe.sft.episodes, (recipe.name, "sft", part.seed))
+    return Optimiser(learner, game.measures(recipe.measure_name(part.arm)), recipe.settings(part.arm), part.key)

@@ -1,0 +1,206 @@
+"""One model trained on several games: as one game's run where there is one, better in all, the same after a kill."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from sepo.cli.main import main
+from sepo.errors import InputError
+from sepo.train.joint import load_joint
+from sepo.train.recipe import load_recipe, parse_recipe
+from sepo.train.record import read_metrics
+from sepo.train.run import run, run_joint
+from tests.models import tiny_model
+from tests.train.test_run import figures
+
+KUHN = {
+    "name": "kuhn",
+    "game": "kuhn",
+    "seeds": [5],
+    "sft": {"steps": 8, "examples": 200},
+    "train": {"steps": 12, "mirror": {"steps": 30, "projections": 2}},
+    "arms": [{"name": "other", "stage": "base"}],
+}
+IPD = {
+    "name": "ipd",
+    "game": "ipd",
+    "rules": {"rounds": 3},
+    "measures": "paper",
+    "sft": {"steps": 6, "examples": 200},
+    "train": {"steps": 8, "exploiter": "pool", "mirror": {"steps": 20, "projections": 2}},
+    "arms": [{"name": "other", "stage": "base"}],
+}
+
+
+class KilledError(Exception):
+    """Ends a run where it stands."""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Hold a joint recipe and the ones it takes its games from."""
+    folder = tmp_path_factory.mktemp("recipes")
+    joint = {
+        "name": "all",
+        "games": ["kuhn.yaml", "ipd.yaml"],
+        "seeds": [2],
+        "model": {"policy": tiny_model(tmp_path_factory.mktemp("tiny")), "adapter": "full"},
+        "checkpoint_every": 3,
+        "episodes": 1,
+        "sft": {"learning_rate": 0.01},
+        "train": {"learning_rate": 0.01},
+        "arms": [{"name": "base", "stage": "base"}, {"name": "sft", "stage": "sft"}, {"name": "sepo"}],
+    }
+    for name, document in (("joint", joint), ("kuhn", KUHN), ("ipd", IPD)):
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(document))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(place: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[str, str, int]]]:
+    """Return the folder of a finished joint run, and its steps in their order: game, arm, step."""
+    folder = tmp_path_factory.mktemp("runs") / "joint"
+    steps: list[tuple[str, str, int]] = []
+
+    def tell(event: Mapping[str, Any]) -> None:
+        if event["line"]:
+            steps.append((event["game"], event["arm"], event["line"]["step"]))
+
+    run_joint(load_joint(place / "joint.yaml").recipes, folder, tell)
+    return folder, steps
+
+
+def test_each_game_is_as_its_recipe_has_it_and_the_rest_is_shared(place: Path) -> None:
+    kuhn, ipd = load_joint(place / "joint.yaml", ["seeds=[1, 4]", "train.kl=0.5"]).recipes
+    assert (kuhn.name, ipd.name) == ("all-kuhn", "all-ipd")
+    assert ipd.rules == {"rounds": 3}
+    assert ipd.measures == "paper"
+    assert kuhn.measures == "sepo"
+    assert kuhn.seeds == ipd.seeds == [1, 4]
+    assert kuhn.arms == ipd.arms
+    assert kuhn.model == ipd.model
+    assert (kuhn.train.steps, ipd.train.steps) == (12, 8)
+    assert kuhn.train.learning_rate == ipd.train.learning_rate == 0.01
+    assert kuhn.train.kl == 0.5
+    assert kuhn.train.mirror.steps == 30
+    assert ipd.train.exploiter == "pool"
+
+
+def test_a_joint_run_of_one_game_is_the_run_of_that_game(place: Path, tmp_path: Path) -> None:
+    recipes = load_joint(place / "joint.yaml", ["games=[kuhn.yaml]"]).recipes
+    run_joint(recipes, tmp_path / "joint", lambda e: None)
+    run(recipes[0], tmp_path / "single", lambda e: None)
+    assert figures(tmp_path / "joint" / "kuhn") == figures(tmp_path / "single")
+
+
+def test_games_take_turns_and_arrive_together(finished: tuple[Path, list[tuple[str, str, int]]]) -> None:
+    _, steps = finished
+    trained = [(game, step) for game, arm, step in steps if arm == "sepo"]
+    assert trained[:5] == [("kuhn", 0), ("ipd", 0), ("kuhn", 1), ("ipd", 1), ("kuhn", 2)]
+    assert trained[-2:] == [("kuhn", 12), ("ipd", 8)]
+    done = {"kuhn": 0.0, "ipd": 0.0}
+    for game, step in trained:
+        done[game] = step / {"kuhn": 12, "ipd": 8}[game]
+        assert abs(done["kuhn"] - done["ipd"]) <= 1 / 8 + 1e-12
+
+
+def test_one_model_gets_better_in_both_games(finished: tuple[Path, list[tuple[str, str, int]]]) -> None:
+    folder, _ = finished
+    for game, measures in (("kuhn", "sepo"), ("ipd", "paper")):
+        lines = read_metrics(folder / game / "arms" / "sepo" / "seed-2" / "metrics.jsonl")
+        j = [line["measures"][measures]["J"] for line in lines]
+        _, sft, sepo = json.loads((folder / game / "summary.json").read_text())["arms"]
+        before, after = (arm["last"][f"{measures}.J"]["value"] for arm in (sft, sepo))
+        assert j[-1] > j[0] + 0.1
+        assert after == pytest.approx(j[-1], abs=1e-5)
+        assert after > before + 0.1
+        assert load_recipe(folder / game / "recipe.yaml").game == game
+    weights = folder / "arms" / "sepo" / "seed-2" / "checkpoints"
+    assert {file.name for file in weights.iterdir()} == {"final.pt", "best", "last"}
+    assert torch.load(weights / "final.pt", weights_only=True)["step"] == 12 + 8
+
+
+def test_a_killed_joint_run_ends_with_the_same_figures(
+    place: Path, finished: tuple[Path, list[tuple[str, str, int]]], tmp_path: Path
+) -> None:
+    recipes = load_joint(place / "joint.yaml").recipes
+
+    def killer(after: int) -> Any:
+        left = [after]
+
+        def tell(event: Mapping[str, Any]) -> None:
+            left[0] -= 1
+            if not left[0]:
+                raise KilledError
+
+        return tell
+
+    for after in (7, 12, 19):
+        with pytest.raises(KilledError):
+            run_joint(recipes, tmp_path / "run", killer(after), resume=True)
+    run_joint(recipes, tmp_path / "run", lambda e: None, resume=True)
+    for game in ("kuhn", "ipd"):
+        assert figures(tmp_path / "run" / game) == figures(finished[0] / game)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"games": ["kuhn.yaml", "kuhn.yaml"]}, "joint.yaml', key 'games': two of them are of 'kuhn'"),
+        ({"games": ["joint.yaml"]}, "joint.yaml', key 'games': 'joint.yaml' is of several games itself"),
+        ({"games": ["nowhere.yaml"]}, "nowhere.yaml'"),
+        ({"games": []}, "key 'games'"),
+        ({"gmes": 1}, "unknown key 'gmes'"),
+        ({"train": {"stps": 3}}, "joint.yaml: kuhn.yaml': unknown key 'train.stps'"),
+        ({"arms": [{"name": "sepo"}]}, "joint.yaml: kuhn.yaml': arm 'sepo' starts from sft, but no arm has stage"),
+    ],
+)
+def test_a_wrong_joint_recipe_is_refused_in_one_line(place: Path, change: dict[str, Any], why: str) -> None:
+    document = yaml.safe_load((place / "joint.yaml").read_text())
+    file = place / "changed" / "joint.yaml"
+    file.parent.mkdir(exist_ok=True)
+    for name in ("kuhn.yaml", "joint.yaml"):
+        (file.parent / name).write_text((place / name).read_text())
+    file.write_text(yaml.safe_dump(document | change))
+    with pytest.raises(InputError) as refused:
+        load_joint(file)
+    assert why in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_the_program_runs_it_and_what_takes_one_game_says_so(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def call(*words: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["sepo", *words])
+        try:
+            main()
+        except SystemExit as stopped:
+            return int(stopped.code or 0)
+        return 0
+
+    recipe, out = str(place / "joint.yaml"), str(tmp_path / "run")
+    short = ["--set", "sft.steps=1", "--set", "train.steps=1"]
+    assert call("run", recipe, "--out", out, *short) == 0
+    shown = capsys.readouterr()
+    for game in ("kuhn", "ipd"):
+        assert f"all-{game}: " in shown.out
+        assert (tmp_path / "run" / game / "report.html").exists()
+    assert call("report", out, "--markdown") == 0
+    assert "ipd" in capsys.readouterr().out
+    assert call("run", recipe, "--out", out, *short) == 2
+    assert "already holds a run: continue it with --resume" in capsys.readouterr().err
+    for command in ("ablate", "frontier"):
+        more = ("--vary", "e", "--values", "0,1") if command == "frontier" else ()
+        assert call(command, recipe, *more) == 2
+        assert "is of several games, which only `sepo run` takes" in capsys.readouterr().err
+    with pytest.raises(InputError):
+        parse_recipe(yaml.safe_load((place / "joint.yaml").read_text()), "joint")
