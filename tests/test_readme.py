@@ -12,7 +12,7 @@ from sepo.audit.arena import ground_of
 from sepo.audit.ceiling import ceiling
 from sepo.audit.measures import parts, terms
 from sepo.games.registry import make
-from sepo.report.markdown import card, markdown, overview, ratios
+from sepo.report.markdown import card, gains, markdown, overview, ratios
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -33,6 +33,16 @@ def test_overviews_are_those_of_the_committed_summaries(page):
     for folder, table in blocks(page.read_text(), "overview"):
         runs = sorted((ROOT / folder).glob("*/summary.json"))
         assert table == overview({file.parent.name: json.loads(file.read_text()) for file in runs})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_gains_are_those_of_the_committed_summaries(page):
+    for folder, table in blocks(page.read_text(), "gains"):
+        found = [
+            {file.parent.name: json.loads(file.read_text()) for file in sorted(place.glob("*/summary.json"))}
+            for place in (ROOT / folder, (ROOT / folder).parent)
+        ]
+        assert table == gains(*found)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sepo.report.markdown import markdown, overview
+from sepo.report.markdown import gains, markdown, overview
 
 
 def figure(value: float, half: float = 0.0, n: int = 5) -> dict[str, Any]:
@@ -78,3 +78,23 @@ def test_paired_differences_are_a_second_table():
         "| `base` | 0.5000 [0.4000, 0.6000] | -1.0000 |",
         "| `sft` | 0.2500 | n/a |",
     ]
+
+
+def test_gains_are_shares_of_another_runs_paired_by_seed():
+    def run(game: str, arms: dict[str, list[float]], seeds: list[int]) -> dict[str, Any]:
+        rows = []
+        for name, values in arms.items():
+            last = {"paper.J": figure(sum(values) / len(values), n=len(values)) | {"seeds": values}}
+            rows.append({"name": name, "stage": "train" if name == "sepo" else name, "seeds": seeds, "last": last})
+        return {"game": game, "measures": "paper", "seeds": seeds, "arms": rows}
+
+    single = {
+        "other": run("kuhn", {"sepo": [9.0, 9.0]}, [0, 1]),
+        "ipd": run("ipd", {"base": [-1.0, -1.0, -1.0], "sepo": [1.0, 3.0, 7.0]}, [0, 1, 2]),
+    }
+    joint = {"ipd": run("ipd", {"sepo": [2.0, 0.8]}, [1, 0]), "split": run("split", {"sepo": [1.0, 1.0]}, [0, 1])}
+    head, _, row = gains(joint, single).splitlines()
+    assert head.count("|") == row.count("|")
+    low, high = 0.825 - 12.7062 * 0.075, 0.825 + 12.7062 * 0.075  # shares 3/4 and .9 of two seeds: t of one degree
+    share = f"82.5% [{low:.1%}, {high:.1%}]"
+    assert row == f"| `ipd` | J (`paper`) | -1.0000 | 1.4000 | 3.6667 | {share} | 2 |"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from sepo.cli.arguments import OutOption
+from sepo.errors import InputError
 
 
 def command(
@@ -22,12 +24,21 @@ def command(
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the results table in Markdown instead; needs the figures alone.")
     ] = False,
+    beside: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="With --markdown and a folder of runs: how their gain in J compares with that of the runs in here.",
+        ),
+    ] = None,
 ) -> None:
     """Write a run's report: one HTML file (RUN/report.html unless --out is given) that needs no network."""
+    if beside is not None and not markdown:
+        raise InputError("--beside goes with --markdown")
     if markdown:
         from sepo.files import write_text
 
-        text = _table(run)
+        text = _table(run) if beside is None else _gains(run, beside)
         write_text(out, text) if out is not None else typer.echo(text, nl=False)
         return
     from sepo.report.page import write_report
@@ -43,7 +54,26 @@ def _table(run: Path) -> str:
 
     if run.is_file():
         return card(load_card(run))
-    runs = sorted(run.glob("*/summary.json"))
+    runs = _runs(run)
     if runs and not (run / "summary.json").exists():
-        return overview({file.parent.name: read_json(file, "run summary") for file in runs})
+        return overview(runs)
     return markdown(read_json(run / "summary.json", "run summary"))
+
+
+def _gains(run: Path, beside: Path) -> str:
+    """Return the Markdown table of how much runs gain beside others."""
+    from sepo.report.markdown import gains
+
+    found = []
+    for folder in (run, beside):
+        found.append(_runs(folder))
+        if not found[-1]:
+            raise InputError(f"'{folder}' holds no folders with a run's summary.json, which --beside compares")
+    return gains(*found)
+
+
+def _runs(folder: Path) -> dict[str, Mapping[str, Any]]:
+    """Return the summaries of a folder of runs, by the names of theirs."""
+    from sepo.files import read_json
+
+    return {file.parent.name: read_json(file, "run summary") for file in sorted(folder.glob("*/summary.json"))}

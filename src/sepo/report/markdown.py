@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sepo.train.seeds import interval
+
 COLUMNS = (
     ("exploitability", "exploitability"),
     ("sepo.J", "J (`sepo`)"),
@@ -123,6 +125,47 @@ def overview(runs: Mapping[str, Mapping[str, Any]]) -> str:
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def gains(runs: Mapping[str, Mapping[str, Any]], beside: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return what runs gain in J over the untrained model, and what share that is of the gain of other runs.
+
+    Those are the other runs of the same games and measures, which have the untrained model. Of each, it is the arm
+    ``sepo``, or the last trained one, at its last step. The share is paired by seed; Student t interval over seeds.
+    """
+    heads = ["run", "figure", "`base`", "trained", "beside", "share of the gain", "seeds"]
+    lines = ["| " + " | ".join(heads) + " |", "| --- | --- |" + " ---: |" * (len(heads) - 2)]
+    for name, summary in runs.items():
+        of = summary["measures"]
+        other = next((o for o in beside.values() if (o["game"], o["measures"]) == (summary["game"], of)), None)
+        if other is None:
+            continue
+        base, ours, theirs = (_last(*where, f"{of}.J") for where in ((other, "base"), (summary, ""), (other, "")))
+        cells = [figure(found) for found, _ in (base, ours, theirs)]
+        shares = [
+            _way(base[0]["value"], value, theirs[1][seed])
+            for seed, value in ours[1].items()
+            if base[0] is not None and seed in theirs[1]
+        ]
+        cells.append(percent(interval(shares)) if shares else "n/a")
+        lines.append("| " + " | ".join([f"`{name}`", f"J (`{of}`)", *cells, str(len(shares))]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _last(summary: Mapping[str, Any], arm: str, key: str) -> tuple[Mapping[str, Any] | None, dict[int, float]]:
+    """Return a figure of an arm's last step and its values by seed; of the trained arm, where none is named."""
+    trained = [a["name"] for a in summary["arms"] if a["stage"] == "train"]
+    chosen = arm or ("sepo" if "sepo" in trained else trained[-1] if trained else "")
+    for found in summary["arms"]:
+        if found["name"] == chosen and key in found["last"]:
+            last = found["last"][key]
+            return last, dict(zip(found["seeds"], last["seeds"], strict=True))
+    return None, {}
+
+
+def percent(found: Mapping[str, Any]) -> str:
+    """Return a share with its interval over seeds."""
+    return f"{found['value']:.1%}" + ("" if found["n"] == 1 else f" [{found['low']:.1%}, {found['high']:.1%}]")
 
 
 def _best_published(summary: Mapping[str, Any], key: str, sign: int, *, comparable: bool) -> str:
