@@ -37,6 +37,13 @@ def test_where_no_ceiling_is_known_none_is_shown():
     assert len(lines) == 4
 
 
+def test_where_no_best_step_was_audited_there_is_no_column_for_it():
+    with_ = markdown(SUMMARY).splitlines()
+    without = markdown(SUMMARY | {"arms": [a | {"best": {}} for a in SUMMARY["arms"]]}).splitlines()
+    for long, short in zip(with_, without, strict=True):
+        assert short == long.rsplit(" |", 2)[0] + " |"
+
+
 def test_an_overview_sets_the_arm_that_came_furthest_beside_ceiling_and_published_figures():
     rows = [
         {"arm": "base", "J": 9.0, "lambda": [1, 2, 3]},

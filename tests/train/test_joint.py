@@ -55,6 +55,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "model": {"policy": tiny_model(tmp_path_factory.mktemp("tiny")), "adapter": "full"},
         "checkpoint_every": 3,
         "episodes": 1,
+        "audit": {"best": False},
         "sft": {"learning_rate": 0.01},
         "train": {"learning_rate": 0.01},
         "arms": [{"name": "base", "stage": "base"}, {"name": "sft", "stage": "sft"}, {"name": "sepo"}],
@@ -121,6 +122,8 @@ def test_one_model_gets_better_in_both_games(finished: tuple[Path, list[tuple[st
         before, after = (arm["last"][f"{measures}.J"]["value"] for arm in (sft, sepo))
         assert j[-1] > j[0] + 0.1
         assert after == pytest.approx(j[-1], abs=1e-5)
+        assert sepo["best"] == {}
+        assert not list((folder / game).rglob("best.json"))
         assert after > before + 0.1
         assert load_recipe(folder / game / "recipe.yaml").game == game
     weights = folder / "arms" / "sepo" / "seed-2" / "checkpoints"

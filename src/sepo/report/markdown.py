@@ -34,17 +34,20 @@ def markdown(summary: Mapping[str, Any]) -> str:
     top = summary.get("ceilings", {}).get(main.removesuffix(".J"), {}).get("J")
     base = next((a["last"][main]["value"] for a in summary["arms"] if a["name"] == "base" and main in a["last"]), None)
     way = top is not None and base is not None and top > base
-    heads = ["arm", *(title for _, title in columns), *(["of the way"] if way else []), f"{columns[0][1]}, best step"]
+    best = any(arm["best"] for arm in summary["arms"])
+    heads = ["arm", *(title for _, title in columns), *(["of the way"] if way else [])]
+    heads += [f"{columns[0][1]}, best step"] if best else []
     lines = ["| " + " | ".join(heads) + " |", "| --- |" + " ---: |" * (len(heads) - 1)]
     for arm in summary["arms"]:
         cells = [figure(arm["last"].get(key)) for key, _ in columns]
         if way:
             there = arm["last"].get(main)
             cells.append("n/a" if there is None or base is None else f"{_way(base, there['value'], top):.0%}")
-        lines.append("| " + " | ".join([f"`{arm['name']}`", *cells, figure(arm["best"].get(first))]) + " |")
+        cells += [figure(arm["best"].get(first))] if best else []
+        lines.append("| " + " | ".join([f"`{arm['name']}`", *cells]) + " |")
     if way:
         cells = [f"{top:.4f}" if key == main else "" for key, _ in columns]
-        lines.append("| " + " | ".join(["ceiling", *cells, "100%", ""]) + " |")
+        lines.append("| " + " | ".join(["ceiling", *cells, "100%", *([""] if best else [])]) + " |")
     return "\n".join(lines) + "\n" + _paired(summary.get("paired"))
 
 

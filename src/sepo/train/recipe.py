@@ -172,6 +172,7 @@ class AuditSection(Section):
 
     budget: Annotated[int, Field(ge=1, description="information states of a large game that are asked about")] = 1500
     adversaries: Annotated[bool, Field(description="whether adversaries are let loose on the policy")] = False
+    best: Annotated[bool, Field(description="whether the best step is audited too, beside the last")] = True
     episodes: Annotated[
         int | None,
         Field(ge=2, description="clusters of episodes where figures are sampled; null: the audit's own number"),

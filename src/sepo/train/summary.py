@@ -80,8 +80,9 @@ def _arm(recipe: Recipe, arm: Arm, folder: Path) -> dict[str, Any]:
             continue
         done.append(seed)
         steps.append(read_json(unit / "done.json", "unit record"))
-        for name, found in cards.items():
-            found.append(read_json(unit / "scorecards" / f"{name}.json", "scorecard")["games"][recipe.game])
+        for name in ("last", "best") if recipe.audit.best else ("last",):
+            card = read_json(unit / "scorecards" / f"{name}.json", "scorecard")
+            cards[name].append(card["games"][recipe.game])
         lines += read_metrics(unit / "metrics.jsonl")
     for line in lines:
         for text in line.get("warnings", []):

@@ -119,7 +119,8 @@ class Unit:
         for part in left:
             auditor = self._auditor(part, lm)
             line = auditor.write("last")
-            auditor.write("best", same_as="last")
+            if part.recipe.audit.best:
+                auditor.write("best", same_as="last")
             Metrics(part.folder / "metrics.jsonl").add({"step": 0, "stage": "base", **line})
             write_json(part.done, {"steps": 0, "best_step": 0, "criterion": None})
 
@@ -160,7 +161,7 @@ class Unit:
         return lambda line: self.tell({**about, "line": line})
 
     def _finish(self, lm: LanguageModel, best: Best) -> None:
-        """Save and audit the last policy and the best one."""
+        """Save the last policy and the best one, and audit them."""
         checkpoints = self.folder / "checkpoints"
         last = snapshot(lm)
         steps = tuple(part.schedule.steps for part in self.parts)
@@ -172,9 +173,11 @@ class Unit:
             lm = self._model("float32")
         for part in self.parts:
             auditor = self._auditor(part, lm)
-            for name, weights in (("last", last), ("best", best.weights)):
-                restore(lm, weights)
-                auditor.write(name, same_as="last" if name == "best" and best.steps == steps else None)
+            restore(lm, last)
+            auditor.write("last")
+            if part.recipe.audit.best:
+                restore(lm, best.weights)
+                auditor.write("best", same_as="last" if best.steps == steps else None)
 
     def _auditor(self, part: Part, lm: LanguageModel) -> Auditor:
         return Auditor(part.recipe, part.arm, part.seed, part.folder, part.domain.ground, self._policy(lm))
@@ -203,7 +206,7 @@ def _is_copied(part: Part) -> bool:
         there = unit_folder(part.domain.folder, part.arm.name, seed)
         if seed == part.seed or not (there / "done.json").exists():
             continue
-        for name in ("last", "best"):
+        for name in ("last", "best") if part.recipe.audit.best else ("last",):
             copy(there, name, part.folder, name, f"{part.recipe.name}/{part.arm.name}/seed-{part.seed}", part.seed)
         for file in ("episodes.jsonl", "metrics.jsonl", "done.json"):
             if (there / file).exists():
