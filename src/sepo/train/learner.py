@@ -94,6 +94,7 @@ class Learner:
         )
         self.step = 0
         self.known: Floats = self.layout.uniform
+        self.seen = np.zeros(len(self.decisions), dtype=bool)
         self.wordings, self.key = wordings, key
         self._everything: dict[Wording, Scorer] = {}
 
@@ -131,10 +132,12 @@ class Learner:
             rows, mass = scorer.evaluate()
         if asked.decisions is self.decisions:
             self.known = gather(self.layout, self.decisions, rows)
+            self.seen[:] = True
         else:
             self.known = self.known.copy()
             for i, row in zip(asked.chosen.tolist(), rows, strict=True):
                 self.known[self.layout.starts[i] : self.layout.starts[i] + len(row)] = row
+            self.seen[asked.chosen] = True
         return Look(asked, rows, mass, self.known, scorer, scores)
 
     def update(self, batch: Batch, loss: Loss, look: Look) -> float:
@@ -150,12 +153,13 @@ class Learner:
 
     def state(self) -> dict[str, Any]:
         """Return what the next step depends on beyond the model."""
-        return {"step": self.step, "known": torch.from_numpy(self.known.copy())}
+        known, seen = (torch.from_numpy(kept.copy()) for kept in (self.known, self.seen))
+        return {"step": self.step, "known": known, "seen": seen}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Continue from a state."""
         self.step = int(state["step"])
-        self.known = state["known"].numpy()
+        self.known, self.seen = state["known"].numpy(), state["seen"].numpy()
 
     def model_state(self) -> dict[str, Any]:
         """Return the model's trained weights and the optimiser's state, which partners share."""

@@ -150,11 +150,16 @@ class Optimiser:
             self.reference = self.learner.scorer(asked).evaluate()[0]
 
     def observe(self, look: Look) -> dict[str, Any]:
-        """Return entropy and KL of the policy, in nats, weighed by how often decisions are met."""
+        """Return entropy and KL of the policy, in nats, weighed by how often decisions are met.
+
+        Of a large game also how many were asked about, and the share of what is met that ever was; the rest counts as
+        uniform in a step's measures.
+        """
         share = self._share(look.strategy)
         if self.large:
             rows = np.split(look.strategy, self.learner.layout.starts[1:])
-            return {"entropy": entropy(rows, share), "asked": len(look.asked.decisions)}
+            known = float(share[self.learner.seen].sum())
+            return {"entropy": entropy(rows, share), "asked": len(look.asked.decisions), "known": known}
         return {"entropy": entropy(look.rows, share), "kl": divergence(look.rows, self.reference, share)}
 
     def advance(self, look: Look) -> dict[str, Any]:
@@ -324,12 +329,16 @@ class Optimiser:
         return total
 
     def _places(self, policy: Floats) -> list[Floats]:
-        """Return the policies whose states are learnt: this one and the target's, with uniform play mixed in."""
+        """Return the policies whose states are learnt: this one and the target's, with uniform play mixed in.
+
+        Where the model was never asked it is taken to play the target, which it is about to learn: uniform play from
+        there on would lead to states that it hardly meets.
+        """
         layout, coverage = self.learner.layout, self.section.coverage
-        return [
-            (1 - coverage) * p + coverage * layout.uniform
-            for p in ([policy] if self.target is None else [policy, self.target])
-        ]
+        if self.target is None:
+            return [(1 - coverage) * policy + coverage * layout.uniform]
+        likely = np.where(self.learner.seen[layout.owner], policy, self.target)
+        return [(1 - coverage) * p + coverage * layout.uniform for p in (likely, self.target)]
 
     def _met(self, found: Sequence[Term], places: Sequence[Floats]) -> Floats:
         """Return how often each decision is met in an episode, opponents by the weight of their terms. (decisions,)."""
