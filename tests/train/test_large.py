@@ -152,6 +152,10 @@ def test_a_run_says_how_far_its_figures_may_be_off(finished: tuple[Path, dict]) 
         table = load_table(place / "policies" / "last.json")
         assert (len(table.table), table.default) == (40, "uniform")
         assert (place / "episodes.jsonl").read_text()
+        if arm["stage"] == "train":
+            known = [line["known"] for line in read_metrics(place / "metrics.jsonl")]
+            assert 0.2 < known[0] <= max(known) < 1  # of what is met, since 24 states are asked about at first
+            assert known[-1] > known[0]
 
 
 def test_a_written_table_has_the_value_it_is_said_to_have(finished: tuple[Path, dict], arena: Arena) -> None:
