@@ -146,12 +146,14 @@ def test_text_of_the_run_is_shown_as_text(tmp_path: Path) -> None:
     summary["arms"][0] |= {"about": HOSTILE, "warnings": [HOSTILE], "criterion": HOSTILE}
     (tmp_path / "summary.json").write_text(json.dumps(summary))
     (tmp_path / "recipe.yaml").write_text(f"name: {HOSTILE}\n")
-    environment = {"command": HOSTILE, "commit": HOSTILE, "versions": {HOSTILE: HOSTILE}}
+    environment: dict[str, Any] = {"command": HOSTILE, "commit": HOSTILE, "versions": {HOSTILE: HOSTILE}}
+    environment["continued"] = [{"command": f"again {HOSTILE}", "commit": "abc"}]
     (tmp_path / "environment.json").write_text(json.dumps(environment))
     after = page(read_run(tmp_path))
     assert "alert(1)" not in "".join(s for s in after.scripts if not s.lstrip().startswith("{"))
     assert len(after.scripts) == len(before.scripts)
     assert after.text.count(HOSTILE) > 10
+    assert f"again {HOSTILE} (abc)" in after.text
 
 
 def test_an_arms_name_is_no_markup_in_charts_either(tmp_path: Path) -> None:
@@ -187,6 +189,17 @@ def test_one_seed_has_no_interval_and_the_page_says_so(tmp_path: Path) -> None:
     run = read_run(tmp_path)
     assert all(card.interval == "" and "no interval" in card.note for card in cards(run))
     assert "One seed: no intervals" in page(run).text
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_the_page_says_where_an_audit_leaves_something_open(tmp_path: Path, seeds: tuple[int, ...]) -> None:
+    made_run(tmp_path, seeds=seeds)
+    said = "what the audits leave open" if len(seeds) > 1 else "what the audit leaves open"
+    assert said not in page(read_run(tmp_path)).text
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    summary["arms"][0]["last"]["sepo.J"]["low"] -= 0.01
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    assert said in page(read_run(tmp_path)).text
 
 
 def test_kuhns_equilibria_are_those_of_the_scripts_and_not_exploitable(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -65,15 +66,19 @@ def test_added_seeds_and_arms_end_where_a_run_with_all_of_them_does(document: di
             steps.add((event["arm"], event["seed"]))
 
     folder = tmp_path / "run"
-    run(parse_recipe(document | narrow(), "narrow"), folder, lambda e: None)
+    run(parse_recipe(document | narrow(), "narrow"), folder, lambda e: None, command="first")
     before = files(folder / "arms")
     added = {"name": "reward_only", "train": {"lambda": {"e": 0}}}
     base, sft, sepo = narrow()["arms"]
     wide = parse_recipe(document | {"seeds": [2, 1], "arms": [sft | {"about": "shown"}, added, base, sepo]}, "wide")
-    summary = run(wide, folder, tell, resume=True)
+    summary = run(wide, folder, tell, resume=True, command="second")
+    run(wide, folder, tell, resume=True, command="second")
     assert steps == {("reward_only", 2), ("sft", 1), ("reward_only", 1), ("sepo", 1)}
     assert {name: made for name, made in files(folder / "arms").items() if name in before} == before
     assert load_recipe(folder / "recipe.yaml") == wide
+    record = json.loads((folder / "environment.json").read_text())
+    assert record["command"] == "first"
+    assert [later["command"] for later in record["continued"]] == ["second"]
     assert summary == run(wide, tmp_path / "whole", lambda e: None)
     assert figures(folder) == figures(tmp_path / "whole")
 

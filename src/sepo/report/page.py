@@ -128,9 +128,12 @@ def provenance(run: Run) -> list[tuple[str, str]]:
     ]
     versions = found.get("versions")
     pairs: Mapping[str, Any] = versions if isinstance(versions, Mapping) else {}
+    further = found.get("continued", ())
+    later = [f"{_said(f, 'command')} ({_said(f, 'commit')})" for f in further if isinstance(f, Mapping)]
     return [
         ("command", _said(found, "command")),
         ("commit", _said(found, "commit", "not recorded: not run from a git repository")),
+        *([("continued with", "; ".join(later))] if later else []),
         ("model", summary.model or "not recorded"),
         ("seeds", seeds + (f" (finished: {'; '.join(short)})" if short else "")),
         ("platform", _said(found, "platform")),

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sepo.audit.published import protocols
 from sepo.report.read import ArmSummary, Estimate, Summary
 from sepo.report.words import NONE, interval, number, span
+from sepo.train import seeds as over_seeds
 
 SOURCE = "arXiv 2605.30854"
 DASH = "\N{EN DASH}"
@@ -104,12 +105,14 @@ def results(summary: Summary) -> Table:
             arm_head = [Head(arm.name, "", len(times), index)] if place == 0 else []
             cells = [_cell(found.get(c.key), c.digits) for c in shown]
             rows.append(Row([*arm_head, head], cells))
-    many = any(e is not None and (e.n or 0) > 1 for arm in summary.arms for e in arm.last.values())
-    notes = [
-        "Mean over seeds, with its 95 % Student t interval below."
-        if many
-        else "One seed: no intervals, and no way to tell luck from skill."
-    ]
+    figures = [e for arm in summary.arms for e in arm.last.values() if e is not None]
+    many, bounds = any((e.n or 0) > 1 for e in figures), any(_left_open(e) for e in figures)
+    if many:
+        widened = ", widened by what the audits leave open" if bounds else ""
+        notes = [f"Mean over seeds, with its 95 % Student t interval{widened} below."]
+    else:
+        said = "the intervals are what the audit leaves open" if bounds else "no intervals"
+        notes = [f"One seed: {said}, and no way to tell luck from skill."]
     if criteria := sorted({arm.criterion for arm in summary.arms if arm.best and arm.criterion}):
         notes.append(f"Best step: each seed's checkpoint with the best validation {', '.join(criteria)}.")
     if any(not arm.last for arm in summary.arms):
@@ -121,6 +124,15 @@ def results(summary: Summary) -> Table:
         rows,
         notes,
     )
+
+
+def _left_open(found: Estimate) -> bool:
+    """Whether an interval is wider than the seeds alone make it, since an audit asked about a part of the policy."""
+    seeds = [value for value in found.seeds if value is not None]
+    if not seeds:
+        return False
+    alone = over_seeds.interval(seeds)
+    return bool(found.high - found.low > alone["high"] - alone["low"] + over_seeds.ROUNDING)
 
 
 def _times(arm: ArmSummary) -> list[tuple[Head, Mapping[str, Estimate | None]]]:

@@ -17,7 +17,7 @@ import yaml
 
 from sepo.audit.scorecard import versions
 from sepo.errors import InputError
-from sepo.files import write_json, write_text
+from sepo.files import read_json, write_json, write_text
 from sepo.train.recipe import Recipe, load_recipe
 from sepo.train.record import environment
 from sepo.train.summary import summarise
@@ -86,9 +86,19 @@ def prepare(recipe: Recipe, folder: Path, *, resume: bool, command: str) -> None
             raise InputError(f"'{folder}' holds a run of another recipe: {why}")
         if there != recipe:
             write_text(file, yaml.safe_dump(document, sort_keys=False))
+        _continued(folder / "environment.json", environment(command, versions(model=True)))
         return
     write_text(file, yaml.safe_dump(document, sort_keys=False))
     write_json(folder / "environment.json", environment(command, versions(model=True)))
+
+
+def _continued(file: Path, now: Mapping[str, Any]) -> None:
+    """Add to a run's record how it goes on, where that is by another command, code or machine than the last time."""
+    record = read_json(file, "environment") if file.exists() else {}
+    further: list[Mapping[str, Any]] = record.get("continued", [])
+    last = further[-1] if further else record
+    if any(last.get(key) != value for key, value in now.items()):
+        write_json(file, {**record, "continued": [*further, now]})
 
 
 def refusal(there: Recipe, here: Recipe) -> str | None:
