@@ -236,33 +236,28 @@ class Optimiser:
         What was never asked counts as uniform, and answers move what is met: the first time it is asked until nothing
         new is met.
         """
-        if isinstance(self.ground, Arena) and self.ground.beliefs is not None:
-            self._ask_on_the_way(number)
-            return
-        asked = np.zeros(len(self.learner.decisions), dtype=bool)
-        for _ in range(FIRST_LOOKS if number == 0 else 1):
-            wanted = most(self._share(self.learner.known), self.section.states, NEGLIGIBLE)
-            new = wanted[~asked[wanted]]
-            if not new.size:
-                return
-            self.learner.look(self.learner.everything.some(new), gradient=False)
-            asked[new] = True
-
-    def _ask_on_the_way(self, number: int) -> None:
-        """Ask along episodes, a history of each state that is met: which one leads there bears on the answer."""
         asked: set[int] = set()
         for turn in range(FIRST_LOOKS if number == 0 else 1):
-            found, places = self.terms(self.learner.known), self._places(self.learner.known)
-            walk = walked(found, places, self.learner.layout, self.section.states, (*self.key, number, "ask", turn))
-            _, first = np.unique(walk.asked.chosen, return_index=True)
-            counts = np.bincount(walk.asked.chosen, walk.counts)
-            order = sorted(first.tolist(), key=lambda i: -counts[walk.asked.chosen[i]])
-            new = [i for i in order if int(walk.asked.chosen[i]) not in asked][: self.section.states]
+            wanted = self._most_met((*self.key, number, "ask", turn))
+            new = [i for i, chosen in enumerate(wanted.chosen.tolist()) if chosen not in asked]
             if not new:
                 return
-            wanted = walk.asked.some(np.array(new))
-            self.learner.look(wanted, gradient=False)
+            self.learner.look(wanted.some(np.array(new)), gradient=False)
             asked.update(wanted.chosen.tolist())
+
+    def _most_met(self, key: tuple[object, ...]) -> Asked:
+        """Return the questions of the states that are met most.
+
+        Where a state is a belief, which history leads there bears on the answer: it is one that a drawn episode takes.
+        """
+        states = self.section.states
+        if not isinstance(self.ground, Arena) or self.ground.beliefs is None:
+            return self.learner.everything.some(most(self._share(self.learner.known), states, NEGLIGIBLE))
+        found, places = self.terms(self.learner.known), self._places(self.learner.known)
+        walk = walked(found, places, self.learner.layout, states, key)
+        counts = np.bincount(walk.asked.chosen, walk.counts)
+        met, first = np.unique(walk.asked.chosen, return_index=True)
+        return walk.asked.some(first[np.argsort(-counts[met], kind="stable")[:states]])
 
     def _hold_response(self, policy: Floats, number: int) -> None:
         """With ``best_response_every`` above 1, hold the best response fixed between its recomputations."""
