@@ -18,6 +18,7 @@ import torch
 
 from sepo.errors import InputError
 from sepo.files import cache_folder, write_atomic
+from sepo.lm.attention import prepare
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -82,6 +83,7 @@ def load_model(
         model = _with_adapter(model, adapter)
     where = device or ("cuda" if torch.cuda.is_available() else "cpu")
     model = model.to(where).eval()
+    prepare(model)
     return LanguageModel(reference, model, tokenizer, dtype, dict(template or {}))
 
 

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import torch
 
+from sepo.lm.attention import Block, additive, attends_by_block, blocks_of
 from sepo.lm.chat import Question
 
 Packing = Literal["trie", "padded", "single"]
@@ -43,6 +44,8 @@ class Plan:
         it belongs to (counted within the plan).
     replies
         Number of replies.
+    blocks
+        The mask of a trie, block by block; none of a batch.
     """
 
     questions: tuple[int, ...]
@@ -54,20 +57,25 @@ class Plan:
     target: torch.Tensor
     reply: torch.Tensor
     replies: int
+    blocks: tuple[Block, ...] = ()
 
     def log_probs(self, model: Any) -> torch.Tensor:
         """Run the model once and return each reply's log-probability. (replies,), float32."""
         device = model.device
         mask = self.mask.to(device)
+        by_block: dict[str, Any] = {}
         if mask.ndim == 4:
             dtype = torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else model.dtype
-            mask = torch.zeros(mask.shape, dtype=dtype, device=device).masked_fill_(~mask, torch.finfo(dtype).min)
+            mask = additive(mask, dtype, device)
+            if self.blocks and attends_by_block(model):
+                by_block["blocks"] = [b._replace(mask=additive(b.mask, dtype, device)) for b in self.blocks]
         logits = model(
             input_ids=self.tokens.to(device),
             attention_mask=mask,
             position_ids=self.positions.to(device),
             logits_to_keep=self.kept.to(device),
             use_cache=False,
+            **by_block,
         ).logits
         scores = torch.log_softmax(logits.flatten(0, 1).float(), dim=-1)
         picked = scores[self.source.to(device), self.target.to(device)]
@@ -194,6 +202,7 @@ def _trie(questions: Sequence[Question], group: list[int]) -> Plan:
         target=torch.tensor([token for _, token, _ in scored]),
         reply=torch.tensor([r for _, _, r in scored]),
         replies=replies,
+        blocks=blocks_of(sees),
     )
 
 
