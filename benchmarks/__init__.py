@@ -5,5 +5,14 @@ is warmed up, then all ways take turns (A, B, C, A, B, C, ...), so that whatever
 meets them alike; medians are compared. ``penalty_gradient`` measures no time and runs by itself.
 """
 
-BENCHMARKS = ("elicitation", "decisions", "training_step", "ipd_step", "exploitability", "best_response", "rounds")
+BENCHMARKS = (
+    "elicitation",
+    "attention",
+    "decisions",
+    "training_step",
+    "ipd_step",
+    "exploitability",
+    "best_response",
+    "rounds",
+)
 """Names of the modules, in the order in which they run."""
