@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from transformers import BloomConfig, BloomForCausalLM
 
 from sepo.games.registry import make
 from sepo.lm.chat import Question, encode
@@ -93,6 +94,21 @@ def test_a_sliding_window_shorter_than_the_prompt_falls_back_to_padding_and_give
         raw = np.exp(by_hand(policy.language_model.model, policy.question(decision)))
         np.testing.assert_allclose(p, raw / raw.sum(), rtol=1e-4)
         assert policy.legal_mass()[decision.key] == pytest.approx(raw.sum(), rel=1e-4)
+
+
+def test_a_model_that_takes_no_packed_mask_falls_back_to_padding(tmp_path, caplog):
+    tokenizer = tiny_tokenizer()
+    torch.manual_seed(0)
+    config = BloomConfig(vocab_size=len(tokenizer), hidden_size=32, n_layer=2, n_head=4)
+    BloomForCausalLM(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    policy = DirectPolicy(load_model(f"hf:{tmp_path}"), "bloom")
+    answers = policy.probabilities(DECISIONS)
+    assert policy.about()["packing"] == "padded"
+    assert "prompt tries are not taken" in caplog.text
+    for decision, p in zip(DECISIONS, answers, strict=True):
+        raw = np.exp(by_hand(policy.language_model.model, policy.question(decision)))
+        np.testing.assert_allclose(p, raw / raw.sum(), rtol=1e-4)
 
 
 def test_replies_end_with_the_end_of_turn_token_and_prompts_with_the_assistants_turn():

@@ -7,6 +7,7 @@ included; the legal mass is the sum of their unnormalised probabilities.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -72,11 +73,8 @@ class DirectPolicy:
             agrees, worst = trie_agrees(lm.model, questions, *TOLERANCE[lm.dtype])
             self._packing, self._probed = ("trie" if agrees else "padded"), longest
             if not agrees:
-                log.warning(
-                    "%s: prompt tries differ by %.2g from one-by-one scoring; using padded batches",
-                    self.name,
-                    worst,
-                )
+                why = "are not taken" if math.isinf(worst) else f"differ by {worst:.2g} from one-by-one scoring"
+                log.warning("%s: prompt tries %s; using padded batches", self.name, why)
         return self._packing or "padded"
 
     def probabilities(self, decisions: Sequence[Decision]) -> list[Floats]:
