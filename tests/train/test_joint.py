@@ -162,6 +162,7 @@ def test_a_killed_joint_run_ends_with_the_same_figures(
         ({"games": ["nowhere.yaml"]}, "nowhere.yaml'"),
         ({"games": []}, "key 'games'"),
         ({"gmes": 1}, "unknown key 'gmes'"),
+        ({"games": ["kuhn.yaml", "from_base.yaml"]}, "joint.yaml': arm 'sepo' starts from base and sft by its games"),
         ({"train": {"stps": 3}}, "joint.yaml: kuhn.yaml': unknown key 'train.stps'"),
         ({"arms": [{"name": "sepo"}]}, "joint.yaml: kuhn.yaml': arm 'sepo' starts from sft, but no arm has stage"),
     ],
@@ -172,6 +173,8 @@ def test_a_wrong_joint_recipe_is_refused_in_one_line(place: Path, change: dict[s
     file.parent.mkdir(exist_ok=True)
     for name in ("kuhn.yaml", "joint.yaml"):
         (file.parent / name).write_text((place / name).read_text())
+    from_base = IPD | {"train": IPD["train"] | {"start": "base"}}
+    (file.parent / "from_base.yaml").write_text(yaml.safe_dump(from_base))
     file.write_text(yaml.safe_dump(document | change))
     with pytest.raises(InputError) as refused:
         load_joint(file)

@@ -71,4 +71,8 @@ def load_joint(path: Path, settings: Sequence[str] = ()) -> Plan:
         over = {name: getattr(joint, name) for name in ("sft", "train", "audit")}
         document = merged(theirs, over) | ours | {"name": f"{joint.name}-{game}"}
         recipes.append(parse_recipe(document, f"{path}: {file}"))
+    for arm in [arm for arm in joint.arms if arm.stage == "train"]:
+        if len(starts := {recipe.settings(arm).start for recipe in recipes}) > 1:
+            said = " and ".join(sorted(starts))
+            raise InputError(f"recipe '{path}': arm '{arm.name}' starts from {said} by its games: set train.start")
     return Plan(joint.name, recipes)

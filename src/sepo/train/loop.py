@@ -159,10 +159,10 @@ def loop(courses: Sequence[Course], folder: Path, every: int) -> Best:
 
     def looked() -> None:
         nonlocal best
-        worths = [course.worth for course in courses]
-        if any(worth is None for worth in worths):
+        worths = [course.worth for course in courses if course.worth is not None]
+        if len(worths) < len(courses):
             return
-        mean = sum(worth for worth in worths if worth is not None) / len(worths)
+        mean = sum(worths) / len(worths)
         if best is None or mean > best.value:
             steps = tuple(course.learner.step for course in courses)
             best = Best(steps, mean, snapshot(model.policy.language_model))
