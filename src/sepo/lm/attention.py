@@ -56,7 +56,12 @@ def additive(mask: torch.Tensor, dtype: torch.dtype, device: torch.device) -> to
 
 def attends_by_block(model: Any) -> bool:
     """Whether a model was prepared by ``prepare``."""
-    return getattr(model.config, "_attn_implementation", None) == NAME
+    return _implementation(model) == NAME
+
+
+def _implementation(model: Any) -> str | None:
+    """Return how a model attends, as transformers calls it; None for what is no model of theirs."""
+    return getattr(getattr(model, "config", None), "_attn_implementation", None)
 
 
 def prepare(model: Any) -> None:
@@ -67,7 +72,7 @@ def prepare(model: Any) -> None:
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import sdpa_mask
 
-    if torch.device(model.device).type != "cpu" or getattr(model.config, "_attn_implementation", None) != "sdpa":
+    if torch.device(model.device).type != "cpu" or _implementation(model) != "sdpa":
         return
     AttentionInterface.register(NAME, attend)
     AttentionMaskInterface.register(NAME, sdpa_mask)
