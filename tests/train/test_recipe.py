@@ -9,9 +9,18 @@ import pytest
 
 from sepo.errors import InputError
 from sepo.games.base import Weights
+from sepo.train.joint import load_joint
 from sepo.train.learner import rate
 from sepo.train.optimise import entropy_bonus
-from sepo.train.recipe import Schedule, TrainSection, load_recipe, parse_recipe, weights
+from sepo.train.recipe import (
+    Schedule,
+    TrainSection,
+    is_joint,
+    load_recipe,
+    parse_recipe,
+    read_document,
+    weights,
+)
 
 ROOT = Path(__file__).parents[2]
 BASE = {"name": "x", "game": "kuhn", "arms": [{"name": "base", "stage": "base"}]}
@@ -23,7 +32,11 @@ def recipe(**over):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda p: p.name)
 def test_every_shipped_recipe_is_valid(path):
-    assert load_recipe(path).arms
+    document = read_document(path)
+    found = load_joint(path).recipes if is_joint(document) else [load_recipe(path)]
+    assert all(recipe.arms for recipe in found)
+    if is_joint(document):
+        assert [recipe.game for recipe in found] == [Path(game).stem for game in document["games"]]
 
 
 @pytest.mark.parametrize(
