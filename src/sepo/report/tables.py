@@ -108,7 +108,7 @@ def results(summary: Summary) -> Table:
     figures = [e for arm in summary.arms for e in arm.last.values() if e is not None]
     many, bounds = any((e.n or 0) > 1 for e in figures), any(_left_open(e) for e in figures)
     if many:
-        widened = ", widened by what the audits leave open" if bounds else ""
+        widened = ", widened by what the audits leave open," if bounds else ""
         notes = [f"Mean over seeds, with its 95 % Student t interval{widened} below."]
     else:
         said = "the intervals are what the audit leaves open" if bounds else "no intervals"
