@@ -37,6 +37,15 @@ def by_hand(model, question: Question) -> list[float]:
     return out
 
 
+def check_padded(policy: DirectPolicy, answers) -> None:
+    """Check that a policy fell back to padded batches, and that its answers are those of plain passes."""
+    assert policy.about()["packing"] == "padded"
+    for decision, p in zip(DECISIONS, answers, strict=True):
+        raw = np.exp(by_hand(policy.language_model.model, policy.question(decision)))
+        np.testing.assert_allclose(p, raw / raw.sum(), rtol=1e-4)
+        assert policy.legal_mass()[decision.key] == pytest.approx(raw.sum(), rel=1e-4)
+
+
 @pytest.mark.parametrize("packing", ["trie", "padded", "single"])
 @pytest.mark.parametrize("budget", [1, 150, 100_000])
 def test_every_packing_and_budget_gives_the_log_probabilities_of_plain_passes(policy, packing, budget):
@@ -88,12 +97,8 @@ def test_a_sliding_window_shorter_than_the_prompt_falls_back_to_padding_and_give
     reference = tiny_model(tmp_path / "window", window=16)
     policy = DirectPolicy(load_model(reference), reference)
     answers = policy.probabilities(DECISIONS)
-    assert policy.about()["packing"] == "padded"
     assert "padded" in caplog.text
-    for decision, p in zip(DECISIONS, answers, strict=True):
-        raw = np.exp(by_hand(policy.language_model.model, policy.question(decision)))
-        np.testing.assert_allclose(p, raw / raw.sum(), rtol=1e-4)
-        assert policy.legal_mass()[decision.key] == pytest.approx(raw.sum(), rel=1e-4)
+    check_padded(policy, answers)
 
 
 def test_a_model_that_takes_no_packed_mask_falls_back_to_padding(tmp_path, caplog):
@@ -104,11 +109,8 @@ def test_a_model_that_takes_no_packed_mask_falls_back_to_padding(tmp_path, caplo
     tokenizer.save_pretrained(tmp_path)
     policy = DirectPolicy(load_model(f"hf:{tmp_path}"), "bloom")
     answers = policy.probabilities(DECISIONS)
-    assert policy.about()["packing"] == "padded"
     assert "prompt tries are not taken" in caplog.text
-    for decision, p in zip(DECISIONS, answers, strict=True):
-        raw = np.exp(by_hand(policy.language_model.model, policy.question(decision)))
-        np.testing.assert_allclose(p, raw / raw.sum(), rtol=1e-4)
+    check_padded(policy, answers)
 
 
 def test_replies_end_with_the_end_of_turn_token_and_prompts_with_the_assistants_turn():

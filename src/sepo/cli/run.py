@@ -16,13 +16,13 @@ def command(
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped.")] = False,
 ) -> None:
     """Run a recipe: fine-tune, train and audit its arms over its seeds, and write a report of each game."""
-    from sepo.train.joint import Plan, load_joint
+    from sepo.train.joint import Plan, parse_joint
     from sepo.train.recipe import is_joint, parse_recipe, read_document
 
     document = read_document(recipe, settings or [])
     joint = is_joint(document)
     if joint:
-        plan = load_joint(recipe, settings or [])
+        plan = parse_joint(document, recipe)
     else:
         loaded = parse_recipe(document, str(recipe))
         plan = Plan(loaded.name, [loaded])

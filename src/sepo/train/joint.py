@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -58,7 +58,12 @@ def load_joint(path: Path, settings: Sequence[str] = ()) -> Plan:
     InputError
         Naming the file, the key and what is wrong.
     """
-    joint = validated(Joint, read_document(path, settings), str(path))
+    return parse_joint(read_document(path, settings), path)
+
+
+def parse_joint(document: Mapping[str, Any], path: Path) -> Plan:
+    """Validate the document of a joint recipe and read the recipes that it names; see ``load_joint``."""
+    joint = validated(Joint, document, str(path))
     ours = joint.model_dump(by_alias=True, exclude={"games", "name", "sft", "train", "audit"})
     recipes: list[Recipe] = []
     for file in joint.games:
@@ -69,8 +74,8 @@ def load_joint(path: Path, settings: Sequence[str] = ()) -> Plan:
         if any(recipe.game == game for recipe in recipes):
             raise InputError(f"recipe '{path}', key 'games': two of them are of '{game}'")
         over = {name: getattr(joint, name) for name in ("sft", "train", "audit")}
-        document = merged(theirs, over) | ours | {"name": f"{joint.name}-{game}"}
-        recipes.append(parse_recipe(document, f"{path}: {file}"))
+        whole = merged(theirs, over) | ours | {"name": f"{joint.name}-{game}"}
+        recipes.append(parse_recipe(whole, f"{path}: {file}"))
     for arm in [arm for arm in joint.arms if arm.stage == "train"]:
         if len(starts := {recipe.settings(arm).start for recipe in recipes}) > 1:
             said = " and ".join(sorted(starts))
