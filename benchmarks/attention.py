@@ -15,7 +15,7 @@ from sepo.audit.arena import Arena, ground_of
 from sepo.audit.measures import terms
 from sepo.games.registry import make
 from sepo.lm.adapter import make_trainable
-from sepo.lm.load import BUNDLED, load_model
+from sepo.lm.load import BUNDLED, LanguageModel, load_model
 from sepo.lm.trie import Plan, plans
 from sepo.policies.direct import DirectPolicy
 from sepo.train.sample import walked
@@ -28,9 +28,11 @@ LAYERS = 12
 KEY = ("bench", "attention")
 
 
-def prepare(say: Say) -> Comparison:
-    """Load the bundled model and lay out the decisions of episodes in which the learner plays uniformly."""
-    say(f"attention: loading {BUNDLED}")
+def laid_out() -> tuple[LanguageModel, list[Plan], int]:
+    """Load the bundled model and lay out the decisions of episodes in which the learner plays uniformly.
+
+    Returns the model, the forward passes, and how many decisions they score.
+    """
     lm = load_model(BUNDLED, "bfloat16")
     make_trainable(lm, "lora", layers=LAYERS)
     game = make("auction", {}, "paper")
@@ -39,7 +41,14 @@ def prepare(say: Say) -> Comparison:
     uniform = ground.space.uniform
     met = walked(terms(ground, game.measures("paper"), uniform), [uniform], ground.space, EPISODES, KEY)
     policy = DirectPolicy(lm, BUNDLED)
-    by_block = plans([policy.question(d) for d in met.asked.decisions], "trie", BUDGET)
+    questions = [policy.question(d) for d in met.asked.decisions]
+    return lm, plans(questions, "trie", BUDGET), len(questions)
+
+
+def prepare(say: Say) -> Comparison:
+    """Lay the same passes out with their masks whole and by block."""
+    say(f"attention: loading {BUNDLED}")
+    lm, by_block, decisions = laid_out()
     whole = [replace(plan, blocks=()) for plan in by_block]
 
     def scored(laid: list[Plan]) -> torch.Tensor:
@@ -59,7 +68,7 @@ def prepare(say: Say) -> Comparison:
 
         pairs = sum(sum(b.mask.numel() for b in p.blocks) or p.mask.numel() for p in laid)
         work = {
-            "decisions": len(met.asked.decisions),
+            "decisions": decisions,
             "tokens": sum(p.computed for p in laid),
             "pairs of tokens": pairs,
             "largest difference": float((scored(laid) - expected).abs().max()),

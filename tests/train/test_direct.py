@@ -95,6 +95,25 @@ def test_one_by_one_passes_give_the_same_gradient(policy):
     np.testing.assert_allclose(parts, whole, atol=2e-5 * np.abs(whole).max())
 
 
+@pytest.mark.parametrize("packing", ["padded", "trie"])
+def test_replies_of_no_weight_need_not_be_scored_to_be_imitated(policy, packing):
+    rng = np.random.default_rng(8)
+    played = [np.sort(rng.choice(len(r), rng.integers(1, len(r) + 1), replace=False)) for r in REFERENCE]
+    assert {len(some) for some in played} == {1, 2}
+    rows = [np.where(np.isin(np.arange(len(r)), some), r, 0) for r, some in zip(REFERENCE, played, strict=True)]
+    targets = [r / r.sum() for r in rows]
+    whole = gradient(policy, Batch(DECISIONS, targets, targets, None, SHARE), imitation_loss)
+    few = Scorer(policy, DECISIONS, packing, played)
+    assert sum(p.replies for p in few.plans) == sum(map(len, played)) < sum(map(len, REFERENCE))
+    parameters = trainable(policy.language_model).values()
+    for parameter in parameters:
+        parameter.grad = None
+    targets = [t[some] for t, some in zip(targets, played, strict=True)]
+    few.backward(Batch(DECISIONS, targets, targets, None, SHARE), imitation_loss)
+    found = torch.cat([p.grad.flatten() for p in parameters]).numpy()
+    np.testing.assert_allclose(found, whole, atol=2e-5 * np.abs(whole).max())
+
+
 def test_merged_and_unmerged_decisions_give_the_same_gradient(policy):
     batch = weighed(policy)
     whole = gradient(policy, batch, LOSSES["clipped"])

@@ -58,7 +58,11 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> dict:
             "states": 8,
             "mirror": {"projections": 3, "steps": 5, "values": "mean", "inertia": 0.5, "focus": 0.1},
         },
-        "arms": [{"name": "sft", "stage": "sft"}, {"name": "sepo"}],
+        "arms": [
+            {"name": "sft", "stage": "sft"},
+            {"name": "sepo"},
+            {"name": "replies", "train": {"mirror": {"learns": "replies"}}},
+        ],
     }
 
 
@@ -108,13 +112,16 @@ def test_a_run_practises_on_other_instances_than_it_is_audited_on(finished: tupl
     assert all(line["asked"] > 0 for line in steps)
 
 
-def test_a_killed_run_goes_on_to_the_same_figures(document: dict, finished: tuple[Path, dict], tmp_path: Path) -> None:
+@pytest.mark.parametrize("arm", ["sepo", "replies"])
+def test_a_killed_run_goes_on_to_the_same_figures(
+    arm: str, document: dict, finished: tuple[Path, dict], tmp_path: Path
+) -> None:
     class Killed(BaseException):
         """Ends a run where it stands."""
 
     def kill_at(step: int):
         def tell(event: dict) -> None:
-            if event["arm"] == "sepo" and event["line"].get("step") == step:
+            if event["arm"] == arm and event["line"].get("step") == step:
                 raise Killed
 
         return tell

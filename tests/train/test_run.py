@@ -186,6 +186,12 @@ def test_a_run_killed_again_and_again_ends_with_the_same_figures(finished, docum
     assert figures(folder) == figures(finished[0])
 
 
+def test_only_a_game_that_is_sampled_learns_from_some_replies(document, tmp_path):
+    arms = [{"name": "few", "train": {"start": "base", "mirror": {"learns": "replies"}}}]
+    with pytest.raises(InputError, match="this one is asked whole"):
+        run(parse_recipe({**document, "arms": arms}, "few"), tmp_path / "few", lambda e: None)
+
+
 def test_a_second_run_into_a_folder_is_refused_unless_it_resumes_the_same_recipe(finished, document):
     folder, summary, _ = finished
     recipe = parse_recipe(document, "small")

@@ -18,7 +18,7 @@ import torch
 
 from sepo.errors import InputError
 from sepo.files import cache_folder, write_atomic
-from sepo.lm.attention import prepare
+from sepo.lm import attention, head
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -79,11 +79,12 @@ def load_model(
     elif kind != "hf" or not source:
         raise InputError(f"'{reference}' names no language model: use {BUNDLED} or hf:ID_OR_PATH, each with +ADAPTER")
     model, tokenizer = _pretrained(source, dtype)
-    if adapter:
-        model = _with_adapter(model, adapter)
     where = device or ("cuda" if torch.cuda.is_available() else "cpu")
     model = model.to(where).eval()
-    prepare(model)
+    head.prepare(model)
+    if adapter:
+        model = _with_adapter(model, adapter).to(where).eval()
+    attention.prepare(model)
     return LanguageModel(reference, model, tokenizer, dtype, dict(template or {}))
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ import torch
 
 from sepo.lm.attention import Block, additive, attends_by_block, blocks_of
 from sepo.lm.chat import Question
+from sepo.lm.head import fixed_head, opened, token_log_probs
 
 Packing = Literal["trie", "padded", "single"]
 TOKEN_BUDGET = 1024
@@ -70,16 +72,21 @@ class Plan:
             mask = additive(mask, dtype, device)
             if self.blocks and attends_by_block(model):
                 by_block["blocks"] = [b._replace(mask=additive(b.mask, dtype, device)) for b in self.blocks]
-        logits = model(
-            input_ids=self.tokens.to(device),
-            attention_mask=mask,
-            position_ids=self.positions.to(device),
-            logits_to_keep=self.kept.to(device),
-            use_cache=False,
-            **by_block,
-        ).logits
-        scores = torch.log_softmax(logits.flatten(0, 1).float(), dim=-1)
-        picked = scores[self.source.to(device), self.target.to(device)]
+        head = fixed_head(model)
+        with nullcontext() if head is None else opened(head):
+            found = model(
+                input_ids=self.tokens.to(device),
+                attention_mask=mask,
+                position_ids=self.positions.to(device),
+                logits_to_keep=self.kept.to(device),
+                use_cache=False,
+                **by_block,
+            ).logits.flatten(0, 1)
+        source, target = self.source.to(device), self.target.to(device)
+        if head is None:
+            picked = torch.log_softmax(found.float(), dim=-1)[source, target]
+        else:
+            picked = token_log_probs(found, head.weight, source, target)
         out = torch.zeros(self.replies, dtype=picked.dtype, device=device)
         return out.index_add(0, self.reply.to(device), picked)
 

@@ -16,7 +16,7 @@ import torch
 from sepo.games.base import Decision
 from sepo.lm.trie import Packing, Plan, plans
 from sepo.policies.direct import DirectPolicy
-from sepo.solve.tree import Floats, Layout
+from sepo.solve.tree import Floats, Ints, Layout
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,12 +135,26 @@ def penalised(loss: Loss, penalties: Penalties) -> Loss:
 
 
 class Scorer:
-    """Scores a fixed list of decisions again and again, as training does; its plans are laid out once."""
+    """Scores a fixed list of decisions again and again, as training does; its plans are laid out once.
 
-    def __init__(self, policy: DirectPolicy, decisions: Sequence[Decision], packing: Packing | None = None) -> None:
+    With ``replies``, only those of each decision's legal actions: all arrays are then of them.
+    """
+
+    def __init__(
+        self,
+        policy: DirectPolicy,
+        decisions: Sequence[Decision],
+        packing: Packing | None = None,
+        replies: Sequence[Ints] | None = None,
+    ) -> None:
         self.policy = policy
         self.decisions = list(decisions)
         questions = [policy.question(d) for d in self.decisions]
+        if replies is not None:
+            questions = [
+                q._replace(replies=tuple(q.replies[k] for k in some.tolist()))
+                for q, some in zip(questions, replies, strict=True)
+            ]
         self.packing = packing or policy.packing(questions)
         self.plans = plans(questions, self.packing, policy.budget)
         self._replies = [len(q.replies) for q in questions]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import errno
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,8 +28,8 @@ from sepo.train.direct import Batch, Loss, Scorer, Scores, gather
 from sepo.train.recipe import Schedule
 from sepo.train.sample import Asked
 
-HELD = 6000
-"""Tokens up to which the graphs of several forward passes are kept, rather than running each pass twice."""
+HELD = 6 * 2**30
+"""Bytes up to which the graphs of several forward passes are kept, rather than running each pass twice."""
 
 
 class Look(NamedTuple):
@@ -39,9 +40,10 @@ class Look(NamedTuple):
     asked
         What was scored, (asked,); the next two are of these.
     rows
-        The policy, one (legal actions,) array each.
-    mass : (asked,)
-        The probability on legal strings.
+        The policy, one (legal actions,) array each; none where only some replies were asked about.
+    mass
+        The probability on legal strings, (asked,); where only some replies were asked about, that of the questions that
+        were last asked in full.
     strategy : (entries,)
         What is known of the whole policy after it.
     scorer, scores
@@ -95,8 +97,10 @@ class Learner:
         self.step = 0
         self.known: Floats = self.layout.uniform
         self.seen = np.zeros(len(self.decisions), dtype=bool)
+        self.mass: Floats = np.zeros(0)
         self.wordings, self.key = wordings, key
         self._everything: dict[Wording, Scorer] = {}
+        self._per_token = 0.0  # bytes that a graph takes, once a pass has shown it
 
     @property
     def wording(self) -> Wording:
@@ -115,21 +119,22 @@ class Learner:
         wording, everything = self.wording, asked.decisions is self.decisions
         if everything and wording in self._everything:
             return self._everything[wording]
-        scorer = Scorer(self.policy, [reword(d, wording) for d in asked.decisions])
+        scorer = Scorer(self.policy, [reword(d, wording) for d in asked.decisions], replies=asked.replies)
         if everything:
             self._everything[wording] = scorer
         return scorer
 
     def look(self, asked: Asked | None = None, *, gradient: bool) -> Look:
-        """Score decisions, all unless told which. With ``gradient``, and if memory holds it, keep the graph."""
+        """Score decisions, all unless told which. With ``gradient``, and if memory holds it, keep the graph.
+
+        Where only some replies are asked about they are laid out for an update, and scored by that.
+        """
         asked = self.everything if asked is None else asked
         scorer = self.scorer(asked)
-        if gradient and (len(scorer.plans) == 1 or sum(p.computed for p in scorer.plans) <= HELD):
-            scores = [scorer.scores(plan) for plan in scorer.plans]
-            rows, mass = scorer.probabilities(scores)
-        else:
-            scores = None
-            rows, mass = scorer.evaluate()
+        if asked.replies is not None:
+            return Look(asked, [], self.mass, self.known, scorer, None)
+        scores = self._held(scorer) if gradient else None
+        rows, mass = scorer.evaluate() if scores is None else scorer.probabilities(scores)
         if asked.decisions is self.decisions:
             self.known = gather(self.layout, self.decisions, rows)
             self.seen[:] = True
@@ -138,7 +143,23 @@ class Learner:
             for i, row in zip(asked.chosen.tolist(), rows, strict=True):
                 self.known[self.layout.starts[i] : self.layout.starts[i] + len(row)] = row
             self.seen[asked.chosen] = True
+        self.mass = mass
         return Look(asked, rows, mass, self.known, scorer, scores)
+
+    def _held(self, scorer: Scorer) -> list[Scores] | None:
+        """Return all scores with their graphs, or None where those would take more memory than ``HELD``.
+
+        What a token takes depends on the model and on how many of its layers are trained; the first pass shows it.
+        """
+        later = sum(plan.computed for plan in scorer.plans[1:])
+        if later * self._per_token > HELD:
+            return None
+        with graph_size(self.policy.language_model.model) as size:
+            first = scorer.scores(scorer.plans[0])
+        self._per_token = sum(size.values()) / scorer.plans[0].computed
+        if later * self._per_token > HELD:
+            return None
+        return [first, *(scorer.scores(plan) for plan in scorer.plans[1:])]
 
     def update(self, batch: Batch, loss: Loss, look: Look) -> float:
         """Take one optimiser step on the decisions of a look; return the loss before it."""
@@ -153,13 +174,13 @@ class Learner:
 
     def state(self) -> dict[str, Any]:
         """Return what the next step depends on beyond the model."""
-        known, seen = (torch.from_numpy(kept.copy()) for kept in (self.known, self.seen))
-        return {"step": self.step, "known": known, "seen": seen}
+        known, seen, mass = (torch.from_numpy(kept.copy()) for kept in (self.known, self.seen, self.mass))
+        return {"step": self.step, "known": known, "seen": seen, "mass": mass}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Continue from a state."""
         self.step = int(state["step"])
-        self.known, self.seen = state["known"].numpy(), state["seen"].numpy()
+        self.known, self.seen, self.mass = (state[name].numpy() for name in ("known", "seen", "mass"))
 
     def model_state(self) -> dict[str, Any]:
         """Return the model's trained weights and the optimiser's state, which partners share."""
@@ -169,6 +190,22 @@ class Learner:
         """Put them back."""
         restore(self.policy.language_model, state["weights"])
         self.optimiser.load_state_dict(state["optimiser"])
+
+
+@contextmanager
+def graph_size(model: Any) -> Iterator[dict[int, int]]:
+    """Note the bytes of what is kept for the backward pass, by where they lie; a model's weights are there anyway."""
+    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    found: dict[int, int] = {}
+
+    def note(kept: torch.Tensor) -> torch.Tensor:
+        storage = kept.untyped_storage()
+        if storage.data_ptr() not in weights:
+            found[storage.data_ptr()] = storage.nbytes()
+        return kept
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda kept: kept):
+        yield found
 
 
 def rate(schedule: Schedule, step: int) -> float:

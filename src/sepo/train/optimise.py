@@ -24,7 +24,15 @@ from sepo.solve.gradient import centred
 from sepo.solve.space import Space
 from sepo.solve.tree import Floats, Ints, Tree
 from sepo.solve.value import infoset_reach, own_reach
-from sepo.train.direct import Batch, Penalties, clipped_loss, penalised, projection_loss, spread
+from sepo.train.direct import (
+    Batch,
+    Penalties,
+    clipped_loss,
+    imitation_loss,
+    penalised,
+    projection_loss,
+    spread,
+)
 from sepo.train.dual import Dual
 from sepo.train.league import League
 from sepo.train.learner import Learner, Look
@@ -37,6 +45,8 @@ from sepo.train.sample import Asked, Sample, counted, everything, most, walked
 FIRST_LOOKS = 4
 """Rounds of asking before the first target of a large game."""
 NEGLIGIBLE = 1e-6
+SUPPORT = 0.02
+"""Where only some replies are learnt: the least that a target may give one, against the likeliest."""
 HELD = 0.1
 """Least weight of a decision in a projection that looks at what is lost."""
 
@@ -74,6 +84,11 @@ class Optimiser:
             group_size=section.group_size,
         )
         self.large = isinstance(learner.layout, Space)
+        self.few = section.update == "mmd" and section.mirror.learns == "replies"
+        if self.few and not self.large:
+            raise InputError(
+                "mirror.learns 'replies' is for games that are asked about by samples; this one is asked whole"
+            )
         self.anchor = snapshot(learner.policy.language_model)
         self.reference: list[Floats] = [] if self.large else learner.look(gradient=False).rows
         self.response: Floats | None = None
@@ -136,12 +151,20 @@ class Optimiser:
             return None
         if number % self.section.mirror.projections == 0 or number == self.learner.schedule.steps:
             self._ask(number)
+        few = self.few and number < self.learner.schedule.steps
+        if few:
+            self._renew(self.learner.known, number)
         found, places = self.terms(self.learner.known), self._places(self.learner.known)
         episodes = self.section.episodes
         walk = walked(found, places, self.learner.layout, episodes, (*self.key, number, "batch"))
         self.sample = counted(walk, episodes, self._met(found, places))
         if self.section.kl:
             self._refer(self.sample.asked)
+        if few:
+            assert self.target is not None
+            rows = self._rows(self.target, self.sample.asked.chosen)
+            played = [np.flatnonzero(r >= SUPPORT * r.max()) for r in rows]
+            return self.sample.asked._replace(replies=played)
         return self.sample.asked
 
     def _refer(self, asked: Asked) -> None:
@@ -166,19 +189,14 @@ class Optimiser:
         """Take one step from a look at the current policy; return loss, ledger and warnings."""
         number = self.learner.step
         section = self.section
-        self._hold_response(look.strategy, number)
+        if look.asked.replies is None:
+            self._renew(look.strategy, number)
         found = self.signal(look.strategy, (*self.key, number), self.rules)
         sample = self.sample or everything(look.asked.decisions, self._share(look.strategy))
         penalties = Penalties(section.kl, entropy_bonus(section, number), section.legal_mass)
-        chosen, decisions = look.asked
+        chosen, decisions = look.asked.chosen, look.asked.decisions
         if section.update == "mmd":
-            if self.target is None or number % section.mirror.projections == 0:
-                self.target = self._improved(look.strategy, number)
-            stakes = self._stakes(self.target, look.strategy) if section.mirror.focus else None
-            rows = self._rows(self.target, chosen)
-            share = sample.share if stakes is None else _focused(sample.share, stakes[chosen])
-            batch = Batch(decisions, [r / r.sum() for r in rows], look.rows, self.reference or None, share)
-            loss = self.learner.update(batch, penalised(projection_loss, penalties), look)
+            loss = self._project(look, sample.share, penalties)
         else:
             if self.dual is not None:
                 self._ascend(self.terms(look.strategy))
@@ -195,6 +213,19 @@ class Optimiser:
             **({"lambda": self.lambdas._asdict()} if self.dual is not None else {}),
             "warnings": [f"dead term: '{kind}' has a value, but its gradient is zero" for kind in dead],
         }
+
+    def _project(self, look: Look, share: Floats, penalties: Penalties) -> float:
+        """Take a step towards the target; return the loss before it."""
+        assert self.target is not None
+        asked, loss = look.asked, penalised(projection_loss, penalties)
+        rows = self._rows(self.target, asked.chosen)
+        if self.section.mirror.focus:
+            share = _focused(share, self._stakes(self.target, look.strategy)[asked.chosen])
+        if asked.replies is not None:
+            rows = [r[some] for r, some in zip(rows, asked.replies, strict=True)]
+            loss = imitation_loss
+        batch = Batch(asked.decisions, [r / r.sum() for r in rows], look.rows, self.reference or None, share)
+        return self.learner.update(batch, loss, look)
 
     def _exploiters_now(self, policy: Floats) -> dict[str, Any]:
         """Return how far the worst opponent is ahead, beside the pool's e, and how many were found."""
@@ -258,6 +289,12 @@ class Optimiser:
         counts = np.bincount(walk.asked.chosen, walk.counts)
         met, first = np.unique(walk.asked.chosen, return_index=True)
         return walk.asked.some(first[np.argsort(-counts[met], kind="stable")[:states]])
+
+    def _renew(self, policy: Floats, number: int) -> None:
+        """Set the exploiter and the target of a step from what is known of the policy, where they are due."""
+        self._hold_response(policy, number)
+        if self.section.update == "mmd" and (self.target is None or number % self.section.mirror.projections == 0):
+            self.target = self._improved(policy, number)
 
     def _hold_response(self, policy: Floats, number: int) -> None:
         """With ``best_response_every`` above 1, hold the best response fixed between its recomputations."""

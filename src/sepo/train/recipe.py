@@ -121,6 +121,13 @@ class MirrorSection(Section):
         Field(ge=0, description="what a decision loses against the target where it weighs half; 0: all weigh alike"),
     ] = 0.0
     projections: Annotated[int, Field(ge=1, description="model updates per table target")] = 4
+    learns: Annotated[
+        Literal["policy", "replies"],
+        Field(
+            description="what a projection is the cross-entropy of: the policy over all legal actions, or whole reply "
+            "strings, of which only those that the target plays are scored"
+        ),
+    ] = "policy"
 
 
 class TrainSection(Schedule):
@@ -158,6 +165,15 @@ class TrainSection(Schedule):
     def _targets_are_projected_onto(self) -> TrainSection:
         if self.target == "ceiling" and self.update != "mmd":
             raise ValueError("target 'ceiling' needs update 'mmd': a clipped update has no target")
+        return self
+
+    @model_validator(mode="after")
+    def _replies_are_learnt_alone(self) -> TrainSection:
+        whole = [
+            name for name, weight in (("kl", self.kl), ("entropy", self.entropy.start + self.entropy.end)) if weight
+        ]
+        if self.mirror.learns == "replies" and whole:
+            raise ValueError(f"mirror.learns 'replies' scores no whole policy, which {whole[0]} is of")
         return self
 
     @model_validator(mode="after")

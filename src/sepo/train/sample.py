@@ -36,14 +36,20 @@ class Asked(NamedTuple):
         The information state that each one is about.
     decisions
         The question: a history that leads there.
+    replies
+        Which of its legal actions are scored, in ascending order, where that is not all of them: then what comes back
+        is no policy.
     """
 
     chosen: Ints
     decisions: Sequence[Decision]
+    replies: Sequence[Ints] | None = None
 
     def some(self, which: Ints) -> Asked:
         """Return some of the questions, by where they stand here."""
-        return Asked(self.chosen[which], [self.decisions[i] for i in which.tolist()])
+        places = which.tolist()
+        replies = None if self.replies is None else [self.replies[i] for i in places]
+        return Asked(self.chosen[which], [self.decisions[i] for i in places], replies)
 
 
 class Sample(NamedTuple):

@@ -66,7 +66,9 @@ class Imitator:
         share = counts / (self.size * length)
         self.sample = Sample(shown.asked.some(met), share, share / self.share[met])
         self.met = met
-        return self.sample.asked
+        if number == self.learner.schedule.steps:
+            return self.sample.asked
+        return self.sample.asked._replace(replies=[np.flatnonzero(self.targets[i]) for i in met.tolist()])
 
     def observe(self, look: Look) -> dict[str, Any]:
         """Return the cross-entropy of held-back examples, in nats per reply; in a large game of those shown most."""
@@ -77,6 +79,8 @@ class Imitator:
     def advance(self, look: Look) -> dict[str, Any]:
         """Take one step; return the training loss, in nats per reply, before it."""
         targets = [self.targets[i] for i in self.met.tolist()]
+        if look.asked.replies is not None:  # a reply that was never shown has no part in the loss
+            targets = [t[some] for t, some in zip(targets, look.asked.replies, strict=True)]
         batch = Batch(look.asked.decisions, targets, targets, None, self.sample.share)
         return {"loss": self.learner.update(batch, imitation_loss, look)}
 
