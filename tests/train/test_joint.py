@@ -14,6 +14,7 @@ import yaml
 
 from sepo.cli.main import main
 from sepo.errors import InputError
+from sepo.train.auditor import Auditor
 from sepo.train.joint import load_joint
 from sepo.train.recipe import load_recipe, parse_recipe
 from sepo.train.record import read_metrics
@@ -150,6 +151,36 @@ def test_a_killed_joint_run_ends_with_the_same_figures(
         with pytest.raises(KilledError):
             run_joint(recipes, tmp_path / "run", killer(after), resume=True)
     run_joint(recipes, tmp_path / "run", lambda e: None, resume=True)
+    for game in ("kuhn", "ipd"):
+        assert figures(tmp_path / "run" / game) == figures(finished[0] / game)
+
+
+def test_a_game_whose_audit_is_done_is_not_audited_again(
+    place: Path,
+    finished: tuple[Path, list[tuple[str, str, int]]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recipes = load_joint(place / "joint.yaml").recipes
+    audited: list[tuple[str, str]] = []
+    write = Auditor.write
+
+    def killed(self: Auditor, name: str, same_as: str | None = None) -> dict[str, Any]:
+        if len(audited) == 3:  # of base both, of sft one
+            raise KilledError
+        audited.append((self.title, name))
+        return write(self, name, same_as)
+
+    monkeypatch.setattr(Auditor, "write", killed)
+    with pytest.raises(KilledError):
+        run_joint(recipes, tmp_path / "run", lambda e: None)
+    before = list(audited)
+    monkeypatch.setattr(
+        Auditor, "write", lambda self, *a, **k: audited.append((self.title, a[0])) or write(self, *a, **k)
+    )
+    run_joint(recipes, tmp_path / "run", lambda e: None, resume=True)
+    assert len(before) == 3
+    assert len(audited) == len(set(audited)) == 6
     for game in ("kuhn", "ipd"):
         assert figures(tmp_path / "run" / game) == figures(finished[0] / game)
 

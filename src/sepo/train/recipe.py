@@ -194,6 +194,11 @@ class AuditSection(Section):
         Field(ge=2, description="clusters of episodes where figures are sampled; null: the audit's own number"),
     ] = None
 
+    @property
+    def cards(self) -> tuple[str, ...]:
+        """Names of the policies that are audited, and of their scorecards."""
+        return ("last", "best") if self.best else ("last",)
+
 
 class Arm(Section):
     """One variant: ``base`` is the model as loaded, ``sft`` after fine-tuning, ``train`` trained on J from there."""

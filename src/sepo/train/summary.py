@@ -80,7 +80,7 @@ def _arm(recipe: Recipe, arm: Arm, folder: Path) -> dict[str, Any]:
             continue
         done.append(seed)
         steps.append(read_json(unit / "done.json", "unit record"))
-        for name in ("last", "best") if recipe.audit.best else ("last",):
+        for name in recipe.audit.cards:
             card = read_json(unit / "scorecards" / f"{name}.json", "scorecard")
             cards[name].append(card["games"][recipe.game])
         lines += read_metrics(unit / "metrics.jsonl")

@@ -119,8 +119,8 @@ class Unit:
         for part in left:
             auditor = self._auditor(part, lm)
             line = auditor.write("last")
-            if part.recipe.audit.best:
-                auditor.write("best", same_as="last")
+            for name in part.recipe.audit.cards[1:]:
+                auditor.write(name, same_as="last")
             Metrics(part.folder / "metrics.jsonl").add({"step": 0, "stage": "base", **line})
             write_json(part.done, {"steps": 0, "best_step": 0, "criterion": None})
 
@@ -136,10 +136,7 @@ class Unit:
             if isinstance(course.stage, Optimiser) and course.stage.league is not None:
                 for name, table in course.stage.league.tables().items():
                     table.save(part.folder / "exploiters" / f"{name}.json")
-        self._finish(lm, best)
-        for part, course, step in zip(self.parts, courses, best.steps, strict=True):
-            record = {"steps": course.steps, "best_step": step, "criterion": course.stage.criterion}
-            write_json(part.done, record)
+        self._finish(lm, best, [course.stage.criterion for course in courses])
         newest(self.folder).unlink(missing_ok=True)
 
     def _courses(self, lm: LanguageModel) -> list[Course]:
@@ -160,8 +157,11 @@ class Unit:
     def _teller(self, about: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], None]:
         return lambda line: self.tell({**about, "line": line})
 
-    def _finish(self, lm: LanguageModel, best: Best) -> None:
-        """Save the last policy and the best one, and audit them."""
+    def _finish(self, lm: LanguageModel, best: Best, criteria: Sequence[str]) -> None:
+        """Save the last policy and the best one, and audit them game by game, but for games that are done.
+
+        ``criteria`` are what the best one was chosen by, one a game.
+        """
         checkpoints = self.folder / "checkpoints"
         last = snapshot(lm)
         steps = tuple(part.schedule.steps for part in self.parts)
@@ -171,13 +171,15 @@ class Unit:
             write_atomic(checkpoints / name, lambda made: save_model(lm, made))
         if lm.dtype != "float32":  # audits are over the base weights as they are shipped
             lm = self._model("float32")
-        for part in self.parts:
+        policies = {"last": last, "best": best.weights}
+        for part, step, criterion in zip(self.parts, best.steps, criteria, strict=True):
+            if part.done.exists():
+                continue
             auditor = self._auditor(part, lm)
-            restore(lm, last)
-            auditor.write("last")
-            if part.recipe.audit.best:
-                restore(lm, best.weights)
-                auditor.write("best", same_as="last" if best.steps == steps else None)
+            for name in part.recipe.audit.cards:
+                restore(lm, policies[name])
+                auditor.write(name, same_as="last" if name == "best" and best.steps == steps else None)
+            write_json(part.done, {"steps": part.schedule.steps, "best_step": step, "criterion": criterion})
 
     def _auditor(self, part: Part, lm: LanguageModel) -> Auditor:
         return Auditor(part.recipe, part.arm, part.seed, part.folder, part.domain.ground, self._policy(lm))
@@ -206,7 +208,7 @@ def _is_copied(part: Part) -> bool:
         there = unit_folder(part.domain.folder, part.arm.name, seed)
         if seed == part.seed or not (there / "done.json").exists():
             continue
-        for name in ("last", "best") if part.recipe.audit.best else ("last",):
+        for name in part.recipe.audit.cards:
             copy(there, name, part.folder, name, f"{part.recipe.name}/{part.arm.name}/seed-{part.seed}", part.seed)
         for file in ("episodes.jsonl", "metrics.jsonl", "done.json"):
             if (there / file).exists():
