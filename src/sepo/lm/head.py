@@ -2,7 +2,7 @@
 
 A trie is read at hundreds of positions, and at each one the language model's head gives a number for every token of the
 vocabulary, of which a few are wanted: the log-probability is the token's logit minus the log of the sum over all. Kept
-for the backward pass, in float32 and more than once, those numbers are most of a step's memory and a fifth of its time.
+for the backward pass, in float32 and more than once, those numbers are much of a step's memory and of its time.
 Here the head is applied to some positions at a time and only what is wanted is kept. Where the head is not trained, the
 gradient of token t's log-probability with respect to what reaches the head is W_t - sum_v p_v W_v, and that mean can be
 taken on the way forward too.
@@ -44,13 +44,23 @@ def prepare(model: Any) -> None:
         return
     head = Head(linear.weight)
     model.set_output_embeddings(head)
-    probe = torch.arange(2, device=linear.weight.device)[None]
-    with torch.no_grad():
-        logits = model(input_ids=probe, use_cache=False).logits
-        with opened(head):
-            hidden = model(input_ids=probe, use_cache=False).logits
-        if hidden.shape[-1] != head.in_features or not torch.equal(head(hidden), logits):
-            model.set_output_embeddings(linear)
+    if not _lets_through(model, head):
+        model.set_output_embeddings(linear)
+
+
+def _lets_through(model: Any, head: Head) -> bool:
+    """Return whether a model's logits are its head of what the open head lets through."""
+    probe = torch.arange(2, device=head.weight.device)[None]
+    try:
+        with torch.no_grad():
+            logits = model(input_ids=probe, use_cache=False).logits
+            with opened(head):
+                hidden = model(input_ids=probe, use_cache=False).logits
+    except torch.OutOfMemoryError:
+        raise
+    except (TypeError, ValueError, IndexError, RuntimeError):  # what takes more than tokens, or looks at the logits
+        return False
+    return hidden.shape[-1] == head.in_features and torch.equal(head(hidden), logits)
 
 
 def fixed_head(model: Any) -> Head | None:
