@@ -93,6 +93,7 @@ def terms(
     learner: Floats,
     weights: Weights | None = None,
     exploiters: Sequence[Adversary | str] | None = None,
+    margin: float = 0.0,
 ) -> list[Term]:
     """Write J out as its terms at the policy ``learner``.
 
@@ -105,6 +106,8 @@ def terms(
     exploiters
         The adversaries of e; unless given, those the measure set defines: the best response for
         ``exploitability``, the exploiter pool otherwise. Scripts have the weight 1 among them.
+    margin
+        Points per round that are added to what an exploiter has on the learner before it is clipped: what e is with 0.
     """
     lambdas = weights or measures.weights
     s = ground.game.scale
@@ -113,7 +116,7 @@ def terms(
     train = measures.pools["train"]
     for opponent in train:
         out += _linear(met(ground, opponent), play, "u", s, 1 / len(train), {"own": 1.0})
-    out += _exploitation(ground, measures, play, -lambdas.e * s, exploiters)
+    out += _exploitation(ground, measures, play, -lambdas.e * s, exploiters, margin)
     if measures.c is not None:
         out += _ratio(ground, measures, play, "c", -lambdas.c, measures.c)
     if measures.x is not None:
@@ -161,6 +164,7 @@ def _exploitation(
     play: _Play,
     coefficient: float,
     exploiters: Sequence[Adversary | str] | None,
+    margin: float,
 ) -> list[Term]:
     adversaries: Sequence[Adversary | str]
     if measures.e == "exploitability":
@@ -175,7 +179,7 @@ def _exploitation(
     total = sum(_weight(a) for a in adversaries)
     for adversary in adversaries:
         found = _linear(met(ground, adversary), play, "e", coefficient, _weight(adversary) / total, due)
-        values = [t.value + _offset(measures, t.meeting) for t in found]
+        values = [t.value + _offset(measures, t.meeting) + margin for t in found]
         active = float(np.mean(values)) > 0  # the clip is on the expectation over both seats, never per episode
         out += [
             replace(t, value=v if active else 0.0, active=active, unclipped=v)

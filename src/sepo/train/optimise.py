@@ -116,7 +116,8 @@ class Optimiser:
 
     def terms(self, policy: Floats) -> list[Term]:
         """Return the terms of J at a policy (entries,)."""
-        return terms(self.ground, self.measures, policy, self.lambdas, self.exploiters(policy))
+        exploiters = self.exploiters(policy)
+        return terms(self.ground, self.measures, policy, self.lambdas, exploiters, self.section.margin)
 
     def exploiters(self, policy: Floats) -> Sequence[Adversary | str]:
         """Return the adversaries of e: the pool, the best response to ``policy``, both, or all found so far."""

@@ -135,6 +135,14 @@ class TrainSection(Schedule):
 
     measures: MeasureName | None = None
     lambda_: LambdaSection = Field(default_factory=LambdaSection, alias="lambda")
+    margin: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="points per round by which an exploiter must be behind before it counts no more; figures are "
+            "without it",
+        ),
+    ] = 0.0
     start: Literal["sft", "base"] = "sft"
     credit: Literal["credited", "rollout", "constant"] = "credited"
     estimator: Literal["exact", "sampled"] = "exact"
