@@ -167,6 +167,25 @@ def test_clipped_terms_have_no_gradient(tree: Tree):
     np.testing.assert_array_equal(gradient(nash, found), gradient(nash, without))
 
 
+def test_a_margin_moves_the_clip_and_nothing_else(tree: Tree):
+    measures = tree.game.measures("paper")
+    nash = scripted(tree)["nash"]
+    (behind,) = {round(-sum(t.unclipped * t.share for t in terms(tree, measures, nash) if t.kind == "e"), 12)}
+    assert behind > 0.01
+    for margin, e in ((0.5 * behind, 0.0), (3.0 * behind, 2.0 * behind)):
+        found = terms(tree, measures, nash, margin=margin)
+        assert measure(found, "e") == pytest.approx(e, abs=1e-12)
+        assert any(t.active for t in found if t.kind == "e") == (e > 0)
+    plain = terms(tree, measures, nash)
+    for kind in ("u", "c", "x"):
+        assert measure(found, kind) == measure(plain, kind)
+    learner = random_strategy(tree, 61, sharpness=3.0)
+    exploited = [terms(tree, measures, learner, margin=m) for m in (0.0, 5.0)]
+    assert all(t.active for t in exploited[1])
+    if measure(exploited[0], "e") > 0:
+        np.testing.assert_array_equal(gradient(learner, exploited[0]), gradient(learner, exploited[1]))
+
+
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize("seed", range(4))
 def test_the_gradient_is_the_slope_of_j_when_mass_moves_between_two_actions(any_tree: Tree, name: str, seed: int):

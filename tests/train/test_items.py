@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 
 from sepo.audit.arena import Arena, ground_of
-from sepo.audit.measures import terms
-from sepo.audit.sweep import mass_of, weight
+from sepo.audit.measures import objective, root_values, terms
+from sepo.audit.sweep import mass_of, slope, weight
 from sepo.games.registry import make
 from sepo.play.episode import episodes, stepped
 from sepo.policies.script import opponent, played
 from sepo.policies.table import load_table
+from sepo.solve.gradient import centred
 from sepo.train.data import of_arena
+from sepo.train.mirror import MirrorRules, Push, improve
 from sepo.train.recipe import parse_recipe
 from sepo.train.record import read_metrics
 from sepo.train.run import run
@@ -93,6 +95,30 @@ def test_demonstrations_keep_the_histories_that_were_shown(arena: Arena) -> None
     counts = np.array([c.sum() for c in shown.train])
     assert counts.sum() == sum(map(len, shown.episodes))
     assert counts.sum() + sum(c.sum() for c in shown.validation) >= 120
+
+
+def test_with_a_margin_exploiters_end_behind() -> None:
+    arena = ground_of(make("items", {"rounds": 2, "instances": 3, "instance_seed": 6}, "paper"))
+    assert isinstance(arena, Arena)
+
+    def ahead(policy: np.ndarray) -> list[float]:
+        other, own = (
+            [root_values(arena, policy, o, who) for o in PAPER.pools["exploiter"]] for who in ("other", "own")
+        )
+        return [a - b for a, b in zip(other, own, strict=True)]
+
+    ends = []
+    for margin in (0.0, 0.3):
+
+        def push(at: np.ndarray, step: int, margin: float = margin) -> Push:
+            found, mass = slope(terms(arena, PAPER, at, margin=margin), at, arena.space)
+            return Push(at * centred(arena.space, at, found), np.maximum(mass, 1e-12))
+
+        policy = improve(arena.space, arena.space.uniform, push, MirrorRules(10, 0.002, 100, 5.0))
+        ends.append((max(ahead(policy)), objective(terms(arena, PAPER, policy))))
+    assert abs(ends[0][0]) < 0.01  # without one, the kink of e is where J is highest
+    assert ends[1][0] < -0.25
+    assert ends[1][1] < ends[0][1]  # it is paid for in J
 
 
 def test_a_run_practises_on_other_instances_than_it_is_audited_on(finished: tuple[Path, dict]) -> None:
