@@ -153,7 +153,8 @@ def test_the_result_is_a_table_without_json(app: typer.Typer, monkeypatch: pytes
 def test_unknown_benchmark_names_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     with pytest.raises(
-        InputError, match=r"unknown benchmark 'speed'.*elicitation, attention, head, decisions, training_step, ipd_step, expl"
+        InputError,
+        match=r"unknown benchmark 'speed'.*elicitation, attention, head, decisions, training_step, ipd_step, expl",
     ):
         bench.command(["speed"])
 
