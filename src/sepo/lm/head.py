@@ -2,7 +2,7 @@
 
 A trie is read at hundreds of positions, and at each one the language model's head gives a number for every token of the
 vocabulary, of which a few are wanted: the log-probability is the token's logit minus the log of the sum over all. Kept
-for the backward pass, in float32 and more than once, they are much of a step's memory where decisions have many replies.
+for the backward pass, in float32 and more than once, they are much of its memory where decisions have many replies.
 Here the head is applied to some positions at a time and only what is wanted is kept. Where the head is not trained, the
 gradient of token t's log-probability with respect to what reaches the head is W_t - sum_v p_v W_v, and that mean can be
 taken on the way forward too.
