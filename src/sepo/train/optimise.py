@@ -218,13 +218,11 @@ class Optimiser:
     def _project(self, look: Look, share: Floats, penalties: Penalties) -> float:
         """Take a step towards the target; return the loss before it."""
         assert self.target is not None
-        asked, loss = look.asked, penalised(projection_loss, penalties)
-        rows = self._rows(self.target, asked.chosen)
+        asked = look.asked
+        rows = asked.scored(self._rows(self.target, asked.chosen))
         if self.section.mirror.focus:
             share = _focused(share, self._stakes(self.target, look.strategy)[asked.chosen])
-        if asked.replies is not None:
-            rows = [r[some] for r, some in zip(rows, asked.replies, strict=True)]
-            loss = imitation_loss
+        loss = penalised(projection_loss, penalties) if asked.replies is None else imitation_loss
         batch = Batch(asked.decisions, [r / r.sum() for r in rows], look.rows, self.reference or None, share)
         return self.learner.update(batch, loss, look)
 

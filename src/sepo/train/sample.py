@@ -51,6 +51,12 @@ class Asked(NamedTuple):
         replies = None if self.replies is None else [self.replies[i] for i in places]
         return Asked(self.chosen[which], [self.decisions[i] for i in places], replies)
 
+    def scored(self, rows: Sequence[Floats]) -> list[Floats]:
+        """Return of arrays over the legal actions, one a question, the part that is of the replies scored."""
+        if self.replies is None:
+            return list(rows)
+        return [row[some] for row, some in zip(rows, self.replies, strict=True)]
+
 
 class Sample(NamedTuple):
     """Decisions drawn, in order.

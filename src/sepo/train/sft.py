@@ -78,9 +78,7 @@ class Imitator:
 
     def advance(self, look: Look) -> dict[str, Any]:
         """Take one step; return the training loss, in nats per reply, before it."""
-        targets = [self.targets[i] for i in self.met.tolist()]
-        if look.asked.replies is not None:  # a reply that was never shown has no part in the loss
-            targets = [t[some] for t, some in zip(targets, look.asked.replies, strict=True)]
+        targets = look.asked.scored([self.targets[i] for i in self.met.tolist()])
         batch = Batch(look.asked.decisions, targets, targets, None, self.sample.share)
         return {"loss": self.learner.update(batch, imitation_loss, look)}
 
