@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from sepo.audit.arena import BEST_RESPONSE, Adversary, Arena, Ground, respond
+from sepo.audit.arena import BEST_RESPONSE, Adversary, Ground, respond
 from sepo.audit.ceiling import ceiling
 from sepo.audit.measures import KINDS, Term, measure, per_round, terms
-from sepo.audit.sweep import mass_of, slope, weight
+from sepo.audit.sweep import mass_of, slope
 from sepo.errors import InputError
 from sepo.games.base import MeasureSet, Weights
 from sepo.lm.adapter import anchored, snapshot
@@ -24,6 +24,7 @@ from sepo.solve.gradient import centred
 from sepo.solve.space import Space
 from sepo.solve.tree import Floats, Ints, Tree
 from sepo.solve.value import infoset_reach, own_reach
+from sepo.train.asking import Asking
 from sepo.train.direct import (
     Batch,
     Penalties,
@@ -40,11 +41,8 @@ from sepo.train.mirror import FLOOR, MASS_FLOOR, REACH_FLOOR, MirrorRules, Push,
 from sepo.train.objective import CreditRules, Signal, signal
 from sepo.train.recipe import TrainSection, weights
 from sepo.train.record import divergence, entropy, ledger_rows
-from sepo.train.sample import Asked, Sample, counted, everything, most, walked
+from sepo.train.sample import Asked, Sample, everything
 
-FIRST_LOOKS = 4
-"""Rounds of asking before the first target of a large game."""
-NEGLIGIBLE = 1e-6
 SUPPORT = 0.02
 """Where only some replies are learnt: the least that a target may give one, against the likeliest."""
 HELD = 0.1
@@ -54,8 +52,7 @@ HELD = 0.1
 class Optimiser:
     """Training on J as a stage of ``train.loop``, from the policy that the learner holds when this is made.
 
-    That policy is the reference of the KL. In a large game a step scores a sample of decisions, drawn by how often
-    they are met; before a new target is set the states met most are asked anew.
+    That policy is the reference of the KL. What is asked in a large game is told by ``train.asking``.
 
     Parameters
     ----------
@@ -84,6 +81,7 @@ class Optimiser:
             group_size=section.group_size,
         )
         self.large = isinstance(learner.layout, Space)
+        self.asking = Asking(learner, section, self.terms, key)
         self.few = section.update == "mmd" and section.mirror.learns == "replies"
         if self.few and not self.large:
             raise InputError(
@@ -150,15 +148,13 @@ class Optimiser:
             if self.section.kl and len(self.learner.wordings) > 1:
                 self._refer(self.learner.everything)
             return None
-        if number % self.section.mirror.projections == 0 or number == self.learner.schedule.steps:
-            self._ask(number)
-        few = self.few and number < self.learner.schedule.steps
+        last = number == self.learner.schedule.steps
+        if number % self.section.mirror.projections == 0 or last:
+            self.asking.renew(self.target, number)
+        few = self.few and not last
         if few:
             self._renew(self.learner.known, number)
-        found, places = self.terms(self.learner.known), self._places(self.learner.known)
-        episodes = self.section.episodes
-        walk = walked(found, places, self.learner.layout, episodes, (*self.key, number, "batch"))
-        self.sample = counted(walk, episodes, self._met(found, places))
+        self.sample = self.asking.draw(self.target, number)
         if self.section.kl:
             self._refer(self.sample.asked)
         if few:
@@ -260,35 +256,6 @@ class Optimiser:
             state["held"][name].numpy() if name in state["held"] else None for name in ("response", "target")
         )
 
-    def _ask(self, number: int) -> None:
-        """Ask about the states met most, so that what is known of the policy is what it is now.
-
-        What was never asked counts as uniform, and answers move what is met: the first time it is asked until nothing
-        new is met.
-        """
-        asked: set[int] = set()
-        for turn in range(FIRST_LOOKS if number == 0 else 1):
-            wanted = self._most_met((*self.key, number, "ask", turn))
-            new = [i for i, chosen in enumerate(wanted.chosen.tolist()) if chosen not in asked]
-            if not new:
-                return
-            self.learner.look(wanted.some(np.array(new)), gradient=False)
-            asked.update(wanted.chosen.tolist())
-
-    def _most_met(self, key: tuple[object, ...]) -> Asked:
-        """Return the questions of the states that are met most.
-
-        Where a state is a belief, which history leads there bears on the answer: it is one that a drawn episode takes.
-        """
-        states = self.section.states
-        if not isinstance(self.ground, Arena) or self.ground.beliefs is None:
-            return self.learner.everything.some(most(self._share(self.learner.known), states, NEGLIGIBLE))
-        found, places = self.terms(self.learner.known), self._places(self.learner.known)
-        walk = walked(found, places, self.learner.layout, states, key)
-        counts = np.bincount(walk.asked.chosen, walk.counts)
-        met, first = np.unique(walk.asked.chosen, return_index=True)
-        return walk.asked.some(first[np.argsort(-counts[met], kind="stable")[:states]])
-
     def _renew(self, policy: Floats, number: int) -> None:
         """Set the exploiter and the target of a step from what is known of the policy, where they are due."""
         self._hold_response(policy, number)
@@ -355,26 +322,7 @@ class Optimiser:
         """Return each decision's weight in the loss. (decisions,), sums to 1."""
         if isinstance(self.learner.layout, Tree):
             return decision_share(self.learner.layout, self.learner, policy, self.section.coverage)
-        met = self._met(self.terms(policy), self._places(policy))
-        total: Floats = met / met.sum()
-        return total
-
-    def _places(self, policy: Floats) -> list[Floats]:
-        """Return the policies whose states are learnt: this one and the target's, with uniform play mixed in.
-
-        Where the model was never asked it is taken to play the target, which it is about to learn: uniform play from
-        there on would lead to states that it hardly meets.
-        """
-        layout, coverage = self.learner.layout, self.section.coverage
-        if self.target is None:
-            return [(1 - coverage) * policy + coverage * layout.uniform]
-        likely = np.where(self.learner.seen[layout.owner], policy, self.target)
-        return [(1 - coverage) * p + coverage * layout.uniform for p in (likely, self.target)]
-
-    def _met(self, found: Sequence[Term], places: Sequence[Floats]) -> Floats:
-        """Return how often each decision is met in an episode, opponents by the weight of their terms. (decisions,)."""
-        mass: Floats = np.mean([mass_of(found, p, self.learner.layout) for p in places], axis=0) / weight(found)
-        return mass
+        return self.asking.share(policy, self.target)
 
     def _rows(self, vector: Floats, chosen: Ints) -> list[Floats]:
         """Merge a vector by question, seats that ask it together, and return some decisions' parts."""

@@ -1,0 +1,99 @@
+"""What training on J asks the model in a large game: a sample of decisions, drawn by how often they are met.
+
+Before a new target is set the states met most are asked anew, so that what is known of the policy is what it is now; a
+step then scores the decisions of some episodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from sepo.audit.arena import Arena
+from sepo.audit.measures import Term
+from sepo.audit.sweep import mass_of, weight
+from sepo.solve.tree import Floats
+from sepo.train.learner import Learner
+from sepo.train.recipe import TrainSection
+from sepo.train.sample import Asked, Sample, counted, most, walked
+
+FIRST_LOOKS = 4
+"""Rounds of asking before the first target."""
+NEGLIGIBLE = 1e-6
+
+
+class Asking:
+    """Which questions a step asks.
+
+    Parameters
+    ----------
+    terms
+        Answers a policy, (entries,), with the terms of J there.
+    key
+        Of all draws.
+    """
+
+    def __init__(
+        self, learner: Learner, section: TrainSection, terms: Callable[[Floats], list[Term]], key: tuple[object, ...]
+    ) -> None:
+        self.learner, self.section, self.terms, self.key = learner, section, terms, key
+
+    def renew(self, target: Floats | None, number: int) -> None:
+        """Ask about the states met most, so that what is known of the policy is what it is now.
+
+        What was never asked counts as uniform, and answers move what is met: the first time it is asked until nothing
+        new is met.
+        """
+        asked: set[int] = set()
+        for turn in range(FIRST_LOOKS if number == 0 else 1):
+            wanted = self._most_met(target, (*self.key, number, "ask", turn))
+            new = [i for i, chosen in enumerate(wanted.chosen.tolist()) if chosen not in asked]
+            if not new:
+                return
+            self.learner.look(wanted.some(np.array(new)), gradient=False)
+            asked.update(wanted.chosen.tolist())
+
+    def draw(self, target: Floats | None, number: int) -> Sample:
+        """Return the decisions of the episodes of a step."""
+        episodes, known = self.section.episodes, self.learner.known
+        found, places = self.terms(known), self._places(known, target)
+        walk = walked(found, places, self.learner.layout, episodes, (*self.key, number, "batch"))
+        return counted(walk, episodes, self._met(found, places))
+
+    def share(self, policy: Floats, target: Floats | None) -> Floats:
+        """Return how often each decision is met where states are learnt. (decisions,), sums to 1."""
+        met = self._met(self.terms(policy), self._places(policy, target))
+        total: Floats = met / met.sum()
+        return total
+
+    def _most_met(self, target: Floats | None, key: tuple[object, ...]) -> Asked:
+        """Return the questions of the states that are met most.
+
+        Where a state is a belief, which history leads there bears on the answer: it is one that a drawn episode takes.
+        """
+        learner, states = self.learner, self.section.states
+        known, ground = learner.known, learner.ground
+        if not isinstance(ground, Arena) or ground.beliefs is None:
+            return learner.everything.some(most(self.share(known, target), states, NEGLIGIBLE))
+        walk = walked(self.terms(known), self._places(known, target), learner.layout, states, key)
+        counts = np.bincount(walk.asked.chosen, walk.counts)
+        met, first = np.unique(walk.asked.chosen, return_index=True)
+        return walk.asked.some(first[np.argsort(-counts[met], kind="stable")[:states]])
+
+    def _places(self, policy: Floats, target: Floats | None) -> list[Floats]:
+        """Return the policies whose states are learnt: this one and the target's, with uniform play mixed in.
+
+        Where the model was never asked it is taken to play the target, which it is about to learn: uniform play from
+        there on would lead to states that it hardly meets.
+        """
+        layout, coverage = self.learner.layout, self.section.coverage
+        if target is None:
+            return [(1 - coverage) * policy + coverage * layout.uniform]
+        likely = np.where(self.learner.seen[layout.owner], policy, target)
+        return [(1 - coverage) * p + coverage * layout.uniform for p in (likely, target)]
+
+    def _met(self, found: Sequence[Term], places: Sequence[Floats]) -> Floats:
+        """Return how often each decision is met in an episode, opponents by the weight of their terms. (decisions,)."""
+        mass: Floats = np.mean([mass_of(found, p, self.learner.layout) for p in places], axis=0) / weight(found)
+        return mass
