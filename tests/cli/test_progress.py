@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
-from sepo.cli.progress import RunDisplay
-from sepo.train.recipe import parse_recipe
+from sepo.cli.progress import RunDisplay, announce
+from sepo.train.recipe import ModelSection, parse_recipe
 
 RECIPE = parse_recipe(
     {
@@ -34,3 +35,23 @@ def test_what_is_left_falls_with_steps_and_finished_units():
         assert sum(display.left.values()) == 4 + 3 + 10
     assert "sepo seed 0 (train) step 7/10 J +0.2500  exploitability 0.1250" in out.getvalue()
     assert "left" in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "able", "hinted"),
+    [
+        ("bfloat16", {"avx2": True, "avx512_bf16": False}, True),
+        ("bfloat16", {"avx512_bf16": True}, False),
+        ("bfloat16", {"architecture": "aarch64", "bf16": True}, False),
+        ("float32", {"avx2": True}, False),
+    ],
+)
+def test_arithmetic_that_a_cpu_lacks_is_said_with_what_to_set(
+    dtype: str, able: dict[str, object], hinted: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: able)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    announce(ModelSection(dtype=dtype))
+    said = capsys.readouterr().err
+    assert said.startswith("loading bundled:smollm2\n")
+    assert ("--set model.dtype=float32" in said) == hinted

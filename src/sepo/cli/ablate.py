@@ -34,9 +34,9 @@ def command(
     planned = plan(loaded, names)
     for row in planned.left_out:
         typer.echo(f"left out: {row.name}: {row.why}", err=True)
-    typer.echo(f"loading {loaded.model.policy}", err=True)
-    from sepo.cli.progress import RunDisplay
+    from sepo.cli.progress import RunDisplay, announce
 
+    announce(loaded.model)
     with RunDisplay([planned.recipe]) as display:
         text = ablate(planned, folder, display.tell, resume=resume, command=shlex.join(words))
     typer.echo(text, nl=False)

@@ -38,10 +38,10 @@ def command(
     words = ["sepo", "frontier", str(recipe), "--vary", vary, "--values", values, "--arm", arm]
     words += ["--vary2", vary2, "--values2", values2] if vary2 is not None and values2 is not None else []
     words += [w for s in settings or [] for w in ("--set", s)]
-    typer.echo(f"loading {loaded.model.policy}", err=True)
-    from sepo.cli.progress import RunDisplay
+    from sepo.cli.progress import RunDisplay, announce
     from sepo.report.frontier import markdown, write_frontier
 
+    announce(loaded.model)
     with RunDisplay([derived]) as display:
         document = frontier(loaded, arm, axes, folder, display.tell, resume=resume, command=shlex.join(words))
     typer.echo(markdown(document), nl=False)

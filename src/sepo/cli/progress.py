@@ -7,10 +7,24 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from sepo.train.recipe import Arm, Recipe
+from sepo.train.recipe import Arm, ModelSection, Recipe
+
+
+def announce(model: ModelSection) -> None:
+    """Say on stderr which model is loaded, and what would make training it faster on this machine."""
+    typer.echo(f"loading {model.policy}", err=True)
+    from sepo.lm.load import emulated
+
+    if emulated(model.dtype):
+        typer.echo(
+            f"this machine's CPU has no arithmetic for {model.dtype}: training is several times as fast with"
+            " --set model.dtype=float32",
+            err=True,
+        )
 
 
 class RunDisplay:

@@ -28,12 +28,12 @@ def command(
         plan = Plan(loaded.name, [loaded])
     folder = out or Path("runs") / plan.name
     words = ["sepo", "run", str(recipe), *(w for s in settings or [] for w in ("--set", s))]
-    typer.echo(f"loading {plan.recipes[0].model.policy}", err=True)
-    from sepo.cli.progress import RunDisplay
+    from sepo.cli.progress import RunDisplay, announce
     from sepo.cli.show_run import show_run
     from sepo.report.page import write_report
     from sepo.train.run import run, run_joint
 
+    announce(plan.recipes[0].model)
     said = shlex.join(words)
     with RunDisplay(plan.recipes) as display:
         if joint:

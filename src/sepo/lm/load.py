@@ -123,6 +123,14 @@ def _with_adapter(model: Any, adapter: str) -> Any:
         raise InputError(f"cannot load adapter '{adapter}': {' '.join(str(error).split())[:300]}") from None
 
 
+def emulated(dtype: Dtype) -> bool:
+    """Whether models here are computed by a CPU that has no arithmetic for such numbers, and so many times slower."""
+    if dtype == "float32" or torch.cuda.is_available():
+        return False
+    able = torch.cpu.get_capabilities()  # avx512_bf16 and amx_bf16, on ARM bf16
+    return not any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
 def bundled_folder() -> Path:
     """Return the bundled model as a folder of safetensors, converting it if this is the first time.
 
