@@ -6,7 +6,7 @@ import numpy as np
 
 from sepo.errors import InputError
 from sepo.games.ipd import Ipd
-from sepo.play.rollout import generator
+from sepo.keys import generator
 from sepo.solve.expand import walk
 from sepo.solve.response import best_response
 from sepo.solve.tree import Floats, Tree

@@ -35,10 +35,11 @@ from sepo.audit.sweep import by_meeting, weight
 from sepo.errors import InputError
 from sepo.games.base import TERMINAL
 from sepo.games.registry import make
+from sepo.keys import generator
 from sepo.lm.adapter import make_trainable
 from sepo.lm.load import LanguageModel, load_model
 from sepo.lm.trie import Plan
-from sepo.play.rollout import generator, rollout
+from sepo.play.rollout import rollout
 from sepo.policies.direct import DirectPolicy
 from sepo.solve.tree import Floats, Tree
 from sepo.train import loop as step_loop

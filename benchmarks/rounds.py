@@ -7,7 +7,8 @@ import numpy as np
 from sepo.audit.board import Subject, match
 from sepo.errors import InputError
 from sepo.games.ipd import Ipd
-from sepo.play.rollout import generator, rollout
+from sepo.keys import generator
+from sepo.play.rollout import rollout
 from sepo.policies.script import ScriptPolicy
 
 from .timing import Comparison, Say, Way

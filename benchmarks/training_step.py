@@ -22,9 +22,10 @@ import torch
 from sepo.audit.measures import Term, terms
 from sepo.games.base import TERMINAL
 from sepo.games.kuhn import Kuhn
+from sepo.keys import generator
 from sepo.lm.adapter import make_trainable, trainable
 from sepo.lm.load import BUNDLED, load_model
-from sepo.play.rollout import generator, grouped_rollout
+from sepo.play.rollout import grouped_rollout
 from sepo.policies.direct import DirectPolicy
 from sepo.solve.expand import expand
 from sepo.solve.tree import Floats, Tree

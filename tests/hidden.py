@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sepo.games.base import Decision, Game
-from sepo.play.rollout import generator
+from sepo.keys import generator
 from sepo.policies.table import PolicyTable
 from sepo.solve.tree import Floats
 

@@ -22,7 +22,7 @@ from sepo.audit.estimate import (
     split_maximum,
 )
 from sepo.errors import InputError
-from sepo.play.rollout import generator
+from sepo.keys import generator
 
 AUDITS = 2000
 DRAWS = 600

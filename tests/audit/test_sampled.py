@@ -17,7 +17,7 @@ from sepo.audit.methods import Options, _until_enough
 from sepo.audit.sampled import FIRST, Baseline, Sampled, joined, on_trees, with_best, without_tree
 from sepo.games.base import Game
 from sepo.games.registry import make
-from sepo.play.rollout import generator
+from sepo.keys import generator
 from sepo.policies.base import Policy
 from sepo.policies.script import ScriptPolicy
 from sepo.solve.tree import Floats

@@ -16,7 +16,7 @@ from sepo.games.base import Decision, Game
 from sepo.games.ipd import ACTIONS, Ipd
 from sepo.games.registry import make
 from sepo.games.repeated import Pair
-from sepo.play.rollout import generator
+from sepo.keys import generator
 from sepo.policies.script import ScriptPolicy, opponent
 from sepo.solve.response import best_response
 from sepo.solve.tree import Floats

@@ -19,7 +19,7 @@ from sepo.audit.sequence import (
     tightest,
 )
 from sepo.errors import InputError
-from sepo.play.rollout import generator
+from sepo.keys import generator
 
 AUDITS = 2000
 SIZES = np.arange(1, 1501)

@@ -13,9 +13,9 @@ from scipy import stats
 from sepo.errors import ContractError
 from sepo.games.base import CHANCE, Game, Opponent
 from sepo.games.registry import make
+from sepo.keys import generator
 from sepo.play import lockstep
 from sepo.play.lockstep import BLOCK, Episode, _Lots, _move, play
-from sepo.play.rollout import generator
 from sepo.policies.script import ScriptPolicy, opponent
 from tests.hidden import Hidden, pool_names
 from tests.small_games import Drawn, Node, chooses, draws, leaf

@@ -12,7 +12,8 @@ import pytest
 
 from sepo.audit.measures import scripted
 from sepo.games.base import TERMINAL
-from sepo.play.rollout import Paths, generator, grouped_rollout, rollout
+from sepo.keys import generator
+from sepo.play.rollout import Paths, grouped_rollout, rollout
 from sepo.solve.tree import Floats, Tree
 from sepo.solve.value import expected, transition
 from tests.brute import random_strategy

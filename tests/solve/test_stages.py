@@ -16,7 +16,7 @@ from sepo.games.commons import Commons
 from sepo.games.ipd import Ipd
 from sepo.games.repeated import RepeatedGame
 from sepo.games.split import Split
-from sepo.play.rollout import generator
+from sepo.keys import generator
 from sepo.solve.expand import plain_walk, walk
 from sepo.solve.tree import Floats, Tree
 from sepo.solve.value import expected, reach

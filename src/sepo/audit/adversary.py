@@ -28,7 +28,7 @@ from sepo.audit.board import Match, Subject, facing
 from sepo.audit.encounter import Meeting, process, row_of, worth
 from sepo.errors import TooLargeError
 from sepo.games.base import State
-from sepo.play.rollout import generator
+from sepo.keys import generator
 from sepo.solve.tree import Bools, Floats, Ints
 
 SEEDS = 32

@@ -12,7 +12,7 @@ from sepo.audit.estimate import Statistic, clustered, influence
 from sepo.audit.exact import Expectations
 from sepo.audit.figures import ANYONE, Figure, frequency, measured
 from sepo.games.base import Game, MeasureName, MeasureSet
-from sepo.play.rollout import generator
+from sepo.keys import generator
 from sepo.solve.tree import Floats
 
 ROUNDING = 1e-12

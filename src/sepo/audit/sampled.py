@@ -18,8 +18,9 @@ import numpy as np
 from sepo.audit.board import Match
 from sepo.audit.exact import Expectations, best_values, dues
 from sepo.games.base import Game
+from sepo.keys import generator
 from sepo.play.lockstep import Tell, play
-from sepo.play.rollout import generator, rollout
+from sepo.play.rollout import rollout
 from sepo.policies.base import Policy
 from sepo.policies.script import opponent
 from sepo.solve.tree import Floats

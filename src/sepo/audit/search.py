@@ -34,7 +34,7 @@ from sepo.audit.growing import Choose, Growing
 from sepo.errors import TooLargeError
 from sepo.games.base import Decision, Game, Memory, Opponent
 from sepo.games.repeated import Pair, RepeatedGame
-from sepo.play.rollout import generator
+from sepo.keys import generator
 from sepo.policies.script import played
 from sepo.solve.expand import MAX_NODES, walk
 from sepo.solve.tree import Floats, Tree

@@ -17,7 +17,7 @@ import numpy as np
 from sepo.errors import ContractError
 from sepo.games.base import CHANCE, TERMINAL, Decision, Game, Opponent, PoolName
 from sepo.games.registry import make
-from sepo.play.rollout import generator
+from sepo.keys import generator
 from sepo.policies.script import played
 from sepo.solve.tree import Floats
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from sepo.games.base import CHANCE, TERMINAL, Decision, Game, Opponent, State
-from sepo.play.rollout import generator, rollout
+from sepo.keys import generator
+from sepo.play.rollout import rollout
 from sepo.policies.base import Policy, checked
 from sepo.policies.script import played
 from sepo.solve.tree import Floats, Tree

@@ -15,7 +15,7 @@ import numpy as np
 from sepo.errors import ContractError
 from sepo.games.base import CHANCE, TERMINAL, Decision, Game, Opponent, State
 from sepo.games.repeated import RepeatedGame, Stage
-from sepo.play.rollout import generator
+from sepo.keys import generator
 from sepo.policies.base import Policy, checked
 from sepo.policies.script import played
 from sepo.solve.tree import Floats

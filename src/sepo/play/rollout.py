@@ -7,20 +7,14 @@ learner's own draws differ.
 
 from __future__ import annotations
 
-import hashlib
 from typing import NamedTuple
 
 import numpy as np
 
 from sepo.games.base import TERMINAL
+from sepo.keys import generator
 from sepo.solve.tree import Floats, Ints, Tree
 from sepo.solve.value import transition
-
-
-def generator(*key: object) -> np.random.Generator:
-    """Return a random generator made from a key, such as (seed, game, opponent, step); the same on every machine."""
-    digest = hashlib.sha256("\x1f".join(map(str, key)).encode()).digest()
-    return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "big")))
 
 
 class Paths(NamedTuple):

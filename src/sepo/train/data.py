@@ -14,7 +14,8 @@ import numpy as np
 from sepo.audit.arena import Arena, pool
 from sepo.data.episodes import demonstrate
 from sepo.games.base import Decision, MeasureSet
-from sepo.play.rollout import generator, rollout
+from sepo.keys import generator
+from sepo.play.rollout import rollout
 from sepo.policies.script import played
 from sepo.solve.tree import Floats, Ints, Tree
 from sepo.train.direct import spread

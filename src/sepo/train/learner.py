@@ -20,8 +20,8 @@ from sepo.errors import InputError
 from sepo.files import write_atomic
 from sepo.games.base import Decision
 from sepo.games.wording import ORIGINAL, Wording, reword
+from sepo.keys import generator
 from sepo.lm.adapter import restore, snapshot, trainable
-from sepo.play.rollout import generator
 from sepo.policies.direct import DirectPolicy
 from sepo.solve.tree import Floats
 from sepo.train.direct import Batch, Loss, Scorer, Scores, gather

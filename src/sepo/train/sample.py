@@ -23,7 +23,8 @@ from sepo.audit.measures import Term
 from sepo.audit.sweep import by_meeting, weight
 from sepo.games.base import Decision
 from sepo.games.repeated import Pair, RepeatedGame
-from sepo.play.rollout import generator, rollout
+from sepo.keys import generator
+from sepo.play.rollout import rollout
 from sepo.solve.tree import Floats, Ints, Layout
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sepo.play.rollout import generator
+from sepo.keys import generator
 from sepo.solve.tree import Floats
 from sepo.train.data import Demonstrations
 from sepo.train.direct import Batch, imitation_loss
