@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Finished
+from tests.models import tiny_model
 
 Program = Callable[..., Finished]
 NO_MODELS = """
@@ -164,3 +165,38 @@ def test_figures_that_are_open_on_one_side_or_were_not_reached_are_shown_as_such
     assert figure({"value": 1.0, "low": 0.5, "high": None, "n": None}) == "1.0000 [0.5000, inf]"
     assert figure({"value": None, "low": None, "high": None, "n": 32, "horizon": 2000}) == "not within 2000"
     assert figure(None) == "n/a"
+
+
+def test_a_model_that_writes_is_audited_from_samples(sepo: Program, tmp_path: Path):
+    reference = tiny_model(tmp_path / "model")
+    options = ("--style", "reasoned", "--samples", 3, "--tokens", 4, "--retries", 1, "--illegal", "random")
+    done = sepo("audit", reference, "--game", "kuhn", *options, "--json")
+    assert done.code == 0, done.err
+    card = done.document
+    part = card["games"]["kuhn"]
+    assert part["method"] == "estimated"
+    assert card["model"]["style"] == "reasoned"
+    assert (card["model"]["illegal"], card["model"]["retries"], card["model"]["samples"]) == ("random", 1, 3)
+    told = part["replies"]
+    assert told["decisions"] == 36
+    assert told["replies"] == 36 + (told["illegal"] + told["truncated"] - told["unanswered"])
+    rate = part["illegal_rate"]
+    assert 0 <= rate["low"] <= rate["value"] <= rate["high"] <= 1
+    assert part["legal_mass"] is None
+    shown = sepo("audit", reference, "--game", "kuhn", *options)
+    assert "kuhn (chips per hand, estimated)" in shown.out
+    assert "no legal action" in shown.out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--style", "thoughtful"), "unknown style 'thoughtful'"),
+        (("--illegal", "ignore"), "unknown illegal-move rule 'ignore'"),
+        (("--samples", 0), "--samples"),
+    ],
+)
+def test_what_is_wrong_with_a_style_is_one_line(sepo: Program, options: tuple[object, ...], said: str):
+    done = sepo("audit", "script:nash", "--game", "kuhn", *options)
+    assert done.code == 2
+    assert said in done.err

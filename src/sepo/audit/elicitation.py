@@ -59,6 +59,7 @@ class Inquiry:
     ) -> None:
         self.policy, self.game, self.tell = policy, game, tell
         self.rows: dict[str, Floats] = {}
+        self.asked: dict[str, Decision] = {}
         unknown = PolicyTable(policy.name, game.name, game.rules, {})
         self.subject = Subject(game, unknown, unknown=True)
         self.matches = {o: [match(self.subject, o, s, max_nodes) for s in game.seats] for o in opponents}
@@ -122,7 +123,7 @@ class Inquiry:
             if not chosen:
                 return
             for d, p in zip(chosen, checked(self.policy, chosen), strict=True):
-                self.rows[d.key] = p / p.sum()
+                self.rows[d.key], self.asked[d.key] = p / p.sum(), d
             self._note({d.key for d in chosen})
             self.tell(self.what, len(self.rows), self.budget)
 

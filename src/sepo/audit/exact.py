@@ -231,6 +231,14 @@ def _tree_reply(m: Match) -> tuple[float, ...]:
     return tuple(_totals(m.tree, np.where(m.tree.seat == m.seat, answer, m.profile), {"own": due})["own"].tolist())
 
 
+def pursued(game: Game) -> dict[str, dict[str, float]]:
+    """Return what an opponent goes after, by the extreme that is its gain."""
+    out = {"worst": {"own": 1.0, "other": -1.0}, "gap": {"other": -1.0}}
+    if game.zero_sum and set(game.seats) == {0, 1}:
+        out["exploitability"] = {"own": 1.0}  # the seats' values cancel in the mean
+    return out
+
+
 def extremes(
     subject: Subject, values: Expectations, met: Sequence[Match] | None = None, max_nodes: int = REPLY_NODES
 ) -> None:
@@ -240,9 +248,7 @@ def extremes(
     exceed.
     """
     game = subject.game
-    objectives = {"worst": {"own": 1.0, "other": -1.0}, "gap": {"other": -1.0}}
-    if game.zero_sum and set(game.seats) == {0, 1}:
-        objectives["exploitability"] = {"own": 1.0}  # the seats' values cancel in the mean
+    objectives = pursued(game)
     if isinstance(game, RepeatedGame) and subject.memory != "all":
         if work(game, subject.memory, subject) > REPLY_WORK:
             return

@@ -10,11 +10,12 @@ import numpy as np
 
 from sepo.audit.estimate import Statistic, clustered, influence
 from sepo.audit.exact import Expectations
-from sepo.audit.figures import ANYONE, Figure, frequency, measured
+from sepo.audit.figures import ANYONE, Figure, Range, frequency, measured
 from sepo.games.base import Game, MeasureName, MeasureSet
 from sepo.keys import generator
 from sepo.solve.tree import Floats
 
+LEVEL = 0.95
 ROUNDING = 1e-12
 """Bounds closer than this differ by rounding alone."""
 
@@ -56,6 +57,15 @@ class Found:
     extra: dict[str, Any]
     plain: Expectations | None = None
     stopped: Stopped | None = None
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether the policy itself is known from samples only."""
+        return False
+
+    def posterior(self, formula: Figure) -> Range:
+        """Return a figure of every policy that it may be, (draws,); of the one that it is."""
+        return formula(self.values.get(self.values.rows.mean(axis=0, keepdims=True)))
 
     def measures(self, measures: MeasureSet) -> dict[str, Figure | None]:
         """Return u, e, c, x and J; without e and J where they ask for an exploitability that is not known."""
@@ -129,6 +139,8 @@ def difference(
     """
     if one is None or two is None:
         return None
+    if first.uncertain or second.uncertain:
+        return _apart(first, second, one, two)
     left, right = first.values.rows, second.values.rows
     if len(left) == len(right) == 1:
         a, b = one(first.values.get(left)), two(second.values.get(right))
@@ -144,6 +156,29 @@ def difference(
         np.hstack([left, right]), lambda means: after(means[:, width:]) - before(means[:, :width]), generator(*key)
     )
     return {"value": found.value, "low": number(found.low), "high": number(found.high), "n": first.values.episodes}
+
+
+def _apart(first: Found, second: Found, one: Figure, two: Figure) -> dict[str, Any] | None:
+    """Return a difference of figures of which one at least is drawn; each from draws of its own."""
+    if max(len(found.values.rows) for found in (first, second)) > 1:
+        return None
+    values = []
+    for found, formula in ((first, one), (second, two)):
+        values.append(float(formula(found.values.get(found.values.rows.mean(axis=0, keepdims=True))).value[0]))
+    if not np.isfinite(values).all():
+        return None
+    before, after = first.posterior(one), second.posterior(two)
+    low, high = ends(Range(after.value - before.value, after.low - before.high, after.high - before.low))
+    value = values[1] - values[0]
+    return {"value": value, "low": number(min(low, value)), "high": number(max(high, value)), "n": None}
+
+
+def ends(drawn: Range, level: float = LEVEL) -> tuple[float, float]:
+    """Return the ends of an interval of figures drawn; infinite where a figure is undefined in more draws than that."""
+    tail = (1 - level) / 2
+    low = np.where(np.isnan(drawn.low), -np.inf, drawn.low)
+    high = np.where(np.isnan(drawn.high), np.inf, drawn.high)
+    return float(np.quantile(low, tail, method="lower")), float(np.quantile(high, 1 - tail, method="higher"))
 
 
 def statistic(formula: Figure, values: Expectations) -> Statistic:

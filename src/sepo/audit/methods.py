@@ -14,13 +14,14 @@ from sepo.audit.elicitation import Inquiry
 from sepo.audit.exact import Expectations, evaluate, extremes
 from sepo.audit.figures import measured, quotient
 from sepo.audit.found import Found, Stopped, exact, number, statistic
+from sepo.audit.posterior import from_replies, illegal_rate, share_illegal, told
 from sepo.audit.sampled import FIRST, Sampled, by_instance, joined, on_trees, with_best, without_tree
 from sepo.audit.sequence import Look, Stopping
-from sepo.audit.worst import worst_case
+from sepo.audit.worst import attained_by, worst_case
 from sepo.errors import InputError, TooLargeError
 from sepo.games.base import Game, MeasureSet
 from sepo.play.lockstep import DECISIONS, LEGAL_MASS
-from sepo.policies.base import Policy
+from sepo.policies.base import Estimated, Policy
 from sepo.policies.human import HumanPolicy
 from sepo.policies.script import ScriptPolicy, UniformPolicy
 from sepo.policies.table import PolicyTable, check_keys
@@ -37,6 +38,8 @@ MEETING = 60_000
 EPISODES = 1000
 MODEL_INSTANCES = 32
 """Instances that a model plays unless told otherwise; scripts and tables play all."""
+WRITTEN_EPISODES = 100
+"""Episodes that a model that writes plays against each opponent, unless told otherwise."""
 MOST_EPISODES = 200_000
 """Where sampling for a half-width gives up."""
 
@@ -130,6 +133,8 @@ def _asked(policy: Policy, game: Game, opponents: Sequence[str], options: Option
     inquiry.ask()
     subject = Subject(game, inquiry.table(), unknown=True)
     values = evaluate(subject, opponents, inquiry.matches)
+    if isinstance(policy, Estimated):
+        return _estimated(policy, subject, values, inquiry, options)
     if inquiry.anyone:
         extremes(subject, values, inquiry.anyone)
     extra = _about(subject, values)
@@ -138,6 +143,28 @@ def _asked(policy: Policy, game: Game, opponents: Sequence[str], options: Option
     if not person:
         extra["states"] = {"asked": len(inquiry.rows), "reachable": inquiry.states}
     return Found(game, "bounded" if values.unknown else "exact", values, extra)
+
+
+def _estimated(policy: Estimated, subject: Subject, values: Expectations, inquiry: Inquiry, options: Options) -> Found:
+    """Evaluate a policy that was asked about by samples."""
+    game = subject.game
+    key = (options.seed, game.name)
+    found = from_replies(policy, values, inquiry.matches, inquiry.anyone, key, game)
+    train = game.measures("sepo").pools["train"]
+    tallies = {key: policy.tally(d) for key, d in inquiry.asked.items()}
+    found.extra |= {
+        "illegal_rate": illegal_rate([m for o in train for m in values.matches[o]], tallies, key),
+        "legal_mass": None,
+        "deviation_response": None,
+        "replies": told(tallies.values()),
+        "states": {"asked": len(inquiry.rows), "reachable": inquiry.states},
+    }
+    if options.adversaries:
+        worst = None
+        if inquiry.anyone and not game.sampled_chance:
+            worst = {"lower_bound": True, "opponent": attained_by(subject, inquiry.anyone)}
+        found.extra |= {"worst_case": worst, "time_to_exploit": None}
+    return found
 
 
 def _sampled(
@@ -154,6 +181,8 @@ def _sampled(
     if isinstance(policy, HumanPolicy):
         raise InputError("a person is asked about a whole game: --method sampled is for scripts, tables and models")
     key = (options.seed, "audit")
+    if writes := isinstance(policy, Estimated):
+        policy = policy.once()
     known = isinstance(policy, PolicyTable | ScriptPolicy | UniformPolicy)
     subject = Subject(game, policy) if known else None
     matches = _meetings(subject, opponents) if subject and trees else None
@@ -166,7 +195,8 @@ def _sampled(
         return without_tree(policy, game, opponents, clusters, key, lambda done, total: tell(what, done, total))
 
     first = min(instances, MODEL_INSTANCES) if instances and not known else instances
-    parts, look = _until_enough(batch, game, main, options, first or EPISODES, instances or MOST_EPISODES)
+    usual = first or (WRITTEN_EPISODES if writes else EPISODES)
+    parts, look = _until_enough(batch, game, main, options, usual, instances or MOST_EPISODES)
     reduced, plain = joined([p.values for p in parts]), joined([p.plain for p in parts])
     values, raw = (reduced, plain) if options.control else (plain, None)
     size = len(values.values[0])
@@ -184,6 +214,8 @@ def _sampled(
         extra["stopped"] = {"at": size, "half_width": number(look.half_width), "of": f"{main.name} J"}
     found = Found(game, "sampled", values, extra, raw, stopped)
     train = main.pools["train"]
+    if isinstance(policy, Estimated):
+        extra |= {"illegal_rate": share_illegal(policy.tallies), "replies": told(policy.tallies)}
     if all(values.has(o, LEGAL_MASS) for o in train):
         extra["legal_mass"] = found.figure(quotient(train, LEGAL_MASS, DECISIONS), (*key, game.name, LEGAL_MASS))
     return found

@@ -18,7 +18,7 @@ from sepo.audit.figures import ANYONE, listed, met, reported
 from sepo.audit.found import Found, difference
 from sepo.audit.methods import Options, Sets, Tell, find, quiet
 from sepo.games.base import Game, MeasureName
-from sepo.policies.base import Policy
+from sepo.policies.base import Estimated, Policy
 from sepo.policies.table import PolicyTable
 
 
@@ -85,7 +85,7 @@ def scorecards(
             inspected[name] = inspect(policy, taken, options, tell)
             audited[name] = document(inspected[name], options)
             about = policy.about() or about
-            model = model or policy.legal_mass() is not None
+            model = model or policy.legal_mass() is not None or isinstance(policy, Estimated)
         card = {"schema": CARD_SCHEMA, "policy": policy.name, "seed": options.seed, "versions": versions(model)}
         if about:
             card["model" if model else "about"] = dict(about)

@@ -24,10 +24,13 @@ from sepo.cli.arguments import (
 from sepo.cli.variations import asked, parse_horizons, parse_list
 from sepo.files import dump_json, write_json
 from sepo.policies.base import Policy
+from sepo.policies.reasoned import ReplyRules, Rule
 from sepo.policies.spec import load_policy
 
 SETS = ("paper", "sepo", "both")
 METHODS = ("auto", "exact", "sampled")
+STYLES = ("direct", "reasoned")
+ILLEGAL = ("forfeit", "random", "retry")
 
 
 def command(
@@ -56,6 +59,15 @@ def command(
     horizons: Annotated[
         str | None, typer.Option(help="Audit at other numbers of rounds, such as 4,8,12, in games that have them.")
     ] = None,
+    style: Annotated[
+        str, typer.Option(help="How models are asked: direct (scored) or reasoned (they write).")
+    ] = "direct",
+    samples: Annotated[int, typer.Option(min=1, help="reasoned: answers drawn at each information state.")] = 32,
+    tokens: Annotated[int, typer.Option(min=1, help="reasoned: most tokens of a reply.")] = 200,
+    illegal: Annotated[
+        str, typer.Option(help="reasoned: what counts where no reply is legal: forfeit, random or retry.")
+    ] = "forfeit",
+    retries: Annotated[int, typer.Option(min=0, help="reasoned: how often it is asked again before that.")] = 2,
     seed: Annotated[int, typer.Option(help="Of whatever is drawn; exact figures do not depend on it.")] = 0,
     json: JsonOption = False,
     out: OutOption = None,
@@ -71,13 +83,16 @@ def command(
         opponents=tuple(opponent or ()),
         budget=parse_budget(budget),
     )
+    parse_choice(style, STYLES, "style")
+    fallback = cast(Rule, parse_choice(illegal, ILLEGAL, "illegal-move rule"))
+    writing = ReplyRules(samples, tokens, fallback, retries) if style == "reasoned" else None
     rules = parse_rules(rule or [])
     varied = words is not None or horizons is not None
     named = None if words is None else parse_list(words, "--wordings")
     rounds = None if horizons is None else parse_horizons(horizons)
     document: Any
     with reporting() as tell:
-        loaded = [load_policy(text) for text in policies]
+        loaded = [load_policy(text, writing=writing, seed=seed) for text in policies]
         if varied:
             several, remarks = asked(loaded, game, options.sets, rules, rounds, named)
             for remark in remarks:

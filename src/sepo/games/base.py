@@ -281,6 +281,14 @@ class Game(ABC):
     def measures(self, name: MeasureName) -> MeasureSet:
         """Return one of the game's two sets of measures."""
 
+    def forfeit(self, decision: Decision) -> str:
+        """Return the action that counts for a seat that gives no legal answer and forfeits its move.
+
+        It is the first legal one, which in the built-in games leaves most to the other side: to fold or pass, to
+        cooperate, the lowest bid, the least demand.
+        """
+        return decision.legal[0]
+
     def bucket(self, action: str) -> str:
         """Return what an action is counted under in a policy's frequencies: itself unless there are too many."""
         return action

@@ -45,6 +45,12 @@ def encode(
     return Question(tuple(tokenizer(prompt, add_special_tokens=False)["input_ids"]), tuple(endings))
 
 
+def prompt_text(tokenizer: Any, chat: Sequence[tuple[str, str]], template: Mapping[str, Any]) -> str:
+    """Return a chat of (role, content) turns as the text that a model continues with its reply."""
+    messages = [{"role": role, "content": content} for role, content in chat]
+    return _render(tokenizer, messages, template, add_generation_prompt=True)
+
+
 def _render(
     tokenizer: Any,
     messages: Sequence[Mapping[str, str]],

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from sepo.errors import ContractError
-from sepo.games.base import CHANCE, TERMINAL, Decision, Game, Opponent, State
+from sepo.games.base import CHANCE, TERMINAL, Game, Opponent, State
 from sepo.games.repeated import RepeatedGame, Stage
 from sepo.keys import generator
-from sepo.policies.base import Policy, checked
+from sepo.policies.base import Estimated, Policy, checked
 from sepo.policies.script import played
 from sepo.solve.tree import Floats
 
@@ -123,17 +123,23 @@ def _advance_to_learner(running: Sequence[Episode], game: Game, lots: Mapping[in
 
 
 def _ask(policy: Policy, game: Game, asking: Sequence[Episode]) -> None:
-    """Put the questions of all episodes in one batch, and take the round's expectations from the answers."""
-    decisions: dict[str, Decision] = {}
-    keys = []
-    for e in asking:
-        decision = game.decision(e.state)
-        decisions.setdefault(decision.key, decision)
-        keys.append(decision.key)
-    answers = dict(zip(decisions, checked(policy, list(decisions.values())), strict=True)) if decisions else {}
+    """Put the questions of all episodes in one batch, and take the round's expectations from the answers.
+
+    What several episodes ask is asked once, unless the answer is drawn: then each has its own.
+    """
+    if not asking:
+        return
+    asked = [game.decision(e.state) for e in asking]
+    keys = [decision.key for decision in asked]
+    if isinstance(policy, Estimated):
+        answers = checked(policy, asked)
+    else:
+        distinct = {decision.key: decision for decision in asked}
+        found = dict(zip(distinct, checked(policy, list(distinct.values())), strict=True))
+        answers = [found[k] for k in keys]
     mass = policy.legal_mass() or {}
-    for e, k in zip(asking, keys, strict=True):
-        e.answer = answers[k] / answers[k].sum()
+    for e, k, p in zip(asking, keys, answers, strict=True):
+        e.answer = p / p.sum()
         if k in mass:
             for sums in (e.plain, e.expected):
                 _add(sums, LEGAL_MASS, mass[k])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from sepo.errors import ContractError
 from sepo.games.base import Decision
-from sepo.solve.tree import Floats, Tree
+from sepo.solve.tree import Floats, Ints, Tree
 
 SUM_TOLERANCE = 1e-6
 
@@ -29,6 +30,71 @@ class Policy(Protocol):
 
     def about(self) -> Mapping[str, Any]:
         """Return what a reader of the figures should know of the policy (dtype, packing, …); empty if nothing."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What a model that is sampled came to at one information state, in two halves of its samples.
+
+    Attributes
+    ----------
+    chosen : (halves, legal actions)
+        How often its answer was each legal action.
+    none : (halves,)
+        How often no reply was legal, retries included.
+    replies, illegal, truncated
+        Replies that were read, and how many of them were no legal answer or never ended.
+    fallback : (legal actions,)
+        The probability with which each action counts where no reply was legal.
+    """
+
+    chosen: Ints
+    none: Ints
+    replies: int
+    illegal: int
+    truncated: int
+    fallback: Floats
+
+    @property
+    def asked(self) -> int:
+        """How often it was asked, retries aside."""
+        return int(self.chosen.sum() + self.none.sum())
+
+    @property
+    def policy(self) -> Floats:
+        """The estimate of the behavioural strategy, (legal actions,): unbiased, whatever the fallback."""
+        out: Floats = (self.chosen.sum(axis=0) + self.none.sum() * self.fallback) / self.asked
+        return out
+
+    def plus(self, other: Tally) -> Tally:
+        """Add what was asked in another go."""
+        return Tally(
+            self.chosen + other.chosen,
+            self.none + other.none,
+            self.replies + other.replies,
+            self.illegal + other.illegal,
+            self.truncated + other.truncated,
+            self.fallback,
+        )
+
+
+@runtime_checkable
+class Estimated(Protocol):
+    """A policy that is only known from replies drawn: its probabilities are estimates, new ones each time."""
+
+    @property
+    def name(self) -> str:
+        """The POLICY string it was made from."""
+
+    @property
+    def tallies(self) -> Sequence[Tally]:
+        """What was drawn so far, a tally for each decision that was asked about."""
+
+    def tally(self, decision: Decision) -> Tally:
+        """Return what was drawn at a decision so far."""
+
+    def once(self) -> Policy:
+        """Return the policy as a player: one reply a decision, which is all its probability."""
 
 
 def checked(policy: Policy, decisions: Sequence[Decision]) -> list[Floats]:

@@ -10,6 +10,7 @@ from sepo.errors import InputError
 from sepo.games.base import Game
 from sepo.policies.base import Policy
 from sepo.policies.human import HumanPolicy
+from sepo.policies.reasoned import ReasonedPolicy, ReplyRules
 from sepo.policies.script import ScriptPolicy, UniformPolicy, opponent
 from sepo.policies.table import load_table
 
@@ -22,10 +23,21 @@ FORMS = (
 )
 
 
-def load_policy(text: str, game: Game | None = None, tell: Tell | None = None) -> Policy:
-    """Make a policy from a POLICY string; with ``game``, a script's name is checked at once.
+def load_policy(
+    text: str, game: Game | None = None, tell: Tell | None = None, writing: ReplyRules | None = None, seed: int = 0
+) -> Policy:
+    """Make a policy from a POLICY string.
 
-    ``tell`` hears of a model's progress: forward passes done and to do.
+    Parameters
+    ----------
+    game
+        With one, a script's name is checked at once.
+    tell
+        Hears of a model's progress: forward passes, or replies, done and to do.
+    writing
+        With rules, a language model is asked in the reasoned style, by them; other policies have no style.
+    seed
+        Of what a model then writes.
 
     Raises
     ------
@@ -35,6 +47,8 @@ def load_policy(text: str, game: Game | None = None, tell: Tell | None = None) -
     kind, _, rest = text.partition(":")
     if kind not in MAKERS or (bool(rest) == (kind in ("uniform", "human"))):
         raise InputError(f"unknown policy '{text}': a policy is {FORMS}")
+    if writing is not None and kind in MODELS:
+        return _writer(text, writing, seed, tell)
     policy = MAKERS[kind](rest, tell)
     if game is not None and isinstance(policy, ScriptPolicy):
         opponent(game, policy.script)
@@ -57,6 +71,15 @@ def _model(reference: str, tell: Tell | None) -> Policy:
     return policy
 
 
+def _writer(reference: str, rules: ReplyRules, seed: int, tell: Tell | None) -> Policy:
+    from sepo.lm.generate import Writer
+    from sepo.lm.load import load_model
+
+    writer = Writer(load_model(reference), tell)
+    return ReasonedPolicy(lambda: writer, reference, rules, seed)
+
+
+MODELS = ("bundled", "hf")
 MAKERS: Mapping[str, Callable[[str, Tell | None], Policy]] = {
     "script": lambda rest, tell: ScriptPolicy(f"script:{rest}", rest),
     "axelrod": lambda rest, tell: ScriptPolicy(f"axelrod:{rest}", f"axelrod:{rest}"),

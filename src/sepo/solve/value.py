@@ -1,7 +1,7 @@
 """Reach probabilities and expected values: forward and backward sweeps over a tree.
 
 Shapes: a profile is (entries,), the action probabilities of both seats; ``due`` is (moves,), what falls
-due on each move (see ``Tree.combine``).
+due on each move (see ``Tree.combine``). Reach is also found of many profiles at once, (..., entries).
 """
 
 from __future__ import annotations
@@ -12,32 +12,33 @@ from sepo.solve.tree import Floats, Tree
 
 
 def transition(tree: Tree, profile: Floats) -> Floats:
-    """Return the probability of each move, given the node it leads from. (moves,)."""
-    return np.where(tree.entry >= 0, profile[tree.entry], tree.chance)
+    """Return the probability of each move, given the node it leads from. (..., moves)."""
+    return np.where(tree.entry >= 0, profile[..., tree.entry], tree.chance)
 
 
 def reach(tree: Tree, profile: Floats) -> Floats:
-    """Return the probability of passing through each node. (nodes,)."""
+    """Return the probability of passing through each node. (..., nodes)."""
     step = transition(tree, profile)
+    shape = (*profile.shape[:-1], tree.nodes)
     if not tree.merged:
-        out = np.ones(tree.nodes)
+        out = np.ones(shape)
         for level in tree.levels[1:]:
-            out[level] = out[tree.parent[level]] * step[level]
+            out[..., level] = out[..., tree.parent[level]] * step[..., level]
         return out
-    out = np.zeros(tree.nodes)
-    out[0] = 1.0
+    out = np.zeros(shape)
+    out[..., 0] = 1.0
     for level in tree.levels[1:]:
-        np.add.at(out, tree.child[level], out[tree.parent[level]] * step[level])
+        np.add.at(out.T, tree.child[level], (out[..., tree.parent[level]] * step[..., level]).T)
     return out
 
 
 def move_reach(tree: Tree, profile: Floats) -> Floats:
-    """Return the probability of making each move; 1 into the root. (moves,)."""
+    """Return the probability of making each move; 1 into the root. (..., moves)."""
     nodes = reach(tree, profile)
     if not tree.merged:
         return nodes
-    out = nodes[tree.parent] * transition(tree, profile)
-    out[0] = 1.0
+    out = nodes[..., tree.parent] * transition(tree, profile)
+    out[..., 0] = 1.0
     return out
 
 

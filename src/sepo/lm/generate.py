@@ -1,0 +1,156 @@
+"""Writing: a language model replies freely to many chats at once, each reply drawn by random numbers of its own.
+
+Every token of a reply is drawn from the model's whole distribution at temperature 1, by one uniform number and the
+inverse of the cumulative distribution. So what a reply says depends on its chat and its numbers, and not on what else
+is written in the same batch, but for rounding. No penalty, no top-k, no other setting that a model was shipped with:
+what is sampled is the distribution that training differentiates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+
+from sepo.lm.chat import prompt_text
+from sepo.lm.load import LanguageModel
+from sepo.lm.reasoned import THOUGHTS, Reply
+from sepo.solve.tree import Floats
+
+BATCH_TOKENS = 24_576
+"""Tokens of prompts and replies that one batch holds."""
+
+Chat = Sequence[tuple[str, str]]
+Tell = Callable[[int, int], None]
+
+
+class Writer:
+    """A local language model that writes.
+
+    Parameters
+    ----------
+    tell
+        Hears how many replies of a call are written, and how many there are.
+    """
+
+    def __init__(self, language_model: LanguageModel, tell: Tell | None = None) -> None:
+        self.language_model = language_model
+        self.tell = tell
+
+    def write(self, chats: Sequence[Chat], lots: Floats) -> list[Reply]:
+        """Reply to every chat.
+
+        Parameters
+        ----------
+        lots : (chats, tokens)
+            The uniform numbers in [0, 1) that draw each reply's tokens; a reply has no more tokens than that.
+        """
+        lm = self.language_model
+        texts = [prompt_text(lm.tokenizer, chat, lm.template) for chat in chats]
+        prompts = [lm.tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
+        out: list[Reply | None] = [None] * len(chats)
+        done = 0
+        for batch in _batches([len(p) for p in prompts], lots.shape[1]):
+            written = self._batch([prompts[i] for i in batch], lots[batch])
+            for i, found in zip(batch, written, strict=True):
+                out[i] = found._replace(text=opened(texts[i]) + found.text)
+            done += len(batch)
+            if self.tell is not None:
+                self.tell(done, len(chats))
+        return [found for found in out if found is not None]
+
+    def about(self) -> dict[str, Any]:
+        """Return dtype and device."""
+        return {"dtype": self.language_model.dtype, "device": self.language_model.device.type}
+
+    def _batch(self, prompts: Sequence[Sequence[int]], lots: Floats) -> list[Reply]:
+        lm = self.language_model
+        longest = max(map(len, prompts))
+        ends = ending(lm)
+        ids = torch.full((len(prompts), longest), ends[0])
+        seen = torch.zeros_like(ids)
+        for row, prompt in enumerate(prompts):
+            ids[row, longest - len(prompt) :] = torch.tensor(prompt)
+            seen[row, longest - len(prompt) :] = 1
+        draw = InverseCdf(torch.from_numpy(lots).to(lm.device), longest)
+        config = GenerationConfig(
+            do_sample=False, max_new_tokens=lots.shape[1], eos_token_id=ends, pad_token_id=ends[0], use_cache=True
+        )
+        with torch.inference_mode(), unset(lm.model):
+            made: Any = lm.model.generate(
+                input_ids=ids.to(lm.device),
+                attention_mask=seen.to(lm.device),
+                generation_config=config,
+                logits_processor=LogitsProcessorList([draw]),
+            )
+        out = []
+        for row in made[:, longest:].tolist():
+            stop = next((i for i, token in enumerate(row) if token in ends), None)
+            text = lm.tokenizer.decode(row[:stop], skip_special_tokens=False, clean_up_tokenization_spaces=False)
+            out.append(Reply(str(text), stop is not None))
+        return out
+
+
+class InverseCdf(LogitsProcessor):  # type: ignore[misc]
+    """Leaves one token of each row: the one whose share of the cumulative distribution holds the row's number.
+
+    Parameters
+    ----------
+    lots : (rows, tokens)
+        Uniform numbers.
+    start
+        Tokens of the prompt.
+    """
+
+    def __init__(self, lots: torch.Tensor, start: int) -> None:
+        self.lots, self.start = lots, start
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Return 0 at the token drawn and minus infinity elsewhere. (rows, vocabulary)."""
+        wanted = self.lots[:, input_ids.shape[1] - self.start, None]
+        ends = torch.softmax(scores.double(), dim=-1).cumsum(dim=-1)
+        drawn = torch.searchsorted(ends, wanted * ends[:, -1:], right=True).clamp(max=scores.shape[1] - 1)
+        return torch.full_like(scores, -torch.inf).scatter_(1, drawn, 0.0)
+
+
+def ending(lm: LanguageModel) -> list[int]:
+    """Return the tokens that end a turn: those the model stops at, and its tokenizer's own."""
+    ends = getattr(lm.model.generation_config, "eos_token_id", None)
+    named = [ends] if isinstance(ends, int) else list(ends or [])
+    own = lm.tokenizer.eos_token_id
+    return list(dict.fromkeys([*named, *([own] if isinstance(own, int) else [])]))
+
+
+@contextmanager
+def unset(model: Any) -> Iterator[None]:
+    """Set aside the settings of generation that a model was shipped with."""
+    kept = model.generation_config
+    model.generation_config = GenerationConfig()
+    try:
+        yield
+    finally:
+        model.generation_config = kept
+
+
+def opened(prompt: str) -> str:
+    """Return the mark of the thought that a prompt leaves open for the reply to go on with; empty if it leaves none."""
+    for opens, closes in THOUGHTS:
+        _, mark, after = prompt.rpartition(opens)
+        if mark and closes not in after and not after.strip():
+            return opens
+    return ""
+
+
+def _batches(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
+    """Divide prompts into batches of about the same length, each within the budget with its replies."""
+    batch: list[int] = []
+    for i in sorted(range(len(lengths)), key=lambda k: lengths[k]):
+        if batch and (len(batch) + 1) * (lengths[i] + tokens) > BATCH_TOKENS:
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch

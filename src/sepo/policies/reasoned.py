@@ -1,0 +1,196 @@
+"""The reasoned style: a language model that writes freely, known from samples of what it answers.
+
+A reply cannot be scored, so a probability is an estimate: the share of the replies, each drawn anew, that came to an
+action. A reply that gives no legal answer is asked for again, with the same question, a bounded number of times; what
+counts then is a rule that the scorecard states. Such replies are counted, whatever the rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from sepo.errors import InputError
+from sepo.games.base import Decision
+from sepo.keys import generator
+from sepo.lm.reasoned import Reply, asked, read
+from sepo.policies.base import Policy, Tally
+from sepo.policies.remembered import title
+from sepo.solve.tree import Floats
+
+Rule = Literal["forfeit", "random", "retry"]
+LAST_RETRY = 20
+"""Replies after which the rule ``retry`` gives up."""
+
+
+class Writes(Protocol):
+    """What replies to chats: a local model, or a server."""
+
+    def write(self, chats: Sequence[Sequence[tuple[str, str]]], lots: Floats) -> list[Reply]:
+        """Reply to every chat, drawing by uniform numbers (chats, tokens)."""
+
+    def about(self) -> Mapping[str, Any]:
+        """Return what a reader of the figures should know of it."""
+
+
+@dataclass(frozen=True)
+class ReplyRules:
+    """How a model that writes is asked.
+
+    Attributes
+    ----------
+    samples
+        Answers drawn at each information state.
+    tokens
+        Most tokens of a reply.
+    illegal
+        What counts where no reply was legal: ``forfeit``, the action of ``Game.forfeit``; ``random``, each legal
+        action with the same probability; ``retry``, nothing: it is asked until a reply is legal, and where
+        ``LAST_RETRY`` in a row are not, that is an error.
+    retries
+        How often it is asked again before that, under the first two rules.
+    """
+
+    samples: int = 32
+    tokens: int = 200
+    illegal: Rule = "forfeit"
+    retries: int = 2
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        for name, least in (("samples", 1), ("tokens", 1), ("retries", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"'{name}' must be at least {least}, not {getattr(self, name)}")
+
+
+class ReasonedPolicy:
+    """A language model that writes, as a behavioural strategy estimated from samples.
+
+    Parameters
+    ----------
+    load
+        Makes the writer, when something is asked.
+    seed
+        With the game, the information state and the number of the sample, the key of each reply's randomness: a state
+        is answered alike in whichever order, and in whatever company, it is asked.
+    use
+        What the samples are for, part of that key too.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Writes],
+        name: str,
+        rules: ReplyRules | None = None,
+        seed: int = 0,
+        use: Literal["table", "play"] = "table",
+    ) -> None:
+        self.name, self.rules, self.seed, self.use = name, rules or ReplyRules(), seed, use
+        self._load = load
+        self._writer: Writes | None = None
+        self._tallies: dict[tuple[str, str], Tally] = {}
+
+    @property
+    def writer(self) -> Writes:
+        """What replies, made the first time."""
+        if self._writer is None:
+            self._writer = self._load()
+        return self._writer
+
+    def once(self) -> Policy:
+        """Return the policy as a player: one reply a decision, which is all its probability."""
+        return ReasonedPolicy(lambda: self.writer, self.name, replace(self.rules, samples=1), self.seed, "play")
+
+    def probabilities(self, decisions: Sequence[Decision]) -> list[Floats]:
+        """Draw new answers at every decision, one that stands twice apart; return their shares.
+
+        Raises
+        ------
+        InputError
+            If the rule is ``retry`` and a decision got no legal reply.
+        """
+        drawn = self._draw(decisions)
+        for decision, tally in zip(decisions, drawn, strict=True):
+            before = self._tallies.get(where := _where(decision))
+            self._tallies[where] = tally if before is None else before.plus(tally)
+        return [tally.policy for tally in drawn]
+
+    @property
+    def tallies(self) -> list[Tally]:
+        """What was drawn so far, a tally for each decision that was asked about."""
+        return list(self._tallies.values())
+
+    def tally(self, decision: Decision) -> Tally:
+        """Return what was drawn at a decision so far: nothing, where it was never asked."""
+        size = len(decision.legal)
+        nothing = Tally(
+            np.zeros((2, size), dtype=np.int64), np.zeros(2, dtype=np.int64), 0, 0, 0, self._fallback(decision)
+        )
+        return self._tallies.get(_where(decision), nothing)
+
+    def legal_mass(self) -> Mapping[str, float] | None:
+        """Return nothing: samples do not show it, and the scorecard's ``illegal_rate`` stands in its place."""
+        return None
+
+    def about(self) -> Mapping[str, Any]:
+        """Return style and rules, and what the writer says of itself."""
+        return {"style": "reasoned", **asdict(self.rules), **self.writer.about()}
+
+    def _draw(self, decisions: Sequence[Decision]) -> list[Tally]:
+        """Ask every decision ``samples`` times, all at once, and again where a reply is no answer."""
+        samples, sizes = self.rules.samples, [len(d.legal) for d in decisions]
+        chats = [asked(d.chat()) for d in decisions]
+        words = [d.words() for d in decisions]
+        begun: dict[tuple[str, str], int] = {}
+        first = []
+        for decision in decisions:
+            place = _where(decision)
+            number = begun.setdefault(place, self.tally(decision).asked)
+            first.append(number)
+            begun[place] += samples
+        chosen = [np.zeros((2, n), dtype=np.int64) for n in sizes]
+        none = np.zeros((len(decisions), 2), dtype=np.int64)
+        faults = [{"replies": 0, "illegal": 0, "truncated": 0} for _ in decisions]
+        waiting = [(i, first[i] + k) for i in range(len(decisions)) for k in range(samples)]
+        last = LAST_RETRY if self.rules.illegal == "retry" else self.rules.retries
+        for turn in range(last + 1):
+            if not waiting:
+                break
+            lots = np.array([self._lots(decisions[i], number, turn) for i, number in waiting])
+            replies = self.writer.write([chats[i] for i, _ in waiting], lots)
+            left = []
+            for (i, number), reply in zip(waiting, replies, strict=True):
+                answer = read(reply, words[i])
+                faults[i]["replies"] += 1
+                if isinstance(answer, int):
+                    chosen[i][number % 2, answer] += 1
+                else:
+                    faults[i][answer] += 1
+                    left.append((i, number))
+            waiting = left
+        if waiting and self.rules.illegal == "retry":
+            key = decisions[waiting[0][0]].key
+            raise InputError(
+                f"policy '{self.name}' gave no legal answer at information state '{key}' in {LAST_RETRY + 1} replies:"
+                " the illegal-move rule forfeit or random goes on without one"
+            )
+        for i, number in waiting:
+            none[i, number % 2] += 1
+        return [Tally(chosen[i], none[i], **faults[i], fallback=self._fallback(d)) for i, d in enumerate(decisions)]
+
+    def _lots(self, decision: Decision, number: int, turn: int) -> Floats:
+        """Return the uniform numbers that draw one reply."""
+        return generator(self.seed, "reply", self.use, *_where(decision), number, turn).random(self.rules.tokens)
+
+    def _fallback(self, decision: Decision) -> Floats:
+        if self.rules.illegal == "random":
+            return np.full(len(decision.legal), 1 / len(decision.legal))
+        forfeited = decision.game.forfeit(decision)
+        return np.array([float(action == forfeited) for action in decision.legal])
+
+
+def _where(decision: Decision) -> tuple[str, str]:
+    return title(decision), decision.key

@@ -1,0 +1,146 @@
+"""Figures of a model known from samples: intervals cover the exact ones, and maxima are not flattered by noise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from sepo.audit.methods import Options
+from sepo.audit.scorecard import audit, audit_table, by_set, scorecards
+from sepo.games.base import Game
+from sepo.games.registry import make
+from sepo.policies.reasoned import ReasonedPolicy, ReplyRules
+from sepo.policies.script import played
+from sepo.policies.table import PolicyTable
+from sepo.solve.expand import expand
+from sepo.solve.value import move_reach, reach
+from tests.brute import random_strategy
+from tests.writers import Table, TableWriter, random_table
+
+BESIDE = ("exploitability", "worst_case_advantage", "security_gap", "robustness", "held_out")
+QUIET = Options(adversaries=False)
+
+
+def sampled(game: Game, table: Table, samples: int, seed: int = 0, fault: float = 0.0, **rules: Any) -> ReasonedPolicy:
+    asked = ReplyRules(samples=samples, tokens=2, **{"retries": 0, **rules})
+    return ReasonedPolicy(lambda: TableWriter(game, table, fault), f"model {seed}", asked, seed)
+
+
+def known(game: Game, table: Table) -> PolicyTable:
+    return PolicyTable("known", game.name, game.rules, table)
+
+
+def figures(part: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return a scorecard's figures by name."""
+    out = {f"{of} {k}": m for of, row in part["measures"].items() for k, m in row.items()}
+    out |= {k: part.get(k) for k in BESIDE}
+    out |= {f"{o['pool']} {o['name']}": o["own"] for o in part["opponents"]}
+    return {k: m for k, m in out.items() if m is not None}
+
+
+@pytest.mark.parametrize("concentration", [1.0, 0.15])
+def test_intervals_cover_the_exact_figures_at_their_rate(kuhn: Game, concentration: float):
+    audits, covered = 30, {}
+    for seed in range(audits):
+        table = random_table(kuhn, seed, concentration)
+        exact = figures(audit_table(known(kuhn, table), kuhn))
+        found = figures(audit(sampled(kuhn, table, 32, seed), by_set(kuhn, "both"), QUIET))
+        assert found.keys() == exact.keys()
+        for name, m in found.items():
+            covered.setdefault(name, []).append(m["low"] - 1e-12 <= exact[name]["value"] <= m["high"] + 1e-12)
+    least = int(binom.ppf(1e-4, audits, 0.95))  # one figure in ten thousand has fewer if each is covered at 95 %
+    for name, hits in covered.items():
+        assert sum(hits) >= least, name
+    assert np.mean([np.mean(hits) for hits in covered.values()]) >= 0.93
+
+
+def test_a_maximum_is_found_on_one_half_and_valued_on_the_other(kuhn: Game):
+    nash = kuhn.opponents["nash"]
+    table = {d.key: dict(zip(d.legal, played(nash, d).tolist(), strict=True)) for d in expand(kuhn).questions}
+    valued, found, covered = [], [], 0
+    for seed in range(40):
+        part = audit(sampled(kuhn, table, 16, seed), by_set(kuhn, "sepo"), QUIET)
+        m = part["exploitability"]
+        assert part["measures"]["sepo"]["e"] == m
+        assert 0 <= m["found"] <= m["high"]
+        covered += m["low"] <= 0
+        valued.append(m["value"])
+        found.append(m["found"])
+    assert covered >= binom.ppf(1e-3, 40, 0.95)
+    assert np.mean(found) > 0.05  # an equilibrium is exploited by nobody, but the noise of its samples is
+    assert np.mean(valued) < 2 * np.std(valued) / len(valued) ** 0.5
+
+
+def test_with_many_samples_it_is_the_exact_audit(kuhn: Game):
+    table = random_table(kuhn, 5)
+    exact = figures(audit_table(known(kuhn, table), kuhn))
+    found = figures(audit(sampled(kuhn, table, 4000), by_set(kuhn, "both"), QUIET))
+    for name, m in found.items():
+        assert m["value"] == pytest.approx(exact[name]["value"], abs=0.03), name
+        assert m["high"] - m["low"] < 0.05
+
+
+def test_a_repeated_game_is_asked_about_where_it_goes():
+    game = make("ipd", {"rounds": 4})
+    table = {d.key: {"COOPERATE": 0.7, "DEFECT": 0.3} for d in expand(game).questions}
+    exact = audit_table(known(game, table), game)
+    part = audit(sampled(game, table, 64), by_set(game, "both"), Options())
+    assert part["method"] == "estimated"
+    assert part["worst_case"]["lower_bound"] is True
+    for name in ("u", "e", "J"):
+        m = part["measures"]["paper"][name]
+        assert m["low"] <= exact["measures"]["paper"][name]["value"] <= m["high"]
+    assert part["replies"]["decisions"] == 64 * part["states"]["asked"]
+
+
+def test_faulty_replies_are_shown_and_folded_into_nothing(kuhn: Game):
+    table = {d.key: {a: 1.0 if a in ("BET", "CALL") else 0.0 for a in d.legal} for d in expand(kuhn).questions}
+    part = audit(sampled(kuhn, table, 400, fault=0.25, retries=1), by_set(kuhn, "both"), QUIET)
+    m, told = part["illegal_rate"], part["replies"]
+    assert m["low"] <= 0.25 <= m["high"]
+    assert m["value"] == pytest.approx(0.25, abs=0.02)
+    assert told["replies"] == told["decisions"] + told["illegal"] - told["unanswered"]
+    assert told["unanswered"] / told["decisions"] == pytest.approx(0.25**2, abs=0.02)
+    assert part["frequencies"]["seat 0"]["BET"]["value"] < 1.0  # a sixteenth is forfeited
+
+
+def test_where_the_game_is_too_large_it_plays_one_reply_a_decision():
+    game = make("ipd", {"rounds": 3})
+    table = {d.key: {"COOPERATE": 0.6, "DEFECT": 0.4} for d in expand(game).questions}
+    exact = audit_table(known(game, table), game)
+    model = sampled(game, table, 32, fault=0.1, retries=3)
+    part = audit(model, by_set(game, "both"), Options(method="sampled", episodes=300))
+    assert part["method"] == "sampled"
+    for name in ("u", "e", "c", "J"):
+        m, want = part["measures"]["paper"][name], exact["measures"]["paper"][name]["value"]
+        assert m["low"] - 0.02 <= want <= m["high"] + 0.02, name
+    assert part["illegal_rate"]["low"] < 0.1 < part["illegal_rate"]["high"]
+    assert part["replies"]["decisions"] == 300 * 3 * len(dict.fromkeys(o["name"] for o in part["opponents"]))
+
+
+def test_differences_allow_for_both_sides_samples(kuhn: Game):
+    one, two = random_table(kuhn, 1), random_table(kuhn, 2)
+    asked = [(sampled(kuhn, one, 32, 1), [kuhn]), (sampled(kuhn, two, 32, 2), [kuhn]), (known(kuhn, two), [kuhn])]
+    found = scorecards(asked, QUIET)
+    exact = [audit_table(known(kuhn, t), kuhn)["measures"]["sepo"]["J"]["value"] for t in (one, two)]
+    both, half = (found["differences"]["of"][name]["kuhn"]["sepo"]["J"] for name in ("model 2", "known"))
+    for m in (both, half):
+        assert m["low"] < exact[1] - exact[0] < m["high"]
+    assert half["high"] - half["low"] < both["high"] - both["low"]
+
+
+def test_the_same_seed_gives_the_same_scorecard(kuhn: Game):
+    table = random_table(kuhn, 4)
+    first, second = (audit(sampled(kuhn, table, 16, 7), by_set(kuhn, "both"), QUIET) for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize("name", ["kuhn", "ipd"])
+def test_many_profiles_are_swept_as_each_of_them(name: str):
+    tree = expand(make(name, {"rounds": 3} if name == "ipd" else {}))
+    profiles = np.stack([random_strategy(tree, seed) for seed in range(5)])
+    for sweep in (reach, move_reach):
+        assert sweep(tree, profiles).tolist() == [sweep(tree, p).tolist() for p in profiles]
