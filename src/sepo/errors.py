@@ -11,3 +11,7 @@ class ContractError(InputError):
 
 class TooLargeError(ContractError):
     """A game has more nodes than may be held; what needs its whole tree is estimated or left out instead."""
+
+
+class EndpointError(RuntimeError):
+    """A server or worker failed after its retries; finished work is kept. The command line exits with code 3."""

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from sepo.games.base import Game
 from tests.conftest import Finished
 from tests.models import tiny_model
+from tests.server import Server, by_seed, served
+from tests.writers import TableWriter, random_table
 
 Program = Callable[..., Finished]
 NO_MODELS = """
@@ -197,6 +200,49 @@ def test_a_model_that_writes_is_audited_from_samples(sepo: Program, tmp_path: Pa
     ],
 )
 def test_what_is_wrong_with_a_style_is_one_line(sepo: Program, options: tuple[object, ...], said: str):
+    done = sepo("audit", "script:nash", "--game", "kuhn", *options)
+    assert done.code == 2
+    assert said in done.err
+
+
+def test_a_model_behind_an_endpoint_is_audited_with_its_cost(
+    sepo: Program, kuhn: Game, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SEPO_CACHE", str(tmp_path))
+    with served(Server(by_seed(TableWriter(kuhn, random_table(kuhn, 3))))) as server:
+        policy = f"openai:nobody/knows@{server.url}"
+        options = ("--style", "reasoned", "--samples", 4, "--tokens", 8, "--price", "2,10", "--concurrency", 4)
+        done = sepo("audit", policy, "--game", "kuhn", *options, "--json")
+    assert done.code == 0, done.err
+    card = done.document
+    told = card["games"]["kuhn"]["replies"]
+    assert told == {"decisions": 48, "replies": 48, "illegal": 0, "truncated": 0, "unanswered": 0}
+    model = card["model"]
+    assert model["endpoint"] == server.url
+    assert model["calls"] == 48 + 6  # those that show whether it samples
+    assert model["cost"] == pytest.approx((model["prompt_tokens"] * 2 + model["completion_tokens"] * 10) / 1e6)
+
+
+def test_a_server_that_is_gone_is_exit_code_3_in_one_line(sepo: Program):
+    hasty = "import openai._base_client as b\nb.INITIAL_RETRY_DELAY = b.MAX_RETRY_DELAY = 0.01"
+    done = sepo("audit", "openai:nobody/knows@http://127.0.0.1:9/v1", "--game", "kuhn", before=hasty)
+    assert done.code == 3
+    lines = [line for line in done.err.splitlines() if line.startswith("sepo:")]
+    assert len(lines) == 1
+    assert "endpoint 'http://127.0.0.1:9/v1' failed after 6 retries" in lines[0]
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--price", "2"), "--price takes what a million tokens"),
+        (("--price", "2,-1"), "--price takes what a million tokens"),
+        (("--body", "[1]"), "--body takes a JSON object"),
+        (("--body", "{"), "--body takes a JSON object"),
+    ],
+)
+def test_what_is_wrong_with_an_endpoints_options_is_one_line(sepo: Program, options: tuple[str, str], said: str):
     done = sepo("audit", "script:nash", "--game", "kuhn", *options)
     assert done.code == 2
     assert said in done.err

@@ -138,6 +138,42 @@ def parse_weights(text: str | None, usual: Weights) -> Weights:
     return Weights(*found)
 
 
+def parse_price(text: str | None) -> tuple[float, float] | None:
+    """Return the prices of a million tokens read and written, given as ``IN,OUT``.
+
+    Raises
+    ------
+    InputError
+        If the text is not two numbers that are not negative.
+    """
+    if text is None:
+        return None
+    try:
+        found = [float(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if len(found) != 2 or not all(0 <= p < math.inf for p in found):
+        raise InputError(f"--price takes what a million tokens read and written cost, such as 0.5,1.5, not '{text}'")
+    return found[0], found[1]
+
+
+def parse_body(text: str | None) -> dict[str, Any]:
+    """Return the fields given as a JSON object.
+
+    Raises
+    ------
+    InputError
+        If the text is none.
+    """
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise InputError(f"--body takes a JSON object, such as '{{\"top_k\": 0}}', not '{text}'")
+    return found
+
+
 def parse_choice(value: str, choices: tuple[str, ...], what: str) -> str:
     """Return ``value`` if it is one of ``choices``.
 

@@ -15,17 +15,20 @@ from sepo.cli.arguments import (
     OutOption,
     RuleOption,
     games_of,
+    parse_body,
     parse_budget,
     parse_choice,
+    parse_price,
     parse_rules,
     reporting,
     under,
 )
 from sepo.cli.variations import asked, parse_horizons, parse_list
 from sepo.files import dump_json, write_json
+from sepo.lm.endpoint import Limits
 from sepo.policies.base import Policy
-from sepo.policies.reasoned import ReplyRules, Rule
-from sepo.policies.spec import load_policy
+from sepo.policies.reasoned import ReplyRules, Rule, Style
+from sepo.policies.spec import Asking, load_policy
 
 SETS = ("paper", "sepo", "both")
 METHODS = ("auto", "exact", "sampled")
@@ -68,6 +71,14 @@ def command(
         str, typer.Option(help="reasoned: what counts where no reply is legal: forfeit, random or retry.")
     ] = "forfeit",
     retries: Annotated[int, typer.Option(min=0, help="reasoned: how often it is asked again before that.")] = 2,
+    tokenizer: Annotated[
+        str | None, typer.Option(help="openai: the model's tokenizer, an ID or a folder, where its name is none.")
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="openai: calls that are open at once.")] = 8,
+    price: Annotated[
+        str | None, typer.Option(help="openai: dollars per million tokens read and written, such as 0.5,1.5.")
+    ] = None,
+    body: Annotated[str | None, typer.Option(help="openai: further fields of every call, as a JSON object.")] = None,
     seed: Annotated[int, typer.Option(help="Of whatever is drawn; exact figures do not depend on it.")] = 0,
     json: JsonOption = False,
     out: OutOption = None,
@@ -85,14 +96,17 @@ def command(
     )
     parse_choice(style, STYLES, "style")
     fallback = cast(Rule, parse_choice(illegal, ILLEGAL, "illegal-move rule"))
-    writing = ReplyRules(samples, tokens, fallback, retries) if style == "reasoned" else None
+    rules_of_replies = ReplyRules(cast(Style, style), samples, tokens, fallback, retries)
+    asking = Asking(
+        rules_of_replies, seed, tokenizer, Limits(concurrency, price=parse_price(price), body=parse_body(body))
+    )
     rules = parse_rules(rule or [])
     varied = words is not None or horizons is not None
     named = None if words is None else parse_list(words, "--wordings")
     rounds = None if horizons is None else parse_horizons(horizons)
     document: Any
     with reporting() as tell:
-        loaded = [load_policy(text, writing=writing, seed=seed) for text in policies]
+        loaded = [load_policy(text, asking=asking) for text in policies]
         if varied:
             several, remarks = asked(loaded, game, options.sets, rules, rounds, named)
             for remark in remarks:

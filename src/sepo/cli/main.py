@@ -14,7 +14,7 @@ from typer.exceptions import TyperException
 
 from sepo import __version__
 from sepo.cli import ablate, audit, bench, compare, data, elicit, exploit, frontier, games, report, run, solve
-from sepo.errors import InputError
+from sepo.errors import EndpointError, InputError
 
 app = typer.Typer(
     name="sepo",
@@ -50,6 +50,9 @@ def main() -> None:
     except InputError as error:
         print(f"sepo: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
+    except EndpointError as error:
+        print(f"sepo: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(3)
     except TyperException as error:  # wrong usage; without any argument its message is the help
         text = error.format_message()
         print(text if len(sys.argv) == 1 else f"sepo: {' '.join(text.split())} (see sepo --help)", file=sys.stderr)

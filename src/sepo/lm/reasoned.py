@@ -72,24 +72,31 @@ def read(written: Reply, words: Sequence[str]) -> int | Fault:
     The place of the answer in ``words``; ``truncated`` where the reply, or a thought in it, never ended; else
     ``illegal``.
     """
-    if not written.finished:
-        return "truncated"
-    said = _spoken(written.text)
+    said = _spoken(written)
     if said is None:
         return "truncated"
     line = LINE.fullmatch(said.rstrip(BLANKS + "\n").rpartition("\n")[2])
-    if line is None:
-        return "illegal"
-    exact = [i for i, word in enumerate(words) if line[1] == word]
-    alike = [i for i, word in enumerate(words) if re.fullmatch(re.escape(word), line[1], re.IGNORECASE | re.ASCII)]
+    return "illegal" if line is None else _which(line[1], words)
+
+
+def read_bare(written: Reply, words: Sequence[str]) -> int | Fault:
+    """Return which of the legal answers a reply in the direct style gives, as ``read`` does: it must be that alone."""
+    said = _spoken(written)
+    return "truncated" if said is None else _which(said.strip(BLANKS + "\n"), words)
+
+
+def _which(answer: str, words: Sequence[str]) -> int | Fault:
+    exact = [i for i, word in enumerate(words) if answer == word]
+    alike = [i for i, word in enumerate(words) if re.fullmatch(re.escape(word), answer, re.IGNORECASE | re.ASCII)]
     found = exact or alike
     return found[0] if len(found) == 1 else "illegal"
 
 
-def _spoken(text: str) -> str | None:
-    """Return what follows the last thought; None where a thought is open at the end."""
+def _spoken(written: Reply) -> str | None:
+    """Return what follows the last thought; None where the turn, or a thought in it, did not end."""
+    text = written.text
     for opens, closes in THOUGHTS:
         text = text.rpartition(closes)[2]
         if opens in text:
             return None
-    return text
+    return text if written.finished else None

@@ -1,4 +1,4 @@
-"""The reasoned style: a language model that writes freely, known from samples of what it answers.
+"""A language model that writes, known from samples: freely, in the reasoned style, or the bare action.
 
 A reply cannot be scored, so a probability is an estimate: the share of the replies, each drawn anew, that came to an
 action. A reply that gives no legal answer is asked for again, with the same question, a bounded number of times; what
@@ -16,11 +16,12 @@ import numpy as np
 from sepo.errors import InputError
 from sepo.games.base import Decision
 from sepo.keys import generator
-from sepo.lm.reasoned import Reply, asked, read
+from sepo.lm.reasoned import Reply, asked, read, read_bare
 from sepo.policies.base import Policy, Tally
 from sepo.policies.remembered import title
 from sepo.solve.tree import Floats
 
+Style = Literal["direct", "reasoned"]
 Rule = Literal["forfeit", "random", "retry"]
 LAST_RETRY = 20
 """Replies after which the rule ``retry`` gives up."""
@@ -42,6 +43,8 @@ class ReplyRules:
 
     Attributes
     ----------
+    style
+        ``reasoned``, or ``direct``: the game's own chat, and the reply is the bare answer.
     samples
         Answers drawn at each information state.
     tokens
@@ -54,6 +57,7 @@ class ReplyRules:
         How often it is asked again before that, under the first two rules.
     """
 
+    style: Style = "reasoned"
     samples: int = 32
     tokens: int = 200
     illegal: Rule = "forfeit"
@@ -137,12 +141,14 @@ class ReasonedPolicy:
 
     def about(self) -> Mapping[str, Any]:
         """Return style and rules, and what the writer says of itself."""
-        return {"style": "reasoned", **asdict(self.rules), **self.writer.about()}
+        return {**asdict(self.rules), **self.writer.about()}
 
     def _draw(self, decisions: Sequence[Decision]) -> list[Tally]:
         """Ask every decision ``samples`` times, all at once, and again where a reply is no answer."""
         samples, sizes = self.rules.samples, [len(d.legal) for d in decisions]
-        chats = [asked(d.chat()) for d in decisions]
+        bare = self.rules.style == "direct"
+        chats = [list(d.chat()) if bare else asked(d.chat()) for d in decisions]
+        understood = read_bare if bare else read
         words = [d.words() for d in decisions]
         begun: dict[tuple[str, str], int] = {}
         first = []
@@ -163,7 +169,7 @@ class ReasonedPolicy:
             replies = self.writer.write([chats[i] for i, _ in waiting], lots)
             left = []
             for (i, number), reply in zip(waiting, replies, strict=True):
-                answer = read(reply, words[i])
+                answer = understood(reply, words[i])
                 faults[i]["replies"] += 1
                 if isinstance(answer, int):
                     chosen[i][number % 2, answer] += 1

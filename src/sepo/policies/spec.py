@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sepo.errors import InputError
 from sepo.games.base import Game
+from sepo.lm.endpoint import SAMPLING, Endpoint, EndpointWriter, Limits
 from sepo.policies.base import Policy
+from sepo.policies.endpoint import scored_policy
 from sepo.policies.human import HumanPolicy
 from sepo.policies.reasoned import ReasonedPolicy, ReplyRules
 from sepo.policies.script import ScriptPolicy, UniformPolicy, opponent
@@ -17,15 +22,37 @@ from sepo.policies.table import load_table
 if TYPE_CHECKING:
     from sepo.policies.direct import DirectPolicy
 
+log = logging.getLogger(__name__)
 Tell = Callable[[int, int], None]
 FORMS = (
-    "script:NAME, axelrod:STRATEGY, uniform, table:FILE, bundled:smollm2[+ADAPTER], hf:ID_OR_PATH[+ADAPTER] or human"
+    "script:NAME, axelrod:STRATEGY, uniform, table:FILE, bundled:smollm2[+ADAPTER], hf:ID_OR_PATH[+ADAPTER], "
+    "openai:MODEL@BASE_URL or human"
 )
 
 
-def load_policy(
-    text: str, game: Game | None = None, tell: Tell | None = None, writing: ReplyRules | None = None, seed: int = 0
-) -> Policy:
+@dataclass(frozen=True)
+class Asking:
+    """How language models are asked.
+
+    Attributes
+    ----------
+    rules
+        Of a model that writes; a model whose style is ``direct`` is scored instead where it can be.
+    seed
+        Of what it writes.
+    tokenizer
+        ID or folder of the tokenizer of a model behind an endpoint; by its own name unless given.
+    limits
+        How an endpoint is treated.
+    """
+
+    rules: ReplyRules = field(default_factory=lambda: ReplyRules(style="direct"))
+    seed: int = 0
+    tokenizer: str | None = None
+    limits: Limits = field(default_factory=Limits)
+
+
+def load_policy(text: str, game: Game | None = None, tell: Tell | None = None, asking: Asking | None = None) -> Policy:
     """Make a policy from a POLICY string.
 
     Parameters
@@ -34,28 +61,32 @@ def load_policy(
         With one, a script's name is checked at once.
     tell
         Hears of a model's progress: forward passes, or replies, done and to do.
-    writing
-        With rules, a language model is asked in the reasoned style, by them; other policies have no style.
-    seed
-        Of what a model then writes.
+    asking
+        How a language model is asked; other policies have no style.
 
     Raises
     ------
     InputError
         If the string is of no known form, or what it names is not there.
+    EndpointError
+        If an endpoint does not answer.
     """
     kind, _, rest = text.partition(":")
     if kind not in MAKERS or (bool(rest) == (kind in ("uniform", "human"))):
         raise InputError(f"unknown policy '{text}': a policy is {FORMS}")
-    if writing is not None and kind in MODELS:
-        return _writer(text, writing, seed, tell)
-    policy = MAKERS[kind](rest, tell)
+    policy = MAKERS[kind](rest, tell, asking or Asking())
     if game is not None and isinstance(policy, ScriptPolicy):
         opponent(game, policy.script)
     return policy
 
 
-def _model(reference: str, tell: Tell | None) -> Policy:
+def _model(reference: str, tell: Tell | None, asking: Asking) -> Policy:
+    if asking.rules.style == "reasoned":
+        from sepo.lm.generate import Writer
+        from sepo.lm.load import load_model
+
+        writer = Writer(load_model(reference), tell)
+        return ReasonedPolicy(lambda: writer, reference, asking.rules, asking.seed)
     from sepo.lm.identity import fingerprint
     from sepo.policies.remembered import RememberedPolicy
 
@@ -71,21 +102,31 @@ def _model(reference: str, tell: Tell | None) -> Policy:
     return policy
 
 
-def _writer(reference: str, rules: ReplyRules, seed: int, tell: Tell | None) -> Policy:
-    from sepo.lm.generate import Writer
-    from sepo.lm.load import load_model
+def _endpoint(rest: str, tell: Tell | None, asking: Asking) -> Policy:
+    model, at, base_url = rest.rpartition("@")
+    if not at or not model or not base_url.startswith(("http://", "https://")):
+        raise InputError(f"'openai:{rest}' names no endpoint: use openai:MODEL@BASE_URL, with http:// or https://")
+    name = f"openai:{rest}"
+    endpoint = Endpoint(model, base_url, asking.limits, tell)
+    if asking.rules.style == "direct" and (policy := scored_policy(endpoint, name, asking.tokenizer)) is not None:
+        return policy
+    writer = EndpointWriter(endpoint)
+    if not writer.varies():
+        log.warning(
+            "%s: replies are alike whatever the seed: does the server sample? `transformers serve` needs --body '%s'",
+            name,
+            json.dumps(SAMPLING),
+        )
+    return ReasonedPolicy(lambda: writer, name, asking.rules, asking.seed)
 
-    writer = Writer(load_model(reference), tell)
-    return ReasonedPolicy(lambda: writer, reference, rules, seed)
 
-
-MODELS = ("bundled", "hf")
-MAKERS: Mapping[str, Callable[[str, Tell | None], Policy]] = {
-    "script": lambda rest, tell: ScriptPolicy(f"script:{rest}", rest),
-    "axelrod": lambda rest, tell: ScriptPolicy(f"axelrod:{rest}", f"axelrod:{rest}"),
-    "uniform": lambda rest, tell: UniformPolicy(),
-    "table": lambda rest, tell: load_table(Path(rest)),
-    "human": lambda rest, tell: HumanPolicy(),
-    "bundled": lambda rest, tell: _model(f"bundled:{rest}", tell),
-    "hf": lambda rest, tell: _model(f"hf:{rest}", tell),
+MAKERS: Mapping[str, Callable[[str, Tell | None, Asking], Policy]] = {
+    "script": lambda rest, tell, asking: ScriptPolicy(f"script:{rest}", rest),
+    "axelrod": lambda rest, tell, asking: ScriptPolicy(f"axelrod:{rest}", f"axelrod:{rest}"),
+    "uniform": lambda rest, tell, asking: UniformPolicy(),
+    "table": lambda rest, tell, asking: load_table(Path(rest)),
+    "human": lambda rest, tell, asking: HumanPolicy(),
+    "bundled": lambda rest, tell, asking: _model(f"bundled:{rest}", tell, asking),
+    "hf": lambda rest, tell, asking: _model(f"hf:{rest}", tell, asking),
+    "openai": _endpoint,
 }

@@ -1,0 +1,86 @@
+"""The direct style behind an endpoint: legal replies scored by the log-probabilities that the server says back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sepo.games.base import Decision
+from sepo.lm.chat import Question, encode
+from sepo.lm.endpoint import Endpoint, scored, scores
+from sepo.solve.tree import Floats
+
+log = logging.getLogger(__name__)
+PROBE = (("user", "Reply with yes."),)
+
+
+class ScoredEndpoint:
+    """A model of a server as a behavioural strategy, as ``policies.direct`` defines it.
+
+    Parameters
+    ----------
+    tokenizer
+        The model's own, with its chat template.
+    """
+
+    def __init__(self, endpoint: Endpoint, name: str, tokenizer: Any) -> None:
+        self.endpoint, self.name, self.tokenizer = endpoint, name, tokenizer
+        self._mass: dict[str, float] = {}
+
+    def probabilities(self, decisions: Sequence[Decision]) -> list[Floats]:
+        """Score every decision's legal replies."""
+        questions = [encode(self.tokenizer, d.chat(), d.words(), {}) for d in decisions]
+        found = [np.array(row) for row in scored(self.endpoint, questions)]
+        for decision, row in zip(decisions, found, strict=True):
+            self._mass[decision.key] = float(np.exp(row).sum())
+        odds = [np.exp(row - row.max()) for row in found]
+        return [row / row.sum() for row in odds]
+
+    def legal_mass(self) -> Mapping[str, float] | None:
+        """Of the decisions asked so far."""
+        return dict(self._mass)
+
+    def about(self) -> Mapping[str, Any]:
+        """Return style and the server's address, and what was used of it."""
+        return {"style": "direct", **self.endpoint.about()}
+
+
+def scored_policy(endpoint: Endpoint, name: str, tokenizer: str | None) -> ScoredEndpoint | None:
+    """Return the policy of a model whose server gives log-probabilities; None, saying why, where it cannot be scored.
+
+    Parameters
+    ----------
+    tokenizer
+        ID or folder; by the model's own name unless given.
+
+    Raises
+    ------
+    EndpointError
+        If the server does not answer.
+    """
+    found = _tokenizer(tokenizer or endpoint.model)
+    if found is None:
+        log.warning("%s: sampled, not scored, since its tokenizer is not at hand: name it by --tokenizer", name)
+        return None
+    if not scores(endpoint, _probe(found)):
+        log.warning("%s: sampled, not scored, since the server gives no log-probabilities of a prompt", name)
+        return None
+    return ScoredEndpoint(endpoint, name, found)
+
+
+def _probe(tokenizer: Any) -> Question:
+    return encode(tokenizer, PROBE, ("yes", "no"), {})
+
+
+def _tokenizer(source: str) -> Any:
+    """Return a tokenizer with a chat template; None where there is none of that name."""
+    from transformers import AutoTokenizer
+
+    try:
+        found = AutoTokenizer.from_pretrained(source)
+    except (OSError, ValueError, KeyError):
+        return None
+    return found if getattr(found, "chat_template", None) else None
