@@ -11,29 +11,33 @@ from sepo.audit.methods import Options, Sets
 from sepo.audit.scorecard import Games, scorecards
 from sepo.audit.variation import variations
 from sepo.cli.arguments import (
+    BodyOption,
+    ConcurrencyOption,
+    IllegalOption,
     JsonOption,
     OutOption,
+    PriceOption,
+    RetriesOption,
     RuleOption,
+    SamplesOption,
+    StyleOption,
+    TokenizerOption,
+    TokensOption,
     games_of,
-    parse_body,
+    parse_asking,
     parse_budget,
     parse_choice,
-    parse_price,
     parse_rules,
     reporting,
     under,
 )
 from sepo.cli.variations import asked, parse_horizons, parse_list
 from sepo.files import dump_json, write_json
-from sepo.lm.endpoint import Limits
 from sepo.policies.base import Policy
-from sepo.policies.reasoned import ReplyRules, Rule, Style
-from sepo.policies.spec import Asking, load_policy
+from sepo.policies.spec import load_policy
 
 SETS = ("paper", "sepo", "both")
 METHODS = ("auto", "exact", "sampled")
-STYLES = ("direct", "reasoned")
-ILLEGAL = ("forfeit", "random", "retry")
 
 
 def command(
@@ -62,23 +66,15 @@ def command(
     horizons: Annotated[
         str | None, typer.Option(help="Audit at other numbers of rounds, such as 4,8,12, in games that have them.")
     ] = None,
-    style: Annotated[
-        str, typer.Option(help="How models are asked: direct (scored) or reasoned (they write).")
-    ] = "direct",
-    samples: Annotated[int, typer.Option(min=1, help="reasoned: answers drawn at each information state.")] = 32,
-    tokens: Annotated[int, typer.Option(min=1, help="reasoned: most tokens of a reply.")] = 200,
-    illegal: Annotated[
-        str, typer.Option(help="reasoned: what counts where no reply is legal: forfeit, random or retry.")
-    ] = "forfeit",
-    retries: Annotated[int, typer.Option(min=0, help="reasoned: how often it is asked again before that.")] = 2,
-    tokenizer: Annotated[
-        str | None, typer.Option(help="openai: the model's tokenizer, an ID or a folder, where its name is none.")
-    ] = None,
-    concurrency: Annotated[int, typer.Option(min=1, help="openai: calls that are open at once.")] = 8,
-    price: Annotated[
-        str | None, typer.Option(help="openai: dollars per million tokens read and written, such as 0.5,1.5.")
-    ] = None,
-    body: Annotated[str | None, typer.Option(help="openai: further fields of every call, as a JSON object.")] = None,
+    style: StyleOption = "direct",
+    samples: SamplesOption = 32,
+    tokens: TokensOption = 200,
+    illegal: IllegalOption = "forfeit",
+    retries: RetriesOption = 2,
+    tokenizer: TokenizerOption = None,
+    concurrency: ConcurrencyOption = 8,
+    price: PriceOption = None,
+    body: BodyOption = None,
     seed: Annotated[int, typer.Option(help="Of whatever is drawn; exact figures do not depend on it.")] = 0,
     json: JsonOption = False,
     out: OutOption = None,
@@ -94,12 +90,7 @@ def command(
         opponents=tuple(opponent or ()),
         budget=parse_budget(budget),
     )
-    parse_choice(style, STYLES, "style")
-    fallback = cast(Rule, parse_choice(illegal, ILLEGAL, "illegal-move rule"))
-    rules_of_replies = ReplyRules(cast(Style, style), samples, tokens, fallback, retries)
-    asking = Asking(
-        rules_of_replies, seed, tokenizer, Limits(concurrency, price=parse_price(price), body=parse_body(body))
-    )
+    asking = parse_asking(style, samples, tokens, illegal, retries, seed, tokenizer, concurrency, price, body)
     rules = parse_rules(rule or [])
     varied = words is not None or horizons is not None
     named = None if words is None else parse_list(words, "--wordings")

@@ -76,7 +76,7 @@ def play(
         If an episode does not end, or an answer is no distribution over the legal actions.
     """
     out = [Episode(k, o, s, game.root()) for k in clusters for o in opponents for s in game.seats]
-    lots = {k: _Lots(generator(*key, k)) for k in clusters}
+    lots = {k: Lots(generator(*key, k), ("chance", "opponent", "learner")) for k in clusters}
     running = out
     while running := [e for e in running if e.state.actor != TERMINAL]:
         _advance_to_learner(running, game, lots)
@@ -89,22 +89,22 @@ def play(
     return out
 
 
-class _Lots:
+class Lots:
     """A cluster's uniform numbers: one per move of each party, whoever else plays."""
 
-    def __init__(self, rng: np.random.Generator) -> None:
-        self._rng = rng
+    def __init__(self, rng: np.random.Generator, parties: Sequence[str]) -> None:
+        self._rng, self._parties = rng, parties
         self._blocks: list[dict[str, Floats]] = []
 
     def __call__(self, party: str, number: int) -> float:
         """Return the number that decides a party's move."""
         which, place = divmod(number, BLOCK)
         while len(self._blocks) <= which:
-            self._blocks.append({name: self._rng.random(BLOCK) for name in ("chance", "opponent", "learner")})
+            self._blocks.append({name: self._rng.random(BLOCK) for name in self._parties})
         return float(self._blocks[which][party][place])
 
 
-def _advance_to_learner(running: Sequence[Episode], game: Game, lots: Mapping[int, _Lots]) -> None:
+def _advance_to_learner(running: Sequence[Episode], game: Game, lots: Mapping[int, Lots]) -> None:
     """Let chance and the opponents move until the learner is to move, or the episode ends."""
     for e in running:
         while (actor := e.state.actor) not in (e.seat, TERMINAL):
@@ -170,15 +170,11 @@ def _expect(e: Episode, game: RepeatedGame, stage: Stage) -> None:
                     _add(e.expected, name, p * q * value)
 
 
-def _move(e: Episode, game: Game, legal: Sequence[str], p: Floats, lots: _Lots, party: str) -> None:
+def _move(e: Episode, game: Game, legal: Sequence[str], p: Floats, lots: Lots, party: str) -> None:
     """Draw an action and enter the state after it."""
     if e.moves >= LONGEST:
         raise ContractError(f"game '{game.name}': an episode has more than {LONGEST} moves, at {e.state!r}")
-    cumulative = np.cumsum(p)
-    wanted = lots(party, e.moves) * cumulative[-1]
-    which = min(int(np.searchsorted(cumulative, wanted, side="right")), len(legal) - 1)
-    while p[which] <= 0:  # rounding at the very end
-        which -= 1
+    which = drawn(p, lots(party, e.moves))
     if party == "learner":
         _add(e.plain, f"play {e.seat} {game.bucket(legal[which])}", 1.0)
     e.state = e.state.child(legal[which])
@@ -191,6 +187,15 @@ def _move(e: Episode, game: Game, legal: Sequence[str], p: Floats, lots: _Lots, 
     for name, value in zip(game.features, e.state.features(e.seat), strict=True):
         if value:
             _add(e.plain, name, value)
+
+
+def drawn(p: Floats, lot: float) -> int:
+    """Return the action that a uniform number draws from probabilities, (actions,), that need not sum to 1."""
+    cumulative = np.cumsum(p)
+    which = min(int(np.searchsorted(cumulative, lot * cumulative[-1], side="right")), len(p) - 1)
+    while p[which] <= 0:  # rounding at the very end
+        which -= 1
+    return which
 
 
 def _add(sums: dict[str, Any], name: str, value: float) -> None:

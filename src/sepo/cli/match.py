@@ -1,0 +1,75 @@
+"""``sepo match``: policies against each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, cast
+
+import typer
+
+from sepo.cli.arguments import (
+    BodyOption,
+    ConcurrencyOption,
+    GameOption,
+    IllegalOption,
+    JsonOption,
+    OutOption,
+    PriceOption,
+    RetriesOption,
+    RuleOption,
+    StyleOption,
+    TokenizerOption,
+    TokensOption,
+    parse_asking,
+    parse_budget,
+    parse_choice,
+    parse_rules,
+    reporting,
+)
+from sepo.files import dump_json, write_json
+from sepo.games.registry import make
+from sepo.policies.spec import load_policy
+
+METHODS = ("auto", "exact", "sampled")
+
+
+def command(
+    policies: Annotated[list[str], typer.Argument(metavar="POLICY POLICY...", help="At least two policies.")],
+    game: GameOption,
+    rule: RuleOption = None,
+    method: Annotated[str, typer.Option(help="auto (exact where it can be), exact or sampled.")] = "auto",
+    deals: Annotated[
+        int | None, typer.Option(min=2, help="Deals that every pair plays in both seats, where they are sampled.")
+    ] = None,
+    budget: Annotated[
+        str, typer.Option(help="Decisions that a policy is asked in an exact meeting: a number, or all.")
+    ] = "3000",
+    style: StyleOption = "direct",
+    tokens: TokensOption = 200,
+    illegal: IllegalOption = "forfeit",
+    retries: RetriesOption = 2,
+    tokenizer: TokenizerOption = None,
+    concurrency: ConcurrencyOption = 8,
+    price: PriceOption = None,
+    body: BodyOption = None,
+    seed: Annotated[int, typer.Option(help="Of whatever is drawn; exact figures do not depend on it.")] = 0,
+    json: JsonOption = False,
+    out: OutOption = None,
+) -> None:
+    """Let policies meet, each pair in both seats and on the same deals: payoffs, ratings and the Nash average."""
+    from sepo.audit.tournament import MatchOptions, tournament
+
+    asking = parse_asking(style, 1, tokens, illegal, retries, seed, tokenizer, concurrency, price, body)
+    chosen = cast(Literal["auto", "exact", "sampled"], parse_choice(method, METHODS, "method"))
+    played = make(game, parse_rules(rule or []))
+    with reporting() as tell:
+        loaded = [load_policy(text, played, asking=asking) for text in policies]
+        document = tournament(loaded, played, MatchOptions(chosen, deals, seed, parse_budget(budget)), tell)
+    if out is not None:
+        write_json(Path(out), document)
+    if json:
+        typer.echo(dump_json(document))
+    else:
+        from sepo.cli.show_match import show_match
+
+        show_match(document)
