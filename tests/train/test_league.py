@@ -12,7 +12,7 @@ from sepo.policies.base import strategy
 from sepo.solve.response import exploitability
 from sepo.solve.tree import Floats, Tree
 from sepo.solve.value import own_reach
-from sepo.train.league import MOST, League
+from sepo.train.league import MOST, League, itself
 from sepo.train.mirror import softmax
 
 GAME = make("kuhn")
@@ -106,3 +106,36 @@ def test_a_league_goes_on_from_its_state_and_holds_so_many(tree: Tree) -> None:
     for seed in (3, 500, 501):
         assert again.note(answer(tree, seed)) == league.note(answer(tree, seed))
     assert [(a.name, a.weight) for a in again.found] == [(a.name, a.weight) for a in league.found]
+
+
+def test_a_past_self_is_the_policy_in_the_other_seat(tree: Tree) -> None:
+    learner = policy(tree, 4)
+    past = itself(tree, learner)
+    (ahead, behind) = (
+        measure(terms(tree, GAME.measures("paper"), learner, exploiters=[a]), "e")
+        for a in (past, respond(tree, learner, {"own": 1.0}))
+    )
+    assert ahead == pytest.approx(0, abs=1e-12)  # nobody is ahead of itself over both seats
+    assert behind > 0.1
+
+
+def test_where_the_learner_has_one_seat_its_past_self_plays_the_other_alike() -> None:
+    game = make("ipd", {"rounds": 3})
+    arena = Arena(game, tuple(game.opponents))
+    learner = softmax(arena.space, np.random.default_rng(0).normal(size=len(arena.space.uniform)))
+    past = itself(arena, learner)
+    table = {i.key: learner[i.entries].tolist() for i in arena.space.infosets}
+    other = [i for i in arena.whole.infosets if i.seat == 1]
+    assert len(other) > 10
+    for info in other:
+        assert past.strategy[info.entries].tolist() == table.get(info.key, [0.5, 0.5])
+    assert sum(i.key in table for i in other) > 10
+
+
+def test_a_league_keeps_what_the_policy_was(tree: Tree) -> None:
+    league = League(tree)
+    for seed in (0, 0, 1):
+        league.note(itself(tree, policy(tree, seed)))
+    assert [(a.name, a.weight) for a in league.found] == [("found_1", 2.0), ("found_2", 1.0)]
+    kept = league.tables()["found_2"]
+    assert strategy(kept, tree) == pytest.approx(policy(tree, 1))

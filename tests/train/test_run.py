@@ -66,6 +66,7 @@ def document(tmp_path_factory):
             {"name": "constant", "train": {"update": "clipped", "credit": "constant", **sampled}},
             {"name": "sepo", "train": {"best_response_every": 2, "kl": 0.01}},
             {"name": "league", "train": {"best_response_every": 2, "exploiter": "growing"}},
+            {"name": "past", "train": {"best_response_every": 2, "exploiter": "league"}},
         ],
     }
 
@@ -99,7 +100,7 @@ def test_a_run_leaves_the_folder_it_promises(finished):
     assert yaml.safe_load((folder / "recipe.yaml").read_text())["name"] == "small"
     environment = json.loads((folder / "environment.json").read_text())
     assert {"versions", "command", "commit", "platform", "threads"} <= set(environment)
-    for arm, lines in (("base", 1), ("sft", 6), ("paper", 6), ("constant", 6), ("sepo", 6), ("league", 6)):
+    for arm, lines in (("base", 1), ("sft", 6), ("paper", 6), ("constant", 6), ("sepo", 6), ("league", 6), ("past", 6)):
         place = unit(folder, arm)
         assert len(read_metrics(place / "metrics.jsonl")) == lines
         assert (place / "done.json").exists()
@@ -113,8 +114,16 @@ def test_a_run_leaves_the_folder_it_promises(finished):
         played = [json.loads(line) for line in (place / "episodes.jsonl").read_text().splitlines()]
         assert {e["opponent"] for e in played} == set(TREE.game.opponents)
         assert all(e["own"] == -e["other"] for e in played)
-    assert [a["name"] for a in summary["arms"]] == ["base", "sft", "paper", "constant", "sepo", "league"]
-    assert [e["arm"] for e in events if e["stage"] == "done"] == ["base", "sft", "paper", "constant", "sepo", "league"]
+    assert [a["name"] for a in summary["arms"]] == ["base", "sft", "paper", "constant", "sepo", "league", "past"]
+    assert [e["arm"] for e in events if e["stage"] == "done"] == [
+        "base",
+        "sft",
+        "paper",
+        "constant",
+        "sepo",
+        "league",
+        "past",
+    ]
 
 
 def test_the_last_metrics_line_is_the_policy_that_was_saved(finished):
@@ -147,7 +156,7 @@ def test_arms_are_set_beside_sepo_seed_by_seed(finished):
 def test_arms_start_from_the_fine_tuned_model(finished):
     folder, _, _ = finished
     end = read_metrics(unit(folder, "sft") / "metrics.jsonl")[-1]
-    for arm in ("paper", "constant", "sepo", "league"):
+    for arm in ("paper", "constant", "sepo", "league", "past"):
         start = read_metrics(unit(folder, arm) / "metrics.jsonl")[0]
         assert start["exploitability"] == pytest.approx(end["exploitability"], abs=1e-9)
 

@@ -1,9 +1,10 @@
-"""Exploiters found on the way: best responses to what the policy was, kept so that it does not forget them.
+"""Opponents found on the way, kept so that a policy does not forget them: best responses to it, or its own past.
 
 Against the best response of the moment alone, a policy may give up what it learnt against an earlier one. The pool
 grows by each new best response; the same one found again weighs more (fictitious play's average, see M. Lanctot et al.,
 "A unified game-theoretic approach to multiagent reinforcement learning", NeurIPS 2017). The scripts of the game's
-exploiter pool stay in it, each with the weight of one finding.
+exploiter pool stay in it, each with the weight of one finding. A league of past selves is kept in the same way: what
+the policy was at some steps, in the other seat.
 """
 
 from __future__ import annotations
@@ -16,15 +17,29 @@ import torch
 
 from sepo.audit.arena import Adversary, Ground, whole_of
 from sepo.policies.table import PolicyTable, row
-from sepo.solve.tree import Floats
+from sepo.solve.tree import Floats, Tree
 from sepo.solve.value import own_reach
 
 MOST = 24
 """Exploiters kept: where one too many is found, the one found least often goes, of several the oldest."""
 
 
+def itself(ground: Ground, policy: Floats) -> Adversary:
+    """Return a learner's policy, (entries,) of its layout, as an opponent: the same policy in the other seat.
+
+    Where it is not known there, it is uniform.
+    """
+    if isinstance(ground, Tree):
+        return Adversary("past", policy)
+    out = ground.on_whole(policy)
+    for seat in {0, 1} - set(ground.game.seats):
+        at = ground.space.at(ground.whole, seat)
+        out[at >= 0] = policy[at[at >= 0]]
+    return Adversary("past", out)
+
+
 class League:
-    """The best responses found so far.
+    """The opponents found so far.
 
     Parameters
     ----------
@@ -40,7 +55,7 @@ class League:
         self._made = 0
 
     def note(self, response: Adversary) -> bool:
-        """Add a best response, or weigh the same one more; return whether it is new.
+        """Add an opponent, or weigh the same one more; return whether it is new.
 
         Two are the same if they differ only where they never come by themselves.
         """

@@ -35,7 +35,7 @@ from sepo.train.direct import (
     spread,
 )
 from sepo.train.dual import Dual
-from sepo.train.league import League
+from sepo.train.league import League, itself
 from sepo.train.learner import Learner, Look
 from sepo.train.mirror import FLOOR, MASS_FLOOR, REACH_FLOOR, MirrorRules, Push, improve, softmax
 from sepo.train.objective import CreditRules, Signal, signal
@@ -90,7 +90,7 @@ class Optimiser:
         self.anchor = snapshot(learner.policy.language_model)
         self.reference: list[Floats] = [] if self.large else learner.look(gradient=False).rows
         self.response: Floats | None = None
-        self.league = League(self.ground) if section.exploiter == "growing" else None
+        self.league = League(self.ground) if section.exploiter in ("growing", "league") else None
         self.target: Floats | None = None
         self.sample: Sample | None = None
 
@@ -266,7 +266,8 @@ class Optimiser:
         """With ``best_response_every`` above 1, hold the best response fixed between its recomputations."""
         if self.league is not None:
             if number % self.section.best_response_every == 0:
-                self.league.note(self._respond(policy))
+                past = self.section.exploiter == "league"
+                self.league.note(itself(self.ground, policy) if past else self._respond(policy))
             return
         if self.section.exploiter == "pool" or self.section.best_response_every == 1:
             return

@@ -151,7 +151,7 @@ class TrainSection(Schedule):
     baseline: Literal["group", "value"] = "group"
     groups: Annotated[int, Field(ge=1)] = 64
     group_size: Annotated[int, Field(ge=2)] = 8
-    exploiter: Literal["pool", "best_response", "both", "growing"] = "best_response"
+    exploiter: Literal["pool", "best_response", "both", "growing", "league"] = "best_response"
     best_response_every: Annotated[int, Field(ge=1)] = 1
     update: Literal["clipped", "mmd"] = "mmd"
     target: Annotated[
