@@ -7,11 +7,16 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
+    Gemma4Config,
+    Gemma4ForConditionalGeneration,
     LlamaConfig,
     LlamaForCausalLM,
     MistralConfig,
     MistralForCausalLM,
+    PreTrainedModel,
     PreTrainedTokenizerFast,
+    Qwen3_5Config,
+    Qwen3_5ForConditionalGeneration,
 )
 
 from sepo.games.kuhn import CARD_WORDS, RULES, WORDS
@@ -61,3 +66,53 @@ def tiny_model(folder: Path, *, window: int | None = None, template: str = CHATM
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return f"hf:{folder}"
+
+
+def tiny_named(folder: Path, family: str, *, window: int = 512) -> str:
+    """Save a tiny model of one of the paper's two families, towers and all, and return its POLICY string."""
+    tokenizer = tiny_tokenizer()
+    torch.manual_seed(0)
+    model = {"gemma4": _gemma4, "qwen3_5": _qwen3_5}[family](len(tokenizer), window)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim == 2 and "embed" not in name:
+                parameter.mul_(6.0)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return f"hf:{folder}"
+
+
+def _gemma4(vocabulary: int, window: int) -> PreTrainedModel:
+    """Sliding and full attention, layers that share keys and values, an embedding a layer, tied ones, three towers."""
+    text = {
+        **SHAPE,
+        "vocab_size": vocabulary,
+        "num_hidden_layers": 4,
+        "head_dim": 8,
+        "global_head_dim": 8,
+        "layer_types": ["sliding_attention", "full_attention"] * 2,
+        "sliding_window": window,
+        "num_kv_shared_layers": 2,
+        "hidden_size_per_layer_input": 8,
+        "vocab_size_per_layer_input": vocabulary,
+        "final_logit_softcapping": 30.0,
+    }
+    tower = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    vision = {**tower, "intermediate_size": 32, "num_key_value_heads": 2, "head_dim": 8, "patch_size": 4}
+    return Gemma4ForConditionalGeneration(Gemma4Config(text_config=text, vision_config=vision, audio_config=tower))
+
+
+def _qwen3_5(vocabulary: int, window: int) -> PreTrainedModel:
+    """Three layers of linear attention to one of full attention, and a tower for images."""
+    text = {
+        **SHAPE,
+        "vocab_size": vocabulary,
+        "num_hidden_layers": 4,
+        "head_dim": 8,
+        "linear_key_head_dim": 8,
+        "linear_value_head_dim": 8,
+        "linear_num_key_heads": 2,
+        "linear_num_value_heads": 4,
+    }
+    vision = {"hidden_size": 16, "intermediate_size": 32, "depth": 1, "num_heads": 2, "out_hidden_size": 32}
+    return Qwen3_5ForConditionalGeneration(Qwen3_5Config(text_config=text, vision_config=vision))

@@ -141,3 +141,24 @@ def test_one_budget_may_be_for_several_weights():
         "train": {"lambda": {"e": "auto", "x": "auto", "budget": 0.1}},
     }
     assert parse_recipe(document, "f").train.lambda_.budgets == {"e": 0.1, "x": 0.1}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_recipe_that_is_shipped_can_be_read(path):
+    if is_joint(read_document(path)):
+        found = load_joint(path).recipes
+        assert len({recipe.game for recipe in found}) == len(found) >= 5
+        assert len({recipe.model.policy for recipe in found}) == 1
+    else:
+        assert load_recipe(path).arms
+
+
+@pytest.mark.parametrize(
+    ("name", "policy"), [("gemma4-e4b", "hf:google/gemma-4-E4B-it"), ("qwen3.5-4b", "hf:Qwen/Qwen3.5-4B")]
+)
+def test_the_named_models_are_one_line_away(name, policy):
+    theirs = load_joint(ROOT / "recipes" / f"{name}.yaml").recipes
+    assert {recipe.model.policy for recipe in theirs} == {policy}
+    assert [recipe.game for recipe in theirs] == ["ipd", "auction", "split", "items", "kuhn"]
+    ours = load_joint(ROOT / "recipes" / f"{name}.yaml", ["model.policy=bundled:smollm2"]).recipes
+    assert {recipe.model.policy for recipe in ours} == {"bundled:smollm2"}

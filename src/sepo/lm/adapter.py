@@ -15,8 +15,6 @@ from sepo.errors import InputError
 from sepo.lm.load import LanguageModel, without_peft_warning
 
 Weights = Mapping[str, torch.Tensor]
-ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
-LINEAR = (*ATTENTION, "gate_proj", "up_proj", "down_proj")
 
 
 def make_trainable(
@@ -30,18 +28,18 @@ def make_trainable(
 ) -> None:
     """Prepare a model for training, in place.
 
-    LoRA goes to the language model's own linear layers and starts as the identity. Weights that are
-    trained are float32 even over a bfloat16 base: small updates would be lost otherwise. Dropout is off.
+    LoRA starts as the identity. Weights that are trained are float32 even over a bfloat16 base: small updates would be
+    lost otherwise. Dropout is off.
 
     Parameters
     ----------
-    layers
-        Adapt only the last so many of the model's layers: no gradient need pass the ones before them.
+    targets, layers
+        What LoRA goes to: see ``adapted``.
 
     Raises
     ------
     InputError
-        If no layer of the wanted names exists.
+        If there is nothing of that kind.
     """
     if kind == "full":
         lm.model.float().requires_grad_(True)
@@ -49,17 +47,7 @@ def make_trainable(
         return
     from peft import LoraConfig, get_peft_model
 
-    wanted = ATTENTION if targets == "attention" else LINEAR
-    names = [
-        name
-        for name, module in lm.model.named_modules()
-        if name.rsplit(".", 1)[-1] in wanted and not any(part in name for part in ("vision", "audio"))
-    ]
-    if not names:
-        raise InputError(f"model '{lm.reference}' has none of the layers {', '.join(wanted)} to adapt")
-    if layers is not None:
-        depth = 1 + max(_layer(name) for name in names)
-        names = [name for name in names if _layer(name) >= depth - layers]
+    names = adapted(lm, targets, layers)
     config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules=names, task_type="CAUSAL_LM")
     with torch.random.fork_rng(devices=[]), without_peft_warning():
         torch.manual_seed(seed)
@@ -69,10 +57,42 @@ def make_trainable(
     lm.model.eval()
 
 
-def _layer(name: str) -> int:
-    """Return the number of the layer that a module belongs to, 0 outside the stack of layers."""
-    numbers = [int(part) for part in name.split(".") if part.isdigit()]
-    return numbers[0] if numbers else 0
+def adapted(
+    lm: LanguageModel, targets: Literal["attention", "linear"] = "linear", layers: int | None = None
+) -> list[str]:
+    """Return the names of the modules that LoRA goes to: linear layers within the blocks of the text decoder.
+
+    They are found by structure. Embeddings, the head, and the towers of a multimodal model for images and sound are no
+    part of those blocks and stay untouched.
+
+    Parameters
+    ----------
+    targets
+        ``linear``: all of them. ``attention``: those of the blocks' attention, linear attention included.
+    layers
+        Only of the last so many blocks: no gradient need pass the ones before them.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+    decoder = lm.model.get_decoder()
+    depth = decoder.config.num_hidden_layers
+    blocks = next((m for m in decoder.children() if isinstance(m, torch.nn.ModuleList) and len(m) == depth), None)
+    if blocks is None:
+        raise InputError(f"the text decoder of model '{lm.reference}' has no {depth} blocks to adapt")
+    place = next(name for name, module in lm.model.named_modules() if module is blocks)
+    first = 0 if layers is None else max(0, len(blocks) - layers)
+    names = [
+        f"{place}.{number}.{name}"
+        for number, block in enumerate(blocks)
+        for name, module in block.named_modules()
+        if number >= first and isinstance(module, torch.nn.Linear) and (targets == "linear" or "att" in name)
+    ]
+    if not names:
+        raise InputError(f"the blocks of model '{lm.reference}' have no linear layer to adapt")
+    return names
 
 
 def trainable(lm: LanguageModel) -> dict[str, torch.nn.Parameter]:
