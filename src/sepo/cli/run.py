@@ -28,18 +28,24 @@ def command(
         plan = Plan(loaded.name, [loaded])
     folder = out or Path("runs") / plan.name
     words = ["sepo", "run", str(recipe), *(w for s in settings or [] for w in ("--set", s))]
+    from rich.console import Console
+
     from sepo.cli.progress import RunDisplay, announce
     from sepo.cli.show_run import show_run
     from sepo.report.page import write_report
+    from sepo.train import ranks
     from sepo.train.run import run, run_joint
 
-    announce(plan.recipes[0].model)
+    ranks.join()
+    alone = ranks.first()
+    if alone:
+        announce(plan.recipes[0].model)
     said = shlex.join(words)
-    with RunDisplay(plan.recipes) as display:
+    with RunDisplay(plan.recipes, None if alone else Console(quiet=True)) as display:
         if joint:
             found = run_joint(plan.recipes, folder, display.tell, resume=resume, command=said)
         else:
             found = {"": run(plan.recipes[0], folder, display.tell, resume=resume, command=said)}
-    for place, summary in found.items():
+    for place, summary in found.items() if alone else ():
         show_run(summary)
         typer.echo(f"report: {write_report(folder / place)}", err=True)

@@ -17,6 +17,7 @@ from sepo.games.base import Decision
 from sepo.lm.trie import Packing, Plan, plans
 from sepo.policies.direct import DirectPolicy
 from sepo.solve.tree import Floats, Ints, Layout
+from sepo.train import ranks
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +138,8 @@ def penalised(loss: Loss, penalties: Penalties) -> Loss:
 class Scorer:
     """Scores a fixed list of decisions again and again, as training does; its plans are laid out once.
 
+    Where several processes train, each has its share of the plans, and what they find is put together.
+
     With ``replies``, only those of each decision's legal actions: all arrays are then of them.
     """
 
@@ -156,7 +159,7 @@ class Scorer:
                 for q, some in zip(questions, replies, strict=True)
             ]
         self.packing = packing or policy.packing(questions)
-        self.plans = plans(questions, self.packing, policy.budget)
+        self.plans = ranks.share(plans(questions, self.packing, policy.budget), lambda plan: plan.computed)
         self._replies = [len(q.replies) for q in questions]
 
     def scores(self, plan: Plan) -> Scores:
@@ -170,16 +173,16 @@ class Scorer:
 
     def probabilities(self, found: Sequence[Scores]) -> tuple[list[Floats], Floats]:
         """Read policy and legal mass off scores. One (legal actions,) array per decision, and (decisions,)."""
-        out: list[Floats] = [np.empty(0)] * len(self.decisions)
-        mass = np.zeros(len(self.decisions))
+        here: dict[int, tuple[Floats, float]] = {}
         for scores in found:
             sums = scores.sums.detach().double().masked_fill(~scores.legal, -torch.inf)
             policy = torch.softmax(sums, dim=-1).cpu().numpy()
             total = torch.logsumexp(sums, dim=-1).exp().cpu().numpy()
             for row, i in enumerate(scores.chosen):
-                out[i] = policy[row, : self._replies[i]]
-                mass[i] = total[row]
-        return out, mass
+                here[i] = policy[row, : self._replies[i]], float(total[row])
+        whole = {i: answer for part in ranks.everyones(here) for i, answer in part.items()}
+        answers = [whole[i] for i in range(len(self.decisions))]
+        return [row for row, _ in answers], np.array([mass for _, mass in answers])
 
     def evaluate(self) -> tuple[list[Floats], Floats]:
         """Return policy and legal mass without gradient."""
@@ -196,7 +199,8 @@ class Scorer:
             part = loss(ready[k] if ready is not None else self.scores(plan), batch)
             part.backward()  # type: ignore[no-untyped-call]
             total += float(part.detach())
-        return total
+        ranks.add_gradients(self.policy.language_model.model.parameters())
+        return sum(ranks.everyones(total))
 
 
 def spread(tree: Layout, decisions: Sequence[Decision], vector: Floats) -> list[Floats]:

@@ -151,6 +151,8 @@ class Learner:
 
         What a token takes depends on the model and on how many of its layers are trained; the first pass shows it.
         """
+        if not scorer.plans:
+            return []
         later = sum(plan.computed for plan in scorer.plans[1:])
         if later * self._per_token > HELD:
             return None

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 
 from sepo.lm.adapter import snapshot
+from sepo.train import ranks
 from sepo.train.learner import Learner, Look, load_state, rate, save_state
 from sepo.train.record import Metrics, alarms, measured, probes
 from sepo.train.sample import Asked
@@ -93,7 +94,7 @@ class Course:
         """
         learner, stage = self.learner, self.stage
         number = learner.step
-        if self._metrics is None:
+        if self._metrics is None and ranks.first():
             self._metrics = Metrics(self.folder / "metrics.jsonl", number, stage.name)
         started = time.perf_counter()
         look = learner.look(stage.wanted(number), gradient=number < self.steps)
@@ -114,8 +115,9 @@ class Course:
             raised = alarms(first["probes"], line["probes"], worth, first["worth"], scale)
             line["warnings"] = [*line.get("warnings", []), *raised]
         line["seconds"] = time.perf_counter() - started
-        self._metrics.add(line)
-        self.tell(line)
+        if self._metrics is not None:
+            self._metrics.add(line)
+            self.tell(line)
 
     def state(self) -> dict[str, Any]:
         """Return what the next turn depends on beyond the model."""
@@ -156,6 +158,7 @@ def loop(courses: Sequence[Course], folder: Path, every: int) -> Best:
         for course, kept in zip(courses, state["courses"], strict=True):
             course.load(kept)
         best = Best(**state["best"]) if state["best"] else None
+    ranks.wait()  # before the first of them writes a checkpoint
 
     def looked() -> None:
         nonlocal best
@@ -169,7 +172,7 @@ def loop(courses: Sequence[Course], folder: Path, every: int) -> Best:
 
     def keep() -> None:
         number = sum(course.learner.step for course in courses)
-        if number % (every * len(courses)) == 0:
+        if number % (every * len(courses)) == 0 and ranks.first():
             kept = {
                 "model": model.model_state(),
                 "courses": [course.state() for course in courses],

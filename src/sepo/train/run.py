@@ -18,6 +18,7 @@ import yaml
 from sepo.audit.scorecard import versions
 from sepo.errors import InputError
 from sepo.files import read_json, write_json, write_text
+from sepo.train import ranks
 from sepo.train.recipe import Recipe, load_recipe
 from sepo.train.record import environment
 from sepo.train.summary import summarise
@@ -62,15 +63,17 @@ def _run(
     within: Sequence[tuple[Recipe, Path]], folder: Path, tell: Tell, *, resume: bool, command: str
 ) -> list[dict[str, Any]]:
     domains = [Domain.of(recipe, place) for recipe, place in within]
-    for recipe, place in within:
+    for recipe, place in within if ranks.first() else ():
         prepare(recipe, place, resume=resume, command=command)
+    ranks.wait()
     first = within[0][0]
     for seed in first.seeds:
         for arm in sorted(first.arms, key=lambda a: STAGES.index(a.stage)):
             Unit(domains, arm.name, seed, folder, tell).run()
     summaries = [summarise(recipe, place) for recipe, place in within]
     for (_, place), summary in zip(within, summaries, strict=True):
-        write_json(place / "summary.json", summary)
+        if ranks.first():
+            write_json(place / "summary.json", summary)
     return summaries
 
 

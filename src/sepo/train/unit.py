@@ -20,6 +20,7 @@ from sepo.lm.adapter import make_trainable, restore, save_model, snapshot
 from sepo.lm.load import LanguageModel, load_model
 from sepo.policies.direct import DirectPolicy
 from sepo.solve.tree import Tree
+from sepo.train import ranks
 from sepo.train.auditor import Auditor, copy
 from sepo.train.data import demonstrations, of_arena
 from sepo.train.learner import Learner, load_state, save_state
@@ -105,13 +106,16 @@ class Unit:
         """Train and audit, and say that it is finished; what was finished before is left as it is."""
         if not all(part.done.exists() for part in self.parts):
             self._base() if self.arm.stage == "base" else self._train()
-        for part in self.parts:
+            ranks.wait()
+        for part in self.parts if ranks.first() else ():
             self.tell({**self._about(part), "stage": "done", "steps": 0, "line": {}})
 
     def _about(self, part: Part) -> dict[str, Any]:
         return {"game": part.recipe.game, "arm": self.arm.name, "seed": self.seed}
 
     def _base(self) -> None:
+        if not ranks.first():
+            return
         left = [part for part in self.parts if not part.done.exists() and not _is_copied(part)]
         if not left:
             return
@@ -132,6 +136,8 @@ class Unit:
             restore(lm, start["weights"])
         courses = self._courses(lm)
         best = loop(courses, self.folder, self.recipe.checkpoint_every)
+        if not ranks.first():
+            return
         for part, course in zip(self.parts, courses, strict=True):
             if isinstance(course.stage, Optimiser) and course.stage.league is not None:
                 for name, table in course.stage.league.tables().items():
