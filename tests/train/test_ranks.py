@@ -46,13 +46,19 @@ def launched(processes: int, *arguments: object) -> subprocess.CompletedProcess[
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    program = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_machines", "1"]
-    program += ["--num_processes", str(processes), "--main_process_port", str(port), "--mixed_precision", "no"]
-    program += ["--dynamo_backend", "no", "--num_cpu_threads_per_process", "1"]
+    program = [sys.executable]
+    if processes > 1:
+        program += [
+            "-m",
+            "accelerate.commands.launch",
+            "--config_file",
+            str(ROOT / "recipes" / "accelerate" / "processes.yaml"),
+        ]
+        program += ["--main_process_port", str(port), "--num_cpu_threads_per_process", "1"]
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "passive"}
     return subprocess.run(
         [*program, "-m", "sepo", *map(str, arguments)],
-        cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=500,
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=240,
     )  # fmt: skip
 
 
@@ -65,6 +71,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
         done = launched(processes, "run", recipe, "--out", place / str(processes))
         assert done.returncode == 0, done.stderr[-3000:]
     return {processes: place / str(processes) for processes in (1, 2)}
+
+
+def test_there_were_so_many_processes(runs: dict[int, Path]):
+    for processes, folder in runs.items():
+        assert json.loads((folder / "environment.json").read_text())["processes"] == processes
 
 
 def test_two_processes_take_the_steps_of_one(runs: dict[int, Path]):
@@ -97,6 +108,12 @@ def test_the_first_process_alone_writes(runs: dict[int, Path]):
     assert names[0] == names[1]
     lines = (runs[2] / "arms" / "sepo" / "seed-1" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [0, 1, 2, 3, 4]
+
+
+def test_other_commands_refuse_several_processes():
+    done = launched(2, "games")
+    assert done.returncode != 0
+    assert "sepo: 'sepo games' is one process: only 'sepo run' takes several" in done.stderr
 
 
 def test_a_share_is_balanced_and_whole(monkeypatch: pytest.MonkeyPatch):

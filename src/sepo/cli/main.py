@@ -37,9 +37,12 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
     """Train language-model agents with Safe Equilibrium Policy Optimization; audit any policy, exactly."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and context.invoked_subcommand != "run":
+        raise InputError(f"'sepo {context.invoked_subcommand}' is one process: only 'sepo run' takes several")
 
 
 def main() -> None:

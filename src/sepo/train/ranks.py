@@ -8,13 +8,15 @@ together, so a step is that of one process but for rounding. The first process a
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
 
 T = TypeVar("T")
+_working_alone: list[bool] = []
 PATIENCE = timedelta(days=2)
 """How long processes wait for the first one, which audits alone."""
 
@@ -27,9 +29,19 @@ def join() -> None:
         PartialState(timeout=PATIENCE)
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """Let this process work for a while as if there were no others: the first one, while they wait."""
+    _working_alone.append(True)
+    try:
+        yield
+    finally:
+        _working_alone.pop()
+
+
 def size() -> int:
-    """Return how many processes there are."""
-    return torch.distributed.get_world_size() if _joined() else 1
+    """Return how many processes share what is done now."""
+    return torch.distributed.get_world_size() if _joined() and not _working_alone else 1
 
 
 def rank() -> int:
@@ -66,6 +78,11 @@ def everyones(thing: T) -> list[T]:
     out: list[Any] = [None] * size()
     torch.distributed.all_gather_object(out, thing)
     return out
+
+
+def of_first(thing: T) -> T:
+    """Return what the first process has: what files say may differ from one moment to the next, and so between them."""
+    return everyones(thing)[0]
 
 
 def add_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:

@@ -19,6 +19,7 @@ from sepo.errors import InputError
 from sepo.files import write_text
 from sepo.solve.response import exploitability
 from sepo.solve.tree import Floats, Tree
+from sepo.train import ranks
 from sepo.train.objective import LedgerRow
 
 ALARM = 0.25
@@ -122,7 +123,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 def environment(command: str, versions: Mapping[str, str]) -> dict[str, Any]:
-    """Return what a reader of the figures must know of the machine: versions, command, commit, platform, threads."""
+    """Return what a reader of the figures must know of the machine: versions, command, commit, threads and the like."""
     found = None
     if shutil.which("git"):
         asked = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
@@ -133,4 +134,5 @@ def environment(command: str, versions: Mapping[str, str]) -> dict[str, Any]:
         "commit": found,
         "platform": platform.platform(),
         "threads": os.cpu_count(),
+        "processes": ranks.size(),
     }

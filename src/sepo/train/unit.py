@@ -104,7 +104,7 @@ class Unit:
 
     def run(self) -> None:
         """Train and audit, and say that it is finished; what was finished before is left as it is."""
-        if not all(part.done.exists() for part in self.parts):
+        if ranks.of_first(not all(part.done.exists() for part in self.parts)):
             self._base() if self.arm.stage == "base" else self._train()
             ranks.wait()
         for part in self.parts if ranks.first() else ():
@@ -120,13 +120,14 @@ class Unit:
         if not left:
             return
         lm = self._model("float32")
-        for part in left:
-            auditor = self._auditor(part, lm)
-            line = auditor.write("last")
-            for name in part.recipe.audit.cards[1:]:
-                auditor.write(name, same_as="last")
-            Metrics(part.folder / "metrics.jsonl").add({"step": 0, "stage": "base", **line})
-            write_json(part.done, {"steps": 0, "best_step": 0, "criterion": None})
+        with ranks.alone():
+            for part in left:
+                auditor = self._auditor(part, lm)
+                line = auditor.write("last")
+                for name in part.recipe.audit.cards[1:]:
+                    auditor.write(name, same_as="last")
+                Metrics(part.folder / "metrics.jsonl").add({"step": 0, "stage": "base", **line})
+                write_json(part.done, {"steps": 0, "best_step": 0, "criterion": None})
 
     def _train(self) -> None:
         lm = self._model()
@@ -142,7 +143,8 @@ class Unit:
             if isinstance(course.stage, Optimiser) and course.stage.league is not None:
                 for name, table in course.stage.league.tables().items():
                     table.save(part.folder / "exploiters" / f"{name}.json")
-        self._finish(lm, best, [course.stage.criterion for course in courses])
+        with ranks.alone():
+            self._finish(lm, best, [course.stage.criterion for course in courses])
         newest(self.folder).unlink(missing_ok=True)
 
     def _courses(self, lm: LanguageModel) -> list[Course]:
