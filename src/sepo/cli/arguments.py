@@ -146,11 +146,8 @@ def parse_weights(text: str | None, usual: Weights) -> Weights:
     """
     if text is None:
         return usual
-    try:
-        found = [float(part) for part in text.split(",")]
-    except ValueError:
-        found = []
-    if len(found) != 3 or not all(0 <= w < math.inf for w in found):
+    found = _numbers(text, 3)
+    if found is None:
         raise InputError(f"--lambda takes the weights of e, c and x, such as 2.4,1,1.8, not '{text}'")
     return Weights(*found)
 
@@ -190,13 +187,19 @@ def parse_price(text: str | None) -> tuple[float, float] | None:
     """
     if text is None:
         return None
+    found = _numbers(text, 2)
+    if found is None:
+        raise InputError(f"--price takes what a million tokens read and written cost, such as 0.5,1.5, not '{text}'")
+    return found[0], found[1]
+
+
+def _numbers(text: str, count: int) -> list[float] | None:
+    """Read so many numbers that are not negative, with commas between them; None if the text is none such."""
     try:
         found = [float(part) for part in text.split(",")]
     except ValueError:
-        found = []
-    if len(found) != 2 or not all(0 <= p < math.inf for p in found):
-        raise InputError(f"--price takes what a million tokens read and written cost, such as 0.5,1.5, not '{text}'")
-    return found[0], found[1]
+        return None
+    return found if len(found) == count and all(0 <= n < math.inf for n in found) else None
 
 
 def parse_body(text: str | None) -> dict[str, Any]:
