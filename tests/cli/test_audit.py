@@ -191,6 +191,21 @@ def test_a_model_that_writes_is_audited_from_samples(sepo: Program, tmp_path: Pa
     assert "no legal action" in shown.out
 
 
+def test_what_a_model_writes_is_elicited_with_intervals(sepo: Program, tmp_path: Path):
+    reference, out = tiny_model(tmp_path / "model"), tmp_path / "table.json"
+    options = ("--style", "reasoned", "--samples", 2, "--tokens", 3, "--retries", 0, "--illegal", "random")
+    done = sepo("elicit", reference, "--game", "kuhn", "--out", out, *options)
+    assert done.code == 0, done.err
+    document = json.loads(out.read_text())
+    assert document["about"]["samples"] == 2
+    assert document["table"].keys() == document["intervals"].keys()
+    for key, row in document["table"].items():
+        for action, p in row.items():
+            low, high = document["intervals"][key][action]
+            assert low <= p <= high
+    assert sepo("audit", f"table:{out}", "--json").code == 0
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from sepo.games.registry import make
 from sepo.lm.reasoned import Reply, asked, reply
 from sepo.policies.base import checked
 from sepo.policies.reasoned import LAST_RETRY, ReasonedPolicy, ReplyRules
+from sepo.policies.script import UniformPolicy
+from sepo.policies.table import elicit, load_table
 from sepo.solve.tree import Tree
 from tests.writers import TableWriter, random_table
 
@@ -164,3 +167,21 @@ def test_what_is_known_of_it_says_the_style_and_the_rules(tree: Tree):
         "style": "reasoned", "samples": 3, "tokens": 40, "illegal": "random", "retries": 5, "device": "none",
     }  # fmt: skip
     assert model.legal_mass() is None
+
+
+def test_a_table_of_samples_has_its_intervals(tree: Tree, kuhn: Game, tmp_path: Path):
+    table = random_table(kuhn, 6)
+    inside = []
+    for seed in range(12):
+        model = ReasonedPolicy(lambda: TableWriter(kuhn, table), "x", ReplyRules(samples=32, tokens=2), seed)
+        found = elicit(model, kuhn, tree)
+        for key, row in (found.intervals or {}).items():
+            for action, (low, high) in row.items():
+                assert low <= found.table[key][action] <= high
+                inside.append(low <= table[key][action] <= high)
+    assert len(inside) == 12 * 24
+    assert np.mean(inside) > 0.91
+    found.save(tmp_path / "t.json")
+    again = load_table(tmp_path / "t.json")
+    assert again.intervals == found.intervals
+    assert elicit(UniformPolicy(), kuhn, tree).intervals is None

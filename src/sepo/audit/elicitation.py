@@ -17,7 +17,7 @@ from sepo.audit.exact import REPLY_NODES
 from sepo.errors import TooLargeError
 from sepo.games.base import Decision, Game
 from sepo.policies.base import Policy, checked
-from sepo.policies.table import PolicyTable
+from sepo.policies.table import PolicyTable, intervals
 from sepo.solve.response import best_response
 from sepo.solve.tree import Floats
 from sepo.solve.value import infoset_reach
@@ -100,6 +100,7 @@ class Inquiry:
             rules=self.game.rules,
             table={key: dict(zip(legal[key], p, strict=True)) for key, p in rows.items()},
             mass=None if mass is None else {key: mass[key] for key in rows},
+            intervals=intervals(self.policy, list(self.asked.values())),
             notes=self.policy.about(),
         )
 

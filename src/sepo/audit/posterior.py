@@ -26,7 +26,7 @@ from sepo.audit.figures import ANYONE, Figure, Get, Range
 from sepo.audit.found import Found, ends, number
 from sepo.games.base import Game
 from sepo.keys import generator
-from sepo.policies.base import Estimated, Tally
+from sepo.policies.base import PRIOR, Estimated, Tally
 from sepo.solve.response import best_response
 from sepo.solve.tree import Floats
 from sepo.solve.value import infoset_reach, move_reach
@@ -34,9 +34,6 @@ from sepo.solve.value import infoset_reach, move_reach
 DRAWS = 400
 BLOCK = 4_000_000
 """Moves of all policies drawn that are evaluated at once."""
-PRIOR = 1.0
-"""Answers that the prior is worth at a state, shared by all that may happen there alike (W. Perks, "Some observations
-on inverse probability including a new indifference rule", Journal of the Institute of Actuaries 73, 1947)."""
 
 
 class Extreme(NamedTuple):
@@ -75,8 +72,10 @@ class Posterior:
         ends = np.cumsum([0, *(len(d.legal) for d in asked.values())])
         self.starts = dict(zip(asked, ends.tolist(), strict=False))  # where a state stands in a policy
         tallies = list(self.tallies.items())
-        self.whole = np.hstack([_drawn(t, (0, 1), (*key, k)) for k, t in tallies])
-        self.halves = [np.hstack([_drawn(t, (h,), (*key, k, h)) for k, t in tallies]) for h in (0, 1)]
+        self.whole = np.hstack([t.drawn(generator("posterior", *key, k), DRAWS) for k, t in tallies])
+        self.halves = [
+            np.hstack([t.drawn(generator("posterior", *key, k, h), DRAWS, (h,)) for k, t in tallies]) for h in (0, 1)
+        ]
         self.shares = np.stack(
             [np.concatenate([_share(t, halves) for t in self.tallies.values()]) for halves in ((0,), (1,), (0, 1))]
         )
@@ -158,15 +157,6 @@ def _share(tally: Tally, halves: tuple[int, ...]) -> Floats:
     if not total:
         return np.full(len(tally.fallback), 1 / len(tally.fallback))
     out: Floats = (tally.chosen[here].sum(axis=0) + tally.none[here].sum() * tally.fallback) / total
-    return out
-
-
-def _drawn(tally: Tally, halves: tuple[int, ...], key: tuple[object, ...]) -> Floats:
-    """Draw what the policy is at a state, given some halves of its answers. (draws, legal actions)."""
-    here = list(halves)
-    counts = np.append(tally.chosen[here].sum(axis=0), tally.none[here].sum())
-    drawn = generator("posterior", *key).dirichlet(counts + PRIOR / len(counts), DRAWS)
-    out: Floats = drawn[:, :-1] + drawn[:, -1:] * tally.fallback
     return out
 
 

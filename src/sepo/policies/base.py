@@ -13,6 +13,9 @@ from sepo.games.base import Decision
 from sepo.solve.tree import Floats, Ints, Tree
 
 SUM_TOLERANCE = 1e-6
+PRIOR = 1.0
+"""Answers that the prior is worth at a state, shared by all that may happen there alike (W. Perks, "Some observations
+on inverse probability including a new indifference rule", Journal of the Institute of Actuaries 73, 1947)."""
 
 
 class Policy(Protocol):
@@ -64,6 +67,17 @@ class Tally:
     def policy(self) -> Floats:
         """The estimate of the behavioural strategy, (legal actions,): unbiased, whatever the fallback."""
         out: Floats = (self.chosen.sum(axis=0) + self.none.sum() * self.fallback) / self.asked
+        return out
+
+    def drawn(self, rng: np.random.Generator, draws: int, halves: Sequence[int] = (0, 1)) -> Floats:
+        """Draw what the policy may be, given some halves of its answers. (draws, legal actions).
+
+        What happens at the state, one of the legal answers or none, has a Dirichlet distribution.
+        """
+        here = list(halves)
+        counts = np.append(self.chosen[here].sum(axis=0), self.none[here].sum())
+        found = rng.dirichlet(counts + PRIOR / len(counts), draws)
+        out: Floats = found[:, :-1] + found[:, -1:] * self.fallback
         return out
 
     def plus(self, other: Tally) -> Tally:

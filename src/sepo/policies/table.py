@@ -17,10 +17,13 @@ import numpy as np
 from sepo.errors import InputError
 from sepo.files import read_json, write_json
 from sepo.games.base import Decision, Game
-from sepo.policies.base import SUM_TOLERANCE, Policy, checked
+from sepo.keys import generator
+from sepo.policies.base import SUM_TOLERANCE, Estimated, Policy, checked
 from sepo.solve.tree import Floats, Layout, Tree
 
 SCHEMA = "sepo.policy/1"
+DRAWS = 4000
+"""Of what a policy may be, for the intervals of its probabilities."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class PolicyTable:
         ``"uniform"`` to play uniformly where the table has no row; None makes that an error.
     mass
         Where the table was elicited from a language model: its probability on the legal strings, by key.
+    intervals
+        Where it was estimated from samples: the ends of each probability's 95 % interval.
     """
 
     name: str
@@ -43,6 +48,7 @@ class PolicyTable:
     table: Mapping[str, Mapping[str, float]]
     default: str | None = None
     mass: Mapping[str, float] | None = None
+    intervals: Mapping[str, Mapping[str, Sequence[float]]] | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
 
     def probabilities(self, decisions: Sequence[Decision]) -> list[Floats]:
@@ -92,6 +98,8 @@ class PolicyTable:
             out["about"] = dict(self.notes)
         if self.mass is not None:
             out["legal_mass"] = dict(self.mass)
+        if self.intervals is not None:
+            out["intervals"] = {key: {a: list(ends) for a, ends in row.items()} for key, row in self.intervals.items()}
         return out | {"table": {key: dict(row) for key, row in self.table.items()}}
 
     def save(self, path: Path) -> None:
@@ -117,14 +125,14 @@ def load_table(path: Path, name: str | None = None) -> PolicyTable:
     document = read_json(path, what)
     if document.get("schema") != SCHEMA:
         raise InputError(f"{what} '{path}': schema must be '{SCHEMA}', not {document.get('schema')!r}")
-    known = {"schema", "game", "rules", "table", "default", "legal_mass", "about"}
+    known = {"schema", "game", "rules", "table", "default", "legal_mass", "intervals", "about"}
     if extra := sorted(set(document) - known):
         raise InputError(f"{what} '{path}': unknown key '{extra[0]}'; known are {', '.join(sorted(known))}")
     if not isinstance(document.get("game"), str):
         raise InputError(f"{what} '{path}': 'game' must name a game")
     if document.get("default") not in (None, "uniform"):
         raise InputError(f"{what} '{path}': 'default' can only be 'uniform'")
-    for key in ("rules", "legal_mass", "about"):
+    for key in ("rules", "legal_mass", "intervals", "about"):
         if not isinstance(document.get(key, {}), dict):
             raise InputError(f"{what} '{path}': '{key}' must be an object")
     table = document.get("table")
@@ -142,6 +150,7 @@ def load_table(path: Path, name: str | None = None) -> PolicyTable:
         table=table,
         default=document.get("default"),
         mass=document.get("legal_mass"),
+        intervals=document.get("intervals"),
         notes=document.get("about", {}),
     )
 
@@ -205,5 +214,20 @@ def elicit(policy: Policy, game: Game, tree: Tree) -> PolicyTable:
         rules=game.rules,
         table=rows,
         mass=policy.legal_mass(),
+        intervals=intervals(policy, tree.questions),
         notes=policy.about(),
     )
+
+
+def intervals(policy: Policy, decisions: Sequence[Decision]) -> dict[str, dict[str, list[float]]] | None:
+    """Return the ends of the 95 % interval of each probability of a policy known from samples; None of another."""
+    if not isinstance(policy, Estimated):
+        return None
+    out = {}
+    for d in decisions:
+        tally = policy.tally(d)
+        drawn = tally.drawn(generator("interval", d.game.name, d.key), DRAWS)
+        low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+        ends = zip(np.minimum(low, tally.policy).tolist(), np.maximum(high, tally.policy).tolist(), strict=True)
+        out[d.key] = dict(zip(d.legal, map(list, ends), strict=True))
+    return out
