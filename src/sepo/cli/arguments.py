@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,12 +17,10 @@ from sepo.audit.scorecard import Games, by_set
 from sepo.errors import InputError
 from sepo.games.base import Weights
 from sepo.games.registry import GAMES, games, make
-from sepo.lm.endpoint import Limits
 from sepo.policies.base import Policy
 from sepo.policies.human import HumanPolicy
-from sepo.policies.reasoned import ReplyRules, Rule, Style
 from sepo.policies.script import AXELROD, ScriptPolicy, opponent
-from sepo.policies.spec import FORMS, Asking
+from sepo.policies.spec import FORMS
 from sepo.policies.table import PolicyTable
 
 if TYPE_CHECKING:
@@ -40,21 +38,6 @@ PolicyArgument = Annotated[
 RuleOption = Annotated[
     list[str] | None, typer.Option("--rule", metavar="NAME=VALUE", help="A rule of the game, before any preset.")
 ]
-StyleOption = Annotated[str, typer.Option(help="How models are asked: direct (scored) or reasoned.")]
-SamplesOption = Annotated[int, typer.Option(min=1, help="reasoned: answers drawn at each information state.")]
-TokensOption = Annotated[int, typer.Option(min=1, help="reasoned: most tokens of a reply.")]
-IllegalOption = Annotated[
-    str, typer.Option(help="reasoned: what counts where no reply is legal: forfeit, random or retry.")
-]
-RetriesOption = Annotated[int, typer.Option(min=0, help="reasoned: how often it is asked again before that.")]
-TokenizerOption = Annotated[
-    str | None, typer.Option(help="openai: the model's tokenizer, an ID or a folder, where its name is none.")
-]
-ConcurrencyOption = Annotated[int, typer.Option(min=1, help="openai: calls that are open at once.")]
-PriceOption = Annotated[
-    str | None, typer.Option(help="openai: dollars per million tokens read and written, such as 0.5,1.5.")
-]
-BodyOption = Annotated[str | None, typer.Option(help="openai: further fields of every call, as a JSON object.")]
 OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Write the result to this file.")]
 
 
@@ -150,31 +133,6 @@ def parse_weights(text: str | None, usual: Weights) -> Weights:
     if found is None:
         raise InputError(f"--lambda takes the weights of e, c and x, such as 2.4,1,1.8, not '{text}'")
     return Weights(*found)
-
-
-def parse_asking(
-    style: str,
-    samples: int,
-    tokens: int,
-    illegal: str,
-    retries: int,
-    seed: int,
-    tokenizer: str | None,
-    concurrency: int,
-    price: str | None,
-    body: str | None,
-) -> Asking:
-    """Return how language models are asked, from the options of a command.
-
-    Raises
-    ------
-    InputError
-        If one of them is not what it can be.
-    """
-    manner = cast(Style, parse_choice(style, get_args(Style), "style"))
-    fallback = cast(Rule, parse_choice(illegal, get_args(Rule), "illegal-move rule"))
-    limits = Limits(concurrency, price=parse_price(price), body=parse_body(body))
-    return Asking(ReplyRules(manner, samples, tokens, fallback, retries), seed, tokenizer, limits)
 
 
 def parse_price(text: str | None) -> tuple[float, float] | None:

@@ -11,36 +11,29 @@ from sepo.audit.methods import Options, Sets
 from sepo.audit.scorecard import Games, scorecards
 from sepo.audit.variation import variations
 from sepo.cli.arguments import (
-    BodyOption,
-    ConcurrencyOption,
-    IllegalOption,
     JsonOption,
     OutOption,
-    PriceOption,
-    RetriesOption,
     RuleOption,
-    SamplesOption,
-    StyleOption,
-    TokenizerOption,
-    TokensOption,
     games_of,
-    parse_asking,
     parse_budget,
     parse_choice,
     parse_rules,
     reporting,
     under,
 )
+from sepo.cli.asking import asks_models
 from sepo.cli.variations import asked, parse_horizons, parse_list
 from sepo.files import dump_json, write_json
 from sepo.policies.base import Policy
-from sepo.policies.spec import load_policy
+from sepo.policies.spec import Asking, load_policy
 
 SETS = ("paper", "sepo", "both")
 METHODS = ("auto", "exact", "sampled")
 
 
+@asks_models
 def command(
+    asking: Asking,
     policies: Annotated[list[str], typer.Argument(metavar="POLICY...", help="Policies to audit, in the order shown.")],
     game: Annotated[str, typer.Option("--game", "-g", help="A game, or all that the policy can play.")] = "all",
     measures: Annotated[str, typer.Option(help="paper, sepo or both; each by the rules of its preset.")] = "both",
@@ -66,16 +59,6 @@ def command(
     horizons: Annotated[
         str | None, typer.Option(help="Audit at other numbers of rounds, such as 4,8,12, in games that have them.")
     ] = None,
-    style: StyleOption = "direct",
-    samples: SamplesOption = 32,
-    tokens: TokensOption = 200,
-    illegal: IllegalOption = "forfeit",
-    retries: RetriesOption = 2,
-    tokenizer: TokenizerOption = None,
-    concurrency: ConcurrencyOption = 8,
-    price: PriceOption = None,
-    body: BodyOption = None,
-    seed: Annotated[int, typer.Option(help="Of whatever is drawn; exact figures do not depend on it.")] = 0,
     json: JsonOption = False,
     out: OutOption = None,
 ) -> None:
@@ -83,14 +66,13 @@ def command(
     options = Options(
         sets=cast(Sets, parse_choice(measures, SETS, "set of measures")),
         method=cast(Literal["auto", "exact", "sampled"], parse_choice(method, METHODS, "method")),
-        seed=seed,
+        seed=asking.seed,
         episodes=episodes,
         half_width=half_width,
         control=control,
         opponents=tuple(opponent or ()),
         budget=parse_budget(budget),
     )
-    asking = parse_asking(style, samples, tokens, illegal, retries, seed, tokenizer, concurrency, price, body)
     rules = parse_rules(rule or [])
     varied = words is not None or horizons is not None
     named = None if words is None else parse_list(words, "--wordings")

@@ -10,31 +10,24 @@ import typer
 from sepo.audit.elicitation import Inquiry
 from sepo.audit.methods import SMALL
 from sepo.cli.arguments import (
-    BodyOption,
-    ConcurrencyOption,
     GameOption,
-    IllegalOption,
     PolicyArgument,
-    PriceOption,
-    RetriesOption,
     RuleOption,
-    SamplesOption,
-    StyleOption,
-    TokenizerOption,
-    TokensOption,
-    parse_asking,
     parse_budget,
     parse_rules,
     reporting,
 )
+from sepo.cli.asking import asks_models
 from sepo.errors import TooLargeError
 from sepo.games.registry import make
-from sepo.policies.spec import load_policy
+from sepo.policies.spec import Asking, load_policy
 from sepo.policies.table import elicit
 from sepo.solve.expand import MAX_NODES, expand
 
 
+@asks_models
 def command(
+    asking: Asking,
     policy: PolicyArgument,
     game: GameOption,
     out: Annotated[Path, typer.Option("--out", "-o", help="The table file to write.")],
@@ -42,16 +35,6 @@ def command(
     budget: Annotated[
         str, typer.Option(help="Information states to ask about, most reached ones first: a number, or all.")
     ] = "all",
-    style: StyleOption = "direct",
-    samples: SamplesOption = 32,
-    tokens: TokensOption = 200,
-    illegal: IllegalOption = "forfeit",
-    retries: RetriesOption = 2,
-    tokenizer: TokenizerOption = None,
-    concurrency: ConcurrencyOption = 8,
-    price: PriceOption = None,
-    body: BodyOption = None,
-    seed: Annotated[int, typer.Option(help="Of what a model writes.")] = 0,
 ) -> None:
     """Write a policy's behaviour in a game as a table.
 
@@ -59,7 +42,6 @@ def command(
     """
     played = make(game, parse_rules(rule or []))
     asked = parse_budget(budget)
-    asking = parse_asking(style, samples, tokens, illegal, retries, seed, tokenizer, concurrency, price, body)
     with reporting() as tell:
         loaded = load_policy(policy, played, lambda done, total: tell(f"asking about {game}", done, total), asking)
         try:

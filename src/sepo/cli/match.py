@@ -8,32 +8,26 @@ from typing import Annotated, Literal, cast
 import typer
 
 from sepo.cli.arguments import (
-    BodyOption,
-    ConcurrencyOption,
     GameOption,
-    IllegalOption,
     JsonOption,
     OutOption,
-    PriceOption,
-    RetriesOption,
     RuleOption,
-    StyleOption,
-    TokenizerOption,
-    TokensOption,
-    parse_asking,
     parse_budget,
     parse_choice,
     parse_rules,
     reporting,
 )
+from sepo.cli.asking import asks_models
 from sepo.files import dump_json, write_json
 from sepo.games.registry import make
-from sepo.policies.spec import load_policy
+from sepo.policies.spec import Asking, load_policy
 
 METHODS = ("auto", "exact", "sampled")
 
 
+@asks_models
 def command(
+    asking: Asking,
     policies: Annotated[list[str], typer.Argument(metavar="POLICY POLICY...", help="At least two policies.")],
     game: GameOption,
     rule: RuleOption = None,
@@ -44,27 +38,17 @@ def command(
     budget: Annotated[
         str, typer.Option(help="Decisions that a policy is asked in an exact meeting: a number, or all.")
     ] = "3000",
-    style: StyleOption = "direct",
-    tokens: TokensOption = 200,
-    illegal: IllegalOption = "forfeit",
-    retries: RetriesOption = 2,
-    tokenizer: TokenizerOption = None,
-    concurrency: ConcurrencyOption = 8,
-    price: PriceOption = None,
-    body: BodyOption = None,
-    seed: Annotated[int, typer.Option(help="Of whatever is drawn; exact figures do not depend on it.")] = 0,
     json: JsonOption = False,
     out: OutOption = None,
 ) -> None:
     """Let policies meet, each pair in both seats and on the same deals: payoffs, ratings and the Nash average."""
     from sepo.audit.tournament import MatchOptions, tournament
 
-    asking = parse_asking(style, 1, tokens, illegal, retries, seed, tokenizer, concurrency, price, body)
     chosen = cast(Literal["auto", "exact", "sampled"], parse_choice(method, METHODS, "method"))
     played = make(game, parse_rules(rule or []))
     with reporting() as tell:
         loaded = [load_policy(text, played, asking=asking) for text in policies]
-        document = tournament(loaded, played, MatchOptions(chosen, deals, seed, parse_budget(budget)), tell)
+        document = tournament(loaded, played, MatchOptions(chosen, deals, asking.seed, parse_budget(budget)), tell)
     if out is not None:
         write_json(Path(out), document)
     if json:
