@@ -19,12 +19,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sepo.errors import EndpointError, InputError
 from sepo.files import cache_folder
 from sepo.lm.chat import Question
 from sepo.lm.reasoned import Reply
-from sepo.solve.tree import Floats
 
 INSTALL = "pip install 'sepo[endpoint]'"
 KEYS = ("SEPO_API_KEY", "OPENAI_API_KEY")
@@ -222,7 +222,7 @@ class EndpointWriter:
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
 
-    def write(self, chats: Sequence[Sequence[tuple[str, str]]], lots: Floats) -> list[Reply]:
+    def write(self, chats: Sequence[Sequence[tuple[str, str]]], lots: NDArray[np.float64]) -> list[Reply]:
         """Reply to every chat; the first of a reply's uniform numbers makes its seed, where the server takes one.
 
         Raises

@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from sepo.lm.chat import prompt_text
 from sepo.lm.load import LanguageModel
 from sepo.lm.reasoned import THOUGHTS, Reply
-from sepo.solve.tree import Floats
 
 BATCH_TOKENS = 24_576
 """Tokens of prompts and replies that one batch holds."""
@@ -40,7 +41,7 @@ class Writer:
         self.language_model = language_model
         self.tell = tell
 
-    def write(self, chats: Sequence[Chat], lots: Floats) -> list[Reply]:
+    def write(self, chats: Sequence[Chat], lots: NDArray[np.float64]) -> list[Reply]:
         """Reply to every chat.
 
         Parameters
@@ -66,7 +67,7 @@ class Writer:
         """Return dtype and device."""
         return {"dtype": self.language_model.dtype, "device": self.language_model.device.type}
 
-    def _batch(self, prompts: Sequence[Sequence[int]], lots: Floats) -> list[Reply]:
+    def _batch(self, prompts: Sequence[Sequence[int]], lots: NDArray[np.float64]) -> list[Reply]:
         lm = self.language_model
         longest = max(map(len, prompts))
         ends = ending(lm)
