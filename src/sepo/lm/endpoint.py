@@ -8,13 +8,11 @@ command that is stopped, or whose server is gone, goes on where it was.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -116,6 +114,8 @@ class Endpoint:
         return out
 
     async def _ask(self, missing: Mapping[str, Call]) -> None:
+        import asyncio  # here and below: scripts and tables are audited in less time than this takes
+
         client = _client(self.base_url, self.limits)
         gate = asyncio.Semaphore(self.limits.concurrency)
         done = 0
@@ -164,6 +164,8 @@ class Endpoint:
         raise EndpointError(self._failed(fault))
 
     async def _once(self, client: Any, call: Call, most: str) -> Any:
+        import asyncio
+
         body = {"model": self.model, **call.body}
         if call.kind == "chat":
             body[most] = body.pop("max_tokens")
@@ -180,6 +182,8 @@ class Endpoint:
         return json.loads(made.text)
 
     async def _wait(self, pause: float) -> None:
+        import asyncio
+
         left = self._not_before - asyncio.get_running_loop().time()
         if (pause := max(pause, left)) > 0:
             await asyncio.sleep(pause)
@@ -350,6 +354,9 @@ def _digest(call: Call) -> str:
 
 def _finish(coroutine: Any) -> None:
     """Run a coroutine to its end, also where an event loop runs already, as in a notebook."""
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:
