@@ -15,7 +15,7 @@ from sepo.games.base import CHANCE, Game, Opponent
 from sepo.games.registry import make
 from sepo.keys import generator
 from sepo.play import lockstep
-from sepo.play.lockstep import BLOCK, Episode, _Lots, _move, play
+from sepo.play.lockstep import BLOCK, Episode, Lots, _move, play
 from sepo.policies.script import ScriptPolicy, opponent
 from tests.hidden import Hidden, pool_names
 from tests.small_games import Drawn, Node, chooses, draws, leaf
@@ -175,7 +175,8 @@ def test_a_clusters_coins_of_the_opponent_are_the_same_whatever_the_learner_does
 
 
 def test_numbers_of_a_long_episode_never_come_back():
-    lots, backwards = _Lots(generator("long")), _Lots(generator("long"))
+    parties = ("chance", "opponent", "learner")
+    lots, backwards = Lots(generator("long"), parties), Lots(generator("long"), parties)
     parties = ("chance", "opponent", "learner")
     moves = range(3 * BLOCK)
     forth = {(party, n): lots(party, n) for n in moves for party in parties}
