@@ -177,7 +177,6 @@ def test_a_clusters_coins_of_the_opponent_are_the_same_whatever_the_learner_does
 def test_numbers_of_a_long_episode_never_come_back():
     parties = ("chance", "opponent", "learner")
     lots, backwards = Lots(generator("long"), parties), Lots(generator("long"), parties)
-    parties = ("chance", "opponent", "learner")
     moves = range(3 * BLOCK)
     forth = {(party, n): lots(party, n) for n in moves for party in parties}
     back = {(party, n): backwards(party, n) for n in reversed(moves) for party in parties}
