@@ -69,7 +69,7 @@ def run_program(*arguments: object, before: str = "", input: str | None = None) 
         text=True,
         env=environment,
         input=input,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     return Finished(done.returncode, done.stdout, done.stderr)
