@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from sepo.errors import InputError
-from sepo.lm.adapter import LINEAR
+from sepo.lm.adapter import adapted
 from sepo.lm.load import LanguageModel
 
 
@@ -110,7 +110,7 @@ def grpo_step(
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=0.0,
-        target_modules=list(LINEAR),
+        target_modules=adapted(lm),
         task_type="CAUSAL_LM",
     )
     clock = Clock()
