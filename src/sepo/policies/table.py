@@ -48,8 +48,8 @@ class PolicyTable:
     table: Mapping[str, Mapping[str, float]]
     default: str | None = None
     mass: Mapping[str, float] | None = None
-    intervals: Mapping[str, Mapping[str, Sequence[float]]] | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
+    intervals: Mapping[str, Mapping[str, Sequence[float]]] | None = None
 
     def probabilities(self, decisions: Sequence[Decision]) -> list[Floats]:
         """Look each decision up.
