@@ -42,8 +42,8 @@ from sepo.lm.trie import Plan
 from sepo.play.rollout import rollout
 from sepo.policies.direct import DirectPolicy
 from sepo.solve.tree import Floats, Tree
+from sepo.train import asking
 from sepo.train import loop as step_loop
-from sepo.train import optimise
 from sepo.train.data import of_arena
 from sepo.train.direct import Scorer
 from sepo.train.learner import Learner
@@ -144,7 +144,7 @@ class Training:
             Part(Scorer, "__init__", "tokens and plans"),
             Part(Optimiser, "wanted", "terms and sweeps"),
             Part(Optimiser, "advance", "terms and sweeps"),
-            Part(optimise, "walked", "episodes"),
+            Part(asking, "walked", "episodes"),
             Part(Optimiser, "_improved", "mirror descent"),
             Part(Learner, "look", "reading scores"),
             Part(Learner, "update", "loss and clipping"),
