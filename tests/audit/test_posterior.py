@@ -26,7 +26,7 @@ QUIET = Options(adversaries=False)
 
 def sampled(game: Game, table: Table, samples: int, seed: int = 0, fault: float = 0.0, **rules: Any) -> ReasonedPolicy:
     asked = ReplyRules(samples=samples, tokens=2, **{"retries": 0, **rules})
-    return ReasonedPolicy(lambda: TableWriter(game, table, fault), f"model {seed}", asked, seed)
+    return ReasonedPolicy(TableWriter(game, table, fault), f"model {seed}", asked, seed)
 
 
 def known(game: Game, table: Table) -> PolicyTable:

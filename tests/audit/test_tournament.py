@@ -111,7 +111,7 @@ def test_sampled_figures_cover_the_exact_ones(kuhn: Game):
 
 def test_a_model_that_writes_plays_episodes(kuhn: Game):
     table = random_table(kuhn, 1)
-    model = ReasonedPolicy(lambda: TableWriter(kuhn, table), "model", ReplyRules(samples=32, tokens=2))
+    model = ReasonedPolicy(TableWriter(kuhn, table), "model", ReplyRules(samples=32, tokens=2))
     known = PolicyTable("known", "kuhn", kuhn.rules, table)
     found = tournament([model, known, *scripts("nash")], kuhn, MatchOptions(deals=400), quiet)
     assert found["method"] == "sampled"

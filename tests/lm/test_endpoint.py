@@ -58,7 +58,7 @@ def chat(number: int, tokens: int = 8) -> Call:
 
 def model(server: Server, samples: int = 8, limits: Limits = QUICK) -> ReasonedPolicy:
     writer = EndpointWriter(Endpoint("m", server.url, limits))
-    return ReasonedPolicy(lambda: writer, "openai:m", ReplyRules(samples=samples, tokens=8))
+    return ReasonedPolicy(writer, "openai:m", ReplyRules(samples=samples, tokens=8))
 
 
 def test_every_state_is_scored_as_by_the_model_itself(kuhn: Game, tree: Tree, tmp_path: Path):
@@ -279,7 +279,7 @@ def test_hostile_replies_change_nothing_but_the_illegal_count(tree: Tree, table_
     rules = ReplyRules(samples=4, tokens=8, retries=9)
     with served(Server(first_hostile)) as server:
         writer = EndpointWriter(Endpoint("m", server.url, Limits(concurrency=1)))
-        policy = ReasonedPolicy(lambda: writer, "m", rules)
+        policy = ReasonedPolicy(writer, "m", rules)
         decisions = tree.questions[:2]
         shares = policy.probabilities(decisions)
     for d, p in zip(decisions, shares, strict=True):

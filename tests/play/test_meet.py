@@ -84,7 +84,7 @@ def test_what_is_too_large_is_said(kuhn: Game, monkeypatch: pytest.MonkeyPatch):
 
 def test_a_model_that_writes_answers_each_episode_anew(kuhn: Game):
     table = random_table(kuhn, 2)
-    model = ReasonedPolicy(lambda: TableWriter(kuhn, table), "m", ReplyRules(samples=1, tokens=2))
+    model = ReasonedPolicy(TableWriter(kuhn, table), "m", ReplyRules(samples=1, tokens=2))
     want = exactly(PolicyTable("t", "kuhn", kuhn.rules, table), script("nash"), kuhn)
     found = sampled(model, script("nash"), kuhn, range(1500), (2,))
     assert abs(found.first.mean() - want.first[0]) < 4 * found.first.std() / 1500**0.5

@@ -49,7 +49,7 @@ def legal(d: Decision, which: int = 0) -> Reply:
 
 def policy(tree: Tree, say: Say, **rules: object) -> tuple[ReasonedPolicy, Saying]:
     writer = Saying(tree.questions, say)
-    return ReasonedPolicy(lambda: writer, "x", ReplyRules(**rules)), writer  # type: ignore[arg-type]
+    return ReasonedPolicy(writer, "x", ReplyRules(**rules)), writer  # type: ignore[arg-type]
 
 
 def test_probabilities_are_the_shares_of_answers(tree: Tree):
@@ -121,20 +121,20 @@ def test_the_rule_retry_names_the_state_that_gets_no_answer(tree: Tree):
 
 def test_answers_depend_on_neither_order_nor_company(tree: Tree, kuhn: Game):
     table = random_table(kuhn, 1)
-    one, two, three = (ReasonedPolicy(lambda: TableWriter(kuhn, table), "x", ReplyRules(samples=16)) for _ in range(3))
+    one, two, three = (ReasonedPolicy(TableWriter(kuhn, table), "x", ReplyRules(samples=16)) for _ in range(3))
     together = one.probabilities(tree.questions)
     turned = two.probabilities(tree.questions[::-1])[::-1]
     apart = [three.probabilities([d])[0] for d in tree.questions]
     for a, b, c in zip(together, turned, apart, strict=True):
         assert a.tolist() == b.tolist() == c.tolist()
-    other = ReasonedPolicy(lambda: TableWriter(kuhn, table), "x", ReplyRules(samples=16), seed=1)
+    other = ReasonedPolicy(TableWriter(kuhn, table), "x", ReplyRules(samples=16), seed=1)
     assert any(a.tolist() != b.tolist() for a, b in zip(together, other.probabilities(tree.questions), strict=True))
 
 
 def test_asked_again_it_is_sampled_anew_and_all_is_kept(tree: Tree, kuhn: Game):
     table = random_table(kuhn, 2)
-    twice = ReasonedPolicy(lambda: TableWriter(kuhn, table), "x", ReplyRules(samples=8))
-    once = ReasonedPolicy(lambda: TableWriter(kuhn, table), "x", ReplyRules(samples=16))
+    twice = ReasonedPolicy(TableWriter(kuhn, table), "x", ReplyRules(samples=8))
+    once = ReasonedPolicy(TableWriter(kuhn, table), "x", ReplyRules(samples=16))
     d = tree.questions[3]
     parts = [twice.probabilities([d, d])]
     assert np.mean(parts[0], axis=0).tolist() == once.probabilities([d])[0].tolist()
@@ -148,7 +148,7 @@ def test_asked_again_it_is_sampled_anew_and_all_is_kept(tree: Tree, kuhn: Game):
 def test_shares_are_unbiased_whatever_is_asked_again(kuhn: Game, tree: Tree):
     table = random_table(kuhn, 3)
     model = ReasonedPolicy(
-        lambda: TableWriter(kuhn, table, fault=0.3), "x", ReplyRules(samples=4000, retries=1, illegal="random")
+        TableWriter(kuhn, table, fault=0.3), "x", ReplyRules(samples=4000, retries=1, illegal="random")
     )
     for d, p in zip(tree.questions, model.probabilities(tree.questions), strict=True):
         want = np.array([table[d.key][a] for a in d.legal]) * (1 - 0.09) + 0.09 / 2
@@ -173,7 +173,7 @@ def test_a_table_of_samples_has_its_intervals(tree: Tree, kuhn: Game, tmp_path: 
     table = random_table(kuhn, 6)
     inside = []
     for seed in range(12):
-        model = ReasonedPolicy(lambda: TableWriter(kuhn, table), "x", ReplyRules(samples=32, tokens=2), seed)
+        model = ReasonedPolicy(TableWriter(kuhn, table), "x", ReplyRules(samples=32, tokens=2), seed)
         found = elicit(model, kuhn, tree)
         for key, row in (found.intervals or {}).items():
             for action, (low, high) in row.items():

@@ -92,13 +92,12 @@ class Inquiry:
     def table(self) -> PolicyTable:
         """Return what is known."""
         rows = {key: p.tolist() for key, p in self.rows.items()}
-        legal = {d.key: d.legal for ms in self._all() for m in ms for d in _own(m) if d.key in rows}
         mass = self.policy.legal_mass()
         return PolicyTable(
             name=self.policy.name,
             game=self.game.name,
             rules=self.game.rules,
-            table={key: dict(zip(legal[key], p, strict=True)) for key, p in rows.items()},
+            table={key: dict(zip(self.asked[key].legal, p, strict=True)) for key, p in rows.items()},
             mass=None if mass is None else {key: mass[key] for key in rows},
             intervals=intervals(self.policy, list(self.asked.values())),
             notes=self.policy.about(),

@@ -22,7 +22,7 @@ import numpy as np
 
 from sepo.audit.board import Match
 from sepo.audit.exact import Expectations, dues, game_value, pursued
-from sepo.audit.figures import ANYONE, Figure, Get, Range
+from sepo.audit.figures import ANYONE, Figure, Get, Range, exactly
 from sepo.audit.found import Found, ends, number
 from sepo.games.base import Game
 from sepo.keys import generator
@@ -77,7 +77,7 @@ class Posterior:
             np.hstack([t.drawn(generator("posterior", *key, k, h), DRAWS, (h,)) for k, t in tallies]) for h in (0, 1)
         ]
         self.shares = np.stack(
-            [np.concatenate([_share(t, halves) for t in self.tallies.values()]) for halves in ((0,), (1,), (0, 1))]
+            [np.concatenate([t.shares(halves) for t in self.tallies.values()]) for halves in ((0,), (1,), (0, 1))]
         )
 
     @property
@@ -149,15 +149,6 @@ def _expected(m: Match, profiles: Floats, falls: Mapping[str, Floats]) -> dict[s
         passed = move_reach(tree, profiles[start : start + size])
         parts.append({name: passed @ due / tree.game.rounds for name, due in falls.items()})
     return {name: np.concatenate([part[name] for part in parts]) for name in falls}
-
-
-def _share(tally: Tally, halves: tuple[int, ...]) -> Floats:
-    here = list(halves)
-    total = tally.chosen[here].sum() + tally.none[here].sum()
-    if not total:
-        return np.full(len(tally.fallback), 1 / len(tally.fallback))
-    out: Floats = (tally.chosen[here].sum(axis=0) + tally.none[here].sum() * tally.fallback) / total
-    return out
 
 
 @dataclass
@@ -243,7 +234,7 @@ def from_replies(
             out.drawn.add(name, quantity, np.full(DRAWS, values.values[values.columns[name, quantity]].mean()))
     for quantity, extreme in (drawn.extremes(anyone) if anyone else {}).items():
         values.fix(ANYONE, quantity, *[extreme.valued] * 3)
-        out.plug_in[ANYONE, quantity] = Range(*[np.array([extreme.plug_in])] * 3)
+        out.plug_in[ANYONE, quantity] = exactly(np.array([extreme.plug_in]))
         out.drawn.fixed[ANYONE, quantity] = extreme.drawn
     return out
 

@@ -29,7 +29,7 @@ def encode(
         If the chat template does not continue a prompt with the reply that it is given.
     """
     messages = [{"role": role, "content": content} for role, content in chat]
-    prompt = _render(tokenizer, messages, template, add_generation_prompt=True)
+    prompt = prompt_text(tokenizer, chat, template)
     endings = []
     for reply in replies:
         whole = _render(tokenizer, [*messages, {"role": "assistant", "content": reply}], template)

@@ -138,9 +138,9 @@ def unset(model: Any) -> Iterator[None]:
 
 def opened(prompt: str) -> str:
     """Return the mark of the thought that a prompt leaves open for the reply to go on with; empty if it leaves none."""
-    for opens, closes in THOUGHTS:
+    for opens, _ in THOUGHTS:
         _, mark, after = prompt.rpartition(opens)
-        if mark and closes not in after and not after.strip():
+        if mark and not after.strip():
             return opens
     return ""
 

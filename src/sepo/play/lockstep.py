@@ -16,7 +16,7 @@ from sepo.errors import ContractError
 from sepo.games.base import CHANCE, TERMINAL, Game, Opponent, State
 from sepo.games.repeated import RepeatedGame, Stage
 from sepo.keys import generator
-from sepo.policies.base import Estimated, Policy, checked
+from sepo.policies.base import Policy, answered
 from sepo.policies.script import played
 from sepo.solve.tree import Floats
 
@@ -123,22 +123,14 @@ def _advance_to_learner(running: Sequence[Episode], game: Game, lots: Mapping[in
 
 
 def _ask(policy: Policy, game: Game, asking: Sequence[Episode]) -> None:
-    """Put the questions of all episodes in one batch, and take the round's expectations from the answers.
-
-    What several episodes ask is asked once, unless the answer is drawn: then each has its own.
-    """
+    """Put the questions of all episodes in one batch, and take the round's expectations from the answers."""
     if not asking:
         return
     asked = [game.decision(e.state) for e in asking]
-    keys = [decision.key for decision in asked]
-    if isinstance(policy, Estimated):
-        answers = checked(policy, asked)
-    else:
-        distinct = {decision.key: decision for decision in asked}
-        found = dict(zip(distinct, checked(policy, list(distinct.values())), strict=True))
-        answers = [found[k] for k in keys]
+    answers = answered(policy, asked)
     mass = policy.legal_mass() or {}
-    for e, k, p in zip(asking, keys, answers, strict=True):
+    for e, decision, p in zip(asking, asked, answers, strict=True):
+        k = decision.key
         e.answer = p / p.sum()
         if k in mass:
             for sums in (e.plain, e.expected):

@@ -6,7 +6,7 @@ In a game that draws an instance at first each instance is a row of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,13 +15,11 @@ from sepo.errors import ContractError, TooLargeError
 from sepo.games.base import CHANCE, TERMINAL, Decision, Game, State
 from sepo.keys import generator
 from sepo.play.lockstep import LONGEST, Lots, drawn
-from sepo.policies.base import Estimated, Policy, checked
+from sepo.policies.base import Policy, answered, checked
 from sepo.solve.tree import Floats
 
 LINES = 100_000
 """Lines of play that are followed at once."""
-Tell = Callable[[int], None]
-"""Hears how many decisions were put so far."""
 
 
 class Payoffs(NamedTuple):
@@ -115,7 +113,8 @@ def sampled(
         answers: dict[int, Floats] = {}
         for seat in (0, 1):
             here = [i for i, d in asked.items() if d.seat == seat]
-            answers |= dict(zip(here, _answers(players[seat], [asked[i] for i in here]), strict=True))
+            if here:
+                answers |= dict(zip(here, answered(players[seat], [asked[i] for i in here]), strict=True))
         for i in running:
             if moves[i] >= LONGEST:
                 raise ContractError(f"game '{game.name}': an episode has more than {LONGEST} moves, at {states[i]!r}")
@@ -132,14 +131,3 @@ def sampled(
             paid[:, i] += states[i].rewards()
             moves[i] += 1
     return Payoffs(*(paid / game.rounds))
-
-
-def _answers(policy: Policy, decisions: Sequence[Decision]) -> list[Floats]:
-    """Ask what several episodes ask once, unless the answer is drawn: then each has its own."""
-    if not decisions:
-        return []
-    if isinstance(policy, Estimated):
-        return checked(policy, decisions)
-    distinct = {d.key: d for d in decisions}
-    found = dict(zip(distinct, checked(policy, list(distinct.values())), strict=True))
-    return [found[d.key] for d in decisions]

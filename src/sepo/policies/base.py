@@ -66,7 +66,16 @@ class Tally:
     @property
     def policy(self) -> Floats:
         """The estimate of the behavioural strategy, (legal actions,): unbiased, whatever the fallback."""
-        out: Floats = (self.chosen.sum(axis=0) + self.none.sum() * self.fallback) / self.asked
+        return self.shares()
+
+    def shares(self, halves: Sequence[int] = (0, 1)) -> Floats:
+        """Return the estimate from some halves of the answers, (legal actions,); uniform where there are none."""
+        here = list(halves)
+        chosen, none = self.chosen[here].sum(axis=0), self.none[here].sum()
+        total = chosen.sum() + none
+        if not total:
+            return np.full(len(self.fallback), 1 / len(self.fallback))
+        out: Floats = (chosen + none * self.fallback) / total
         return out
 
     def drawn(self, rng: np.random.Generator, draws: int, halves: Sequence[int] = (0, 1)) -> Floats:
@@ -131,6 +140,21 @@ def checked(policy: Policy, decisions: Sequence[Decision]) -> list[Floats]:
     for decision, p in zip(decisions, answers, strict=True):
         _check(policy, decision, p)
     return answers
+
+
+def answered(policy: Policy, decisions: Sequence[Decision]) -> list[Floats]:
+    """Ask for several episodes: the same question once, unless the answer is drawn, then each has its own.
+
+    Raises
+    ------
+    ContractError
+        As ``checked`` does.
+    """
+    if isinstance(policy, Estimated):
+        return checked(policy, decisions)
+    distinct = {d.key: d for d in decisions}
+    found = dict(zip(distinct, checked(policy, list(distinct.values())), strict=True))
+    return [found[d.key] for d in decisions]
 
 
 def _check(policy: Policy, decision: Decision, p: Floats) -> None:

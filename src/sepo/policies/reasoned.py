@@ -7,7 +7,7 @@ counts then is a rule that the scorecard states. Such replies are counted, whate
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Protocol
 
@@ -75,8 +75,8 @@ class ReasonedPolicy:
 
     Parameters
     ----------
-    load
-        Makes the writer, when something is asked.
+    writer
+        What replies.
     seed
         With the game, the information state and the number of the sample, the key of each reply's randomness: a state
         is answered alike in whichever order, and in whatever company, it is asked.
@@ -86,27 +86,19 @@ class ReasonedPolicy:
 
     def __init__(
         self,
-        load: Callable[[], Writes],
+        writer: Writes,
         name: str,
         rules: ReplyRules | None = None,
         seed: int = 0,
         use: Literal["table", "play"] = "table",
     ) -> None:
         self.name, self.rules, self.seed, self.use = name, rules or ReplyRules(), seed, use
-        self._load = load
-        self._writer: Writes | None = None
+        self.writer = writer
         self._tallies: dict[tuple[str, str], Tally] = {}
-
-    @property
-    def writer(self) -> Writes:
-        """What replies, made the first time."""
-        if self._writer is None:
-            self._writer = self._load()
-        return self._writer
 
     def once(self) -> Policy:
         """Return the policy as a player: one reply a decision, which is all its probability."""
-        return ReasonedPolicy(lambda: self.writer, self.name, replace(self.rules, samples=1), self.seed, "play")
+        return ReasonedPolicy(self.writer, self.name, replace(self.rules, samples=1), self.seed, "play")
 
     def probabilities(self, decisions: Sequence[Decision]) -> list[Floats]:
         """Draw new answers at every decision, one that stands twice apart; return their shares.

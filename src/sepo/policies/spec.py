@@ -85,8 +85,7 @@ def _model(reference: str, tell: Tell | None, asking: Asking) -> Policy:
         from sepo.lm.generate import Writer
         from sepo.lm.load import load_model
 
-        writer = Writer(load_model(reference), tell)
-        return ReasonedPolicy(lambda: writer, reference, asking.rules, asking.seed)
+        return ReasonedPolicy(Writer(load_model(reference), tell), reference, asking.rules, asking.seed)
     from sepo.lm.identity import fingerprint
     from sepo.policies.remembered import RememberedPolicy
 
@@ -117,7 +116,7 @@ def _endpoint(rest: str, tell: Tell | None, asking: Asking) -> Policy:
             name,
             json.dumps(SAMPLING),
         )
-    return ReasonedPolicy(lambda: writer, name, asking.rules, asking.seed)
+    return ReasonedPolicy(writer, name, asking.rules, asking.seed)
 
 
 MAKERS: Mapping[str, Callable[[str, Tell | None, Asking], Policy]] = {
