@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -78,6 +78,13 @@ class Term:
         return self.coefficient * self.share if self.active else 0.0
 
 
+class Collects(Protocol):
+    """What is known of a learner: what it is expected to collect in its meetings."""
+
+    def collects(self, meeting: Meeting, due: Mapping[str, float]) -> float:
+        """Return the expected sum of ``due`` per round in a meeting."""
+
+
 def seat_value(tree: Tree, seat: int) -> float:
     """Return the game's maximin value for a seat, per round: in closed form where known, else by linear programme."""
     if tree.game.maximin is not None:
@@ -90,7 +97,7 @@ def seat_value(tree: Tree, seat: int) -> float:
 def terms(
     ground: Ground,
     measures: MeasureSet,
-    learner: Floats,
+    learner: Floats | Collects,
     weights: Weights | None = None,
     exploiters: Sequence[Adversary | str] | None = None,
     margin: float = 0.0,
@@ -101,6 +108,8 @@ def terms(
     ----------
     ground
         The whole game's tree, or an arena with a tree per opponent; see ``audit.arena``.
+    learner : (entries,)
+        Its strategy; or what it is seen to collect, in episodes say, whose expectations are then estimates.
     weights
         The lambdas; those of ``measures`` unless given.
     exploiters
@@ -112,7 +121,7 @@ def terms(
     lambdas = weights or measures.weights
     s = ground.game.scale
     out: list[Term] = []
-    play = _Play(learner)
+    play = _Play(learner) if isinstance(learner, np.ndarray) else learner
     train = measures.pools["train"]
     for opponent in train:
         out += _linear(met(ground, opponent), play, "u", s, 1 / len(train), {"own": 1.0})
@@ -146,7 +155,7 @@ def per_round(ground: Ground, learner: Floats, by: str | Adversary, seat: int, d
 
 def _linear(
     meetings: Sequence[Meeting],
-    play: _Play,
+    play: Collects,
     kind: Kind,
     coefficient: float,
     share: float,
@@ -161,7 +170,7 @@ def _linear(
 def _exploitation(
     ground: Ground,
     measures: MeasureSet,
-    play: _Play,
+    play: Collects,
     coefficient: float,
     exploiters: Sequence[Adversary | str] | None,
     margin: float,
@@ -170,7 +179,11 @@ def _exploitation(
     if measures.e == "exploitability":
         if not ground.game.zero_sum:
             raise InputError(f"exploitability is defined for zero-sum games, and '{ground.game.name}' is none")
-        adversaries = [respond(ground, play.learner, {"own": 1.0})] if exploiters is None else exploiters
+        if exploiters is None:
+            if not isinstance(play, _Play):
+                raise InputError("the best response to a policy known from episodes is not known: name its exploiters")
+            exploiters = [respond(ground, play.learner, {"own": 1.0})]
+        adversaries = exploiters
         due = {"other": 1.0}
     else:
         adversaries = measures.pools["exploiter"] if exploiters is None else exploiters
@@ -202,7 +215,7 @@ def _offset(measures: MeasureSet, meeting: Meeting) -> float:
 
 
 def _ratio(
-    ground: Ground, measures: MeasureSet, play: _Play, kind: Kind, coefficient: float, ratio: Ratio
+    ground: Ground, measures: MeasureSet, play: Collects, kind: Kind, coefficient: float, ratio: Ratio
 ) -> list[Term]:
     """Quotients of expectations, seats pooled: d(N/D) = (dN - (N/D) dD) / D."""
     opponents = [o for name in ratio.pools for o in measures.pools[name]]

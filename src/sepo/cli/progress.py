@@ -91,7 +91,10 @@ class RunDisplay:
             print(f"{title} step {line['step']}/{steps} {figures} {left}", file=self.console.file, flush=True)
 
     def _figures(self, measures: str, line: Mapping[str, Any]) -> str:
-        out = f"J {line['measures'][measures]['J']:+.4f}"
+        if "measures" not in line:
+            return f"loss {line['loss']:.4f}"
+        found = line["measures"][measures]["J"]
+        out = "J of some opponents unseen" if found is None else f"J {found:+.4f}"
         if line.get("exploitability") is not None:
             out += f"  exploitability {line['exploitability']:.4f}"
         return out

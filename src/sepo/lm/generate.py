@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,6 +26,23 @@ BATCH_TOKENS = 24_576
 
 Chat = Sequence[tuple[str, str]]
 Tell = Callable[[int, int], None]
+
+
+class Draft(NamedTuple):
+    """A reply in tokens.
+
+    Attributes
+    ----------
+    prompt, tokens
+        What was read and what was written, the token that ended the turn included.
+    log_probs
+        Of each token written, in nats.
+    """
+
+    prompt: list[int]
+    tokens: list[int]
+    log_probs: list[float]
+    reply: Reply
 
 
 class Writer:
@@ -49,25 +66,27 @@ class Writer:
         lots : (chats, tokens)
             The uniform numbers in [0, 1) that draw each reply's tokens; a reply has no more tokens than that.
         """
+        return [draft.reply for draft in self.draft(chats, lots)]
+
+    def draft(self, chats: Sequence[Chat], lots: NDArray[np.float64]) -> list[Draft]:
+        """Reply as ``write`` does, and tell the tokens."""
         lm = self.language_model
         texts = [prompt_text(lm.tokenizer, chat, lm.template) for chat in chats]
         prompts = [lm.tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
-        out: list[Reply | None] = [None] * len(chats)
-        done = 0
+        out: dict[int, Draft] = {}
         for batch in _batches([len(p) for p in prompts], lots.shape[1]):
             written = self._batch([prompts[i] for i in batch], lots[batch])
             for i, found in zip(batch, written, strict=True):
-                out[i] = found._replace(text=opened(texts[i]) + found.text)
-            done += len(batch)
+                out[i] = found._replace(reply=found.reply._replace(text=opened(texts[i]) + found.reply.text))
             if self.tell is not None:
-                self.tell(done, len(chats))
-        return [found for found in out if found is not None]
+                self.tell(len(out), len(chats))
+        return [out[i] for i in range(len(chats))]
 
     def about(self) -> dict[str, Any]:
         """Return dtype and device."""
         return {"dtype": self.language_model.dtype, "device": self.language_model.device.type}
 
-    def _batch(self, prompts: Sequence[Sequence[int]], lots: NDArray[np.float64]) -> list[Reply]:
+    def _batch(self, prompts: Sequence[Sequence[int]], lots: NDArray[np.float64]) -> list[Draft]:
         lm = self.language_model
         longest = max(map(len, prompts))
         ends = ending(lm)
@@ -87,11 +106,13 @@ class Writer:
                 generation_config=config,
                 logits_processor=LogitsProcessorList([draw]),
             )
+        log_probs = torch.stack(draw.log_probs, dim=1).tolist()
         out = []
-        for row in made[:, longest:].tolist():
+        for prompt, row, likely in zip(prompts, made[:, longest:].tolist(), log_probs, strict=True):
             stop = next((i for i, token in enumerate(row) if token in ends), None)
             text = lm.tokenizer.decode(row[:stop], skip_special_tokens=False, clean_up_tokenization_spaces=False)
-            out.append(Reply(str(text), stop is not None))
+            size = len(row) if stop is None else stop + 1
+            out.append(Draft(list(prompt), row[:size], likely[:size], Reply(str(text), stop is not None)))
         return out
 
 
@@ -104,16 +125,24 @@ class InverseCdf(LogitsProcessor):  # type: ignore[misc]
         Uniform numbers.
     start
         Tokens of the prompt.
+
+    Attributes
+    ----------
+    log_probs
+        Of the tokens drawn, (rows,) each, before any row's end and after it.
     """
 
     def __init__(self, lots: torch.Tensor, start: int) -> None:
         self.lots, self.start = lots, start
+        self.log_probs: list[torch.Tensor] = []
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Return 0 at the token drawn and minus infinity elsewhere. (rows, vocabulary)."""
         wanted = self.lots[:, input_ids.shape[1] - self.start, None]
-        ends = torch.softmax(scores.double(), dim=-1).cumsum(dim=-1)
+        shares = torch.softmax(scores.double(), dim=-1)
+        ends = shares.cumsum(dim=-1)
         drawn = torch.searchsorted(ends, wanted * ends[:, -1:], right=True).clamp(max=scores.shape[1] - 1)
+        self.log_probs.append(shares.gather(1, drawn)[:, 0].log())
         return torch.full_like(scores, -torch.inf).scatter_(1, drawn, 0.0)
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sepo.errors import ContractError
-from sepo.games.base import CHANCE, TERMINAL, Game, Opponent, State
+from sepo.games.base import CHANCE, TERMINAL, Decision, Game, Opponent, State
 from sepo.games.repeated import RepeatedGame, Stage
 from sepo.keys import generator
 from sepo.policies.base import Policy, answered
@@ -29,6 +29,24 @@ BLOCK = 256
 Tell = Callable[[int, int], None]
 
 
+class Fell(NamedTuple):
+    """What fell due on a move.
+
+    Attributes
+    ----------
+    own
+        Whether it was the learner's.
+    round
+        The round that it belonged to.
+    due
+        By quantity, as a tree's features are named.
+    """
+
+    own: bool
+    round: int
+    due: Mapping[str, float]
+
+
 @dataclass
 class Episode:
     """One episode and what it has collected.
@@ -37,6 +55,10 @@ class Episode:
     ----------
     cluster, opponent, seat
         Which cluster of random numbers it plays, against whom, and the learner's seat.
+    member
+        Of those that share all three, which.
+    fell
+        What fell due, move by move.
     plain
         What fell due, by quantity.
     expected
@@ -51,6 +73,12 @@ class Episode:
     expected: dict[str, float] = field(default_factory=dict)
     answer: Floats | None = None
     moves: int = 0
+    member: int = 0
+    fell: list[Fell] = field(default_factory=list)
+
+
+Ask = Callable[[Sequence[Episode], Sequence[Decision]], Sequence[Floats]]
+"""Answers the decisions at which episodes stand, each with a distribution over its legal actions."""
 
 
 def play(
@@ -76,17 +104,42 @@ def play(
         If an episode does not end, or an answer is no distribution over the legal actions.
     """
     out = [Episode(k, o, s, game.root()) for k in clusters for o in opponents for s in game.seats]
-    lots = {k: Lots(generator(*key, k), ("chance", "opponent", "learner")) for k in clusters}
+    run(out, game, key, lambda _, decisions: answered(policy, decisions), policy.legal_mass, tell)
+    return out
+
+
+def run(
+    out: Sequence[Episode],
+    game: Game,
+    key: tuple[object, ...],
+    ask: Ask,
+    masses: Callable[[], Mapping[str, float] | None] = lambda: None,
+    tell: Tell = lambda done, total: None,
+) -> None:
+    """Play episodes to their ends, in place.
+
+    Parameters
+    ----------
+    key
+        Of the randomness; episodes of a cluster share its numbers.
+    masses
+        The probability on legal replies by decision, of a model that knows it.
+
+    Raises
+    ------
+    ContractError
+        As ``play`` does.
+    """
+    lots = {k: Lots(generator(*key, k), ("chance", "opponent", "learner")) for k in {e.cluster for e in out}}
     running = out
     while running := [e for e in running if e.state.actor != TERMINAL]:
         _advance_to_learner(running, game, lots)
         asking = [e for e in running if e.state.actor == e.seat]
-        _ask(policy, game, asking)
+        _ask(ask, masses, game, asking)
         for e in asking:
             assert e.answer is not None
             _move(e, game, e.state.legal(), e.answer, lots[e.cluster], "learner")
         tell(len(out) - len(running), len(out))
-    return out
 
 
 class Lots:
@@ -122,13 +175,13 @@ def _advance_to_learner(running: Sequence[Episode], game: Game, lots: Mapping[in
                 _move(e, game, decision.legal, played(e.opponent, decision), lots[e.cluster], "opponent")
 
 
-def _ask(policy: Policy, game: Game, asking: Sequence[Episode]) -> None:
+def _ask(ask: Ask, masses: Callable[[], Mapping[str, float] | None], game: Game, asking: Sequence[Episode]) -> None:
     """Put the questions of all episodes in one batch, and take the round's expectations from the answers."""
     if not asking:
         return
     asked = [game.decision(e.state) for e in asking]
-    answers = answered(policy, asked)
-    mass = policy.legal_mass() or {}
+    answers = ask(asking, asked)
+    mass = masses() or {}
     for e, decision, p in zip(asking, asked, answers, strict=True):
         k = decision.key
         e.answer = p / p.sum()
@@ -174,11 +227,12 @@ def _move(e: Episode, game: Game, legal: Sequence[str], p: Floats, lots: Lots, p
     own, other = e.state.rewards()
     if e.seat == 1:
         own, other = other, own
-    _add(e.plain, "own", own)
-    _add(e.plain, "other", other)
-    for name, value in zip(game.features, e.state.features(e.seat), strict=True):
-        if value:
-            _add(e.plain, name, value)
+    due = {"own": own, "other": other}
+    due |= {name: value for name, value in zip(game.features, e.state.features(e.seat), strict=True) if value}
+    for name, value in due.items():
+        _add(e.plain, name, value)
+    over = {"round": float(game.rounds)} if e.state.actor == TERMINAL else {}
+    e.fell.append(Fell(party == "learner", e.state.round, due | over))
 
 
 def drawn(p: Floats, lot: float) -> int:

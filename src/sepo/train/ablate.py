@@ -20,12 +20,13 @@ from sepo.files import write_json, write_text
 from sepo.games.base import Game
 from sepo.games.registry import make
 from sepo.train.claims import Outcome, Outcomes, judged
+from sepo.train.part import unit_folder
 from sepo.train.recipe import Arm, Recipe, merged, parse_recipe, weights
 from sepo.train.record import read_metrics
 from sepo.train.run import run
 from sepo.train.seeds import Figure, paired, spread
 from sepo.train.summary import by_seed, credit, header
-from sepo.train.unit import Tell, unit_folder
+from sepo.train.unit import Tell
 
 SCHEMA = "sepo.ablation/1"
 SEPO = "sepo"

@@ -7,6 +7,7 @@ most, within the recipe's budget, and every figure has bounds.
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,32 +22,33 @@ from sepo.files import read_json, write_json, write_text
 from sepo.games.base import Decision, Game
 from sepo.games.registry import make
 from sepo.play.episode import episodes, stepped
+from sepo.policies.base import Policy
 from sepo.policies.direct import DirectPolicy
 from sepo.policies.script import opponent
 from sepo.policies.table import PolicyTable, row
 from sepo.solve.tree import Floats, Tree
 from sepo.train.learner import Learner
-from sepo.train.recipe import Arm, Recipe, Schedule
+from sepo.train.part import Part
+from sepo.train.recipe import Schedule
 from sepo.train.record import measured
 
 Show = Callable[[], list[dict[str, Any]]]
 """Plays episodes to be read."""
+Audited = tuple[PolicyTable, dict[str, Any], dict[str, Any], Show]
 
 
-class Auditor:
-    """Audits one arm and seed of a run.
+class Auditor(ABC):
+    """Audits one arm and seed of a run in one of its games."""
 
-    Parameters
-    ----------
-    policy
-        The model, in float32; its trained weights are put in place before each ``write``.
-    """
+    def __init__(self, part: Part) -> None:
+        self.part, self.recipe, self.seed, self.folder = part, part.recipe, part.seed, part.folder
+        self.ground = part.domain.ground
+        self.game = make(part.recipe.game, part.recipe.rules, part.recipe.measures)
+        self.title = f"{part.recipe.name}/{part.arm.name}/seed-{part.seed}"
 
-    def __init__(self, recipe: Recipe, arm: Arm, seed: int, folder: Path, ground: Ground, policy: DirectPolicy) -> None:
-        self.recipe, self.seed, self.folder = recipe, seed, folder
-        self.ground, self.policy = ground, policy
-        self.game = make(recipe.game, recipe.rules, recipe.measures)
-        self.title = f"{recipe.name}/{arm.name}/seed-{seed}"
+    @abstractmethod
+    def audited(self, name: str) -> Audited:
+        """Audit the policy as it is now: its table, its part of the scorecard, its metrics, and episodes to read."""
 
     def write(self, name: str, same_as: str | None = None) -> dict[str, Any]:
         """Write table and scorecard of the policy as it is now, under ``last`` or ``best``; return its metrics.
@@ -59,7 +61,7 @@ class Auditor:
         if same_as is not None:
             copy(self.folder, same_as, self.folder, name, self.title, self.seed)
             return {}
-        table, part, line, shown = self._whole(name) if isinstance(self.ground, Tree) else self._asked(name)
+        table, part, line, shown = self.audited(name)
         table.save(self.folder / "policies" / f"{name}.json")
         card = {
             "schema": CARD_SCHEMA,
@@ -74,7 +76,45 @@ class Auditor:
             write_text(self.folder / "episodes.jsonl", "".join(json.dumps(line) + "\n" for line in shown()))
         return line
 
-    def _whole(self, name: str) -> tuple[PolicyTable, dict[str, Any], dict[str, Any], Show]:
+    def options(self) -> Options:
+        """Return how the audit goes about a game that is not scored whole."""
+        settings = self.recipe.audit
+        return Options(
+            seed=self.seed, budget=settings.budget, adversaries=settings.adversaries, episodes=settings.episodes
+        )
+
+    def stepped(self, policy: Policy) -> list[dict[str, Any]]:
+        """Return sampled episodes against every opponent, to be read by people, played decision by decision."""
+        met = self.ground.met if isinstance(self.ground, Arena) else scripted(self.ground)
+        lines = []
+        for name in met:
+            other = opponent(self.game, name)
+            lines += stepped(policy, self.game, other, self.recipe.episodes, self.key(name))
+        return lines
+
+    def key(self, opponent: str) -> tuple[object, ...]:
+        """Return the key of the episodes against an opponent."""
+        return "episodes", self.recipe.name, self.seed, opponent
+
+
+class ScoredAuditor(Auditor):
+    """Audits a model that is scored on its legal actions.
+
+    Parameters
+    ----------
+    policy
+        The model, in float32; its trained weights are put in place before each ``write``.
+    """
+
+    def __init__(self, part: Part, policy: DirectPolicy) -> None:
+        super().__init__(part)
+        self.policy = policy
+
+    def audited(self, name: str) -> Audited:
+        """Score a small game whole; ask about what matters most in a large one."""
+        return self._whole(name) if isinstance(self.ground, Tree) else self._asked(name)
+
+    def _whole(self, name: str) -> Audited:
         learner = Learner(self.policy, self.ground, Schedule(steps=0))
         look = learner.look(gradient=False)
         rows = {d.key: row(d, p) for d, p in zip(learner.decisions, look.rows, strict=True)}
@@ -85,45 +125,33 @@ class Auditor:
         line = {**measured(self.ground, look.strategy), "legal_mass": float(look.mass.mean())}
         return table, audit_table(table, self.game), line, lambda: self._on_trees(look.strategy)
 
-    def _asked(self, name: str) -> tuple[PolicyTable, dict[str, Any], dict[str, Any], Show]:
+    def _asked(self, name: str) -> Audited:
         noted = Noted(self.policy)
         games = {s: make(self.recipe.game, self.recipe.rules, s) for s in SETS}
-        settings = self.recipe.audit
-        options = Options(
-            seed=self.seed, budget=settings.budget, adversaries=settings.adversaries, episodes=settings.episodes
-        )
-        part = audit(noted, games, options)
+        part = audit(noted, games, self.options())
         table = noted.table(f"{self.title}/{name}", self.game)
-        measures = {s: {k: m and m["value"] for k, m in row.items()} for s, row in part["measures"].items()}
         line = {
-            "measures": measures,
+            "measures": measures_of(part),
             "exploitability": None,
             "legal_mass": part["legal_mass"] and part["legal_mass"]["value"],
         }
         assert isinstance(self.ground, Arena)
         if self.ground.beliefs is not None:
-            return table, part, line, self._stepped
+            return table, part, line, lambda: self.stepped(self.policy)
         space = self.ground.space
         return table, part, line, lambda: self._on_trees(np.concatenate(table.probabilities(space.questions)))
 
     def _on_trees(self, strategy: Floats) -> list[dict[str, Any]]:
-        """Return sampled episodes of the policy against every opponent, to be read by people."""
+        """Return such episodes of a policy that is a vector."""
         lines = []
         for name, tree, learner, other in _meetings(self.ground, strategy):
-            lines += episodes(tree, learner, name, other, self.recipe.episodes, self._key(name))
+            lines += episodes(tree, learner, name, other, self.recipe.episodes, self.key(name))
         return lines
 
-    def _stepped(self) -> list[dict[str, Any]]:
-        """Return such episodes of a policy that is no vector, played decision by decision."""
-        assert isinstance(self.ground, Arena)
-        lines = []
-        for name in self.ground.met:
-            met = opponent(self.game, name)
-            lines += stepped(self.policy, self.game, met, self.recipe.episodes, self._key(name))
-        return lines
 
-    def _key(self, opponent: str) -> tuple[object, ...]:
-        return "episodes", self.recipe.name, self.seed, opponent
+def measures_of(part: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
+    """Return the values of the measures in a game's part of a scorecard, by set."""
+    return {s: {k: m and m["value"] for k, m in row.items()} for s, row in part["measures"].items()}
 
 
 def copy(source: Path, there: str, folder: Path, name: str, title: str, seed: int) -> None:

@@ -12,6 +12,7 @@ from sepo.errors import InputError
 from sepo.train.recipe import (
     Arm,
     ModelSection,
+    ReasonedSection,
     Recipe,
     Section,
     is_joint,
@@ -37,6 +38,8 @@ class Joint(Section):
     sft: dict[str, Any] = Field(default_factory=dict)
     train: dict[str, Any] = Field(default_factory=dict)
     audit: dict[str, Any] = Field(default_factory=dict)
+    style: Literal["direct", "reasoned"] = "direct"
+    reasoned: ReasonedSection = Field(default_factory=ReasonedSection)
     arms: Annotated[list[Arm], Field(min_length=1)]
     wordings: Literal["original", "mixed"] = "original"
     checkpoint_every: Annotated[int, Field(ge=1)] = 10

@@ -18,8 +18,7 @@ J (for ``credited``, unscaled, without ``immediate``). Shapes: weights and strat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,43 +27,12 @@ from sepo.play.rollout import grouped_rollout
 from sepo.solve.gradient import action_gradient, centred
 from sepo.solve.tree import Floats, Ints, Layout
 from sepo.solve.value import infoset_reach
+from sepo.train.credit import EPSILON, Credit, CreditRules, advantages_of, group_mean, root_mean_square
 
-Credit = Literal["credited", "rollout", "constant"]
-EPSILON = 1e-12
+__all__ = ["Credit", "CreditRules", "LedgerRow", "Signal", "signal", "tangent"]
+
 VANISHING = 1e-3
 """A gradient this much smaller than its summand has all but vanished."""
-
-
-@dataclass(frozen=True)
-class CreditRules:
-    """How returns become advantages.
-
-    Attributes
-    ----------
-    credit
-        See the module.
-    estimator
-        ``exact``: reach * (Q - V) from the tree. ``sampled``: rollouts.
-    scale
-        ``joint``: every advantage of a step is divided by one number, the root mean square advantage, so
-        the lambdas keep their meaning. ``group``: each group by its own standard deviation, as published
-        (sampled only). ``none``.
-    returns
-        ``to_go``, or ``immediate``: only the payoff of the decision's own round, as published.
-    baseline
-        Sampled only. ``group``: the mean of the other rollouts of the group at the same own decision.
-        ``value``: the exact value of the information state.
-    groups, group_size
-        Rollouts a term: groups that share cards and coins, and the size of a group.
-    """
-
-    credit: Credit = "credited"
-    estimator: Literal["exact", "sampled"] = "exact"
-    scale: Literal["joint", "group", "none"] = "joint"
-    returns: Literal["to_go", "immediate"] = "to_go"
-    baseline: Literal["group", "value"] = "group"
-    groups: int = 64
-    group_size: int = 8
 
 
 class LedgerRow(NamedTuple):
@@ -128,8 +96,7 @@ def signal(
     probability = found["u"].probability
     divisor = 1.0
     if rules.scale == "joint":
-        square = float(probability @ advantages**2)
-        divisor = float(np.sqrt(square)) if square > EPSILON**2 else 1.0
+        divisor = root_mean_square(float(probability @ advantages**2))
     return Signal(weights / divisor, divisor, _ledger(space, learner, terms, found, advantages))
 
 
@@ -167,15 +134,13 @@ def _sampled(
             for kind in KINDS[1:]:
                 charge = _charge(learner, [t for t in penalties if t.kind == kind], rules, (*key, number, kind))
                 returns[kind] = term.share * np.repeat(charge[:, None], play.returns.shape[1], axis=1)
-        advantages = {k: _baselined(learner, term, play, r, k, rules) for k, r in returns.items()}
-        if rules.scale == "group":
-            total = np.sum(list(advantages.values()), axis=0)
-            deviation = np.sqrt(_group_mean(total**2, play.mask, rules))
-            size = np.where(deviation > EPSILON, deviation, 1.0)
-            advantages = {k: term.share * a / size for k, a in advantages.items()}
-        for kind, values in advantages.items():
-            parts.append((kind, play.entries[play.mask], values[play.mask]))
-            spread[kind].append(float(np.mean(_group_mean(values**2, play.mask, rules)[play.mask])))
+        values = {}
+        if rules.baseline == "value":
+            values[term.kind] = term.weight * _values(learner, term, rules)[play.entries]
+        advantages = advantages_of(returns, play.mask, term.share, rules, values)
+        for kind, found in advantages.items():
+            parts.append((kind, play.entries[play.mask], found[play.mask]))
+            spread[kind].append(float(np.mean(group_mean(found**2, play.mask, rules)[play.mask])))
     return {kind: _collected(len(learner), parts, kind, episodes, spread[kind]) for kind in KINDS}
 
 
@@ -223,22 +188,6 @@ def _charge(learner: Floats, penalties: Sequence[Term], rules: CreditRules, key:
     return out
 
 
-def _baselined(learner: Floats, term: Term, play: _Play, returns: Floats, kind: Kind, rules: CreditRules) -> Floats:
-    """Subtract a baseline that does not depend on the action taken, so the gradient stays unbiased."""
-    if rules.baseline == "value" and kind == term.kind:
-        return np.where(play.mask, returns - term.weight * _values(learner, term, rules)[play.entries], 0.0)
-    shape = (rules.groups, rules.group_size, -1)
-    mask = play.mask.reshape(shape).astype(float)
-    values = returns.reshape(shape) * mask
-    members, total = mask.sum(axis=1, keepdims=True), values.sum(axis=1, keepdims=True)
-    mean = (total - values) / np.maximum(members - mask, 1.0)
-    # alone in its group at this decision: the other groups, which are independent of it, give the mean
-    elsewhere = (total.sum(axis=0) - total) / np.maximum(members.sum(axis=0) - members, 1.0)
-    mean = np.where(members - mask > 0, mean, elsewhere)
-    out: Floats = np.where(mask > 0, values - mean, 0.0).reshape(returns.shape)
-    return out
-
-
 def _values(learner: Floats, term: Term, rules: CreditRules) -> Floats:
     """Return each entry's information-state value in the term's episodes. (entries,)."""
     meeting, tree = term.meeting, term.meeting.tree
@@ -248,14 +197,6 @@ def _values(learner: Floats, term: Term, rules: CreditRules) -> Floats:
     reach = infoset_reach(tree, profile)
     total = np.bincount(tree.owner, profile * slope, len(tree.infosets))
     return meeting.gathered((total / np.maximum(reach, EPSILON))[tree.owner], len(learner))
-
-
-def _group_mean(values: Floats, mask: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], rules: CreditRules) -> Floats:
-    """Return the mean over the group at the same own decision, for every episode. (episodes, own decisions)."""
-    shape = (rules.groups, rules.group_size, -1)
-    weight = mask.reshape(shape).astype(float)
-    mean = (values.reshape(shape) * weight).sum(axis=1) / np.maximum(weight.sum(axis=1), 1.0)
-    return np.repeat(mean, rules.group_size, axis=0)
 
 
 def _collected(

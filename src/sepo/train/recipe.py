@@ -36,6 +36,28 @@ class ModelSection(Section):
     template: dict[str, Any] = Field(default_factory=dict, description="arguments of the chat template")
 
 
+class ReasonedSection(Section):
+    """The reasoned style: how a model that writes is asked, trained by TRL and audited; see ``train.reasoned``."""
+
+    tokens: Annotated[int, Field(ge=1, description="most tokens of a reply")] = 96
+    illegal: Annotated[
+        Literal["forfeit", "random"], Field(description="what counts where a reply is no legal answer")
+    ] = "forfeit"
+    samples: Annotated[int, Field(ge=1, description="answers drawn at each information state in an audit")] = 32
+    retries: Annotated[int, Field(ge=0, description="how often an audit asks again; training never does")] = 0
+    examples: Annotated[int, Field(ge=1, description="demonstrated replies of a step of fine-tuning")] = 32
+    opponents: Annotated[
+        int | None, Field(ge=1, description="opponents that a step on J meets, drawn anew each time; null: all")
+    ] = None
+    batch: Annotated[int, Field(ge=1, description="replies of one forward and backward pass, on each process")] = 8
+    gradient_checkpointing: bool = False
+    vllm: Annotated[
+        Literal["off", "colocate", "server"], Field(description="whether vLLM writes in training, and where it runs")
+    ] = "off"
+    vllm_server: Annotated[str, Field(description="base URL of `trl vllm-serve`")] = "http://127.0.0.1:8000"
+    report_to: Annotated[list[str], Field(description="trackers of transformers, such as wandb or tensorboard")] = []
+
+
 class Schedule(Section):
     """Adam's learning rate: a linear warm-up, then a decay to 0 over the rest of the steps."""
 
@@ -232,6 +254,11 @@ class Recipe(Section):
     sft: SftSection = Field(default_factory=SftSection)
     train: TrainSection = Field(default_factory=TrainSection)
     audit: AuditSection = Field(default_factory=AuditSection)
+    style: Annotated[
+        Literal["direct", "reasoned"],
+        Field(description="whether the model is scored on its legal actions, or writes freely and is sampled"),
+    ] = "direct"
+    reasoned: ReasonedSection = Field(default_factory=ReasonedSection)
     arms: Annotated[list[Arm], Field(min_length=1)]
     wordings: Annotated[
         Literal["original", "mixed"],
@@ -254,6 +281,8 @@ class Recipe(Section):
             section = self.settings(arm)
             if arm.stage == "train" and section.start == "sft" and "sft" not in stages:
                 raise ValueError(f"arm '{arm.name}' starts from sft, but no arm has stage 'sft'")
+            if arm.stage == "train" and self.style == "reasoned":
+                _check_sampled(arm.name, section)
         return self
 
     def settings(self, arm: Arm) -> TrainSection:
@@ -264,6 +293,18 @@ class Recipe(Section):
     def measure_name(self, arm: Arm) -> MeasureName:
         """Return the measure set that an arm is trained on."""
         return self.settings(arm).measures or self.measures
+
+
+SAMPLED = {"estimator": "sampled", "update": "clipped", "exploiter": "pool", "baseline": "group"}
+"""What the reasoned style leaves of training on J: what a model writes is known from episodes alone."""
+
+
+def _check_sampled(arm: str, section: TrainSection) -> None:
+    for name, wanted in SAMPLED.items():
+        if (found := getattr(section, name)) != wanted:
+            raise ValueError(f"arm '{arm}': in the reasoned style train.{name} is '{wanted}', not '{found}'")
+    if section.lambda_.budgets:
+        raise ValueError(f"arm '{arm}': in the reasoned style weights are fixed: give lambda no budget")
 
 
 def weights(section: LambdaSection, default: Weights) -> Weights:

@@ -19,10 +19,11 @@ from sepo.audit.scorecard import versions
 from sepo.errors import InputError
 from sepo.files import read_json, write_json, write_text
 from sepo.train import ranks
+from sepo.train.part import Domain
 from sepo.train.recipe import Recipe, load_recipe
 from sepo.train.record import environment
 from sepo.train.summary import summarise
-from sepo.train.unit import Domain, Tell, Unit
+from sepo.train.unit import Tell, Unit
 
 STAGES = ("base", "sft", "train")
 

@@ -6,82 +6,30 @@ and scorecards; the weights are the unit's.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from sepo.audit.arena import Ground, ground_of
 from sepo.files import write_atomic, write_json, write_text
-from sepo.games.base import Game
-from sepo.games.registry import make
 from sepo.games.wording import ORIGINAL, wordings
 from sepo.lm.adapter import make_trainable, restore, save_model, snapshot
 from sepo.lm.load import LanguageModel, load_model
 from sepo.policies.direct import DirectPolicy
 from sepo.solve.tree import Tree
 from sepo.train import ranks
-from sepo.train.auditor import Auditor, copy
+from sepo.train.auditor import Auditor, ScoredAuditor, copy
 from sepo.train.data import demonstrations, of_arena
 from sepo.train.learner import Learner, load_state, save_state
 from sepo.train.loop import Best, Course, Stage, loop, newest
 from sepo.train.optimise import Optimiser
-from sepo.train.recipe import Arm, Recipe, Schedule
+from sepo.train.part import Domain, Part, unit_folder
 from sepo.train.record import Metrics
 from sepo.train.sft import Imitator
+from sepo.train.written import WrittenAuditor
 
 Tell = Callable[[Mapping[str, Any]], None]
 """Called at every step with game, arm, seed, stage, steps and the metrics line; and once per finished part."""
-
-
-@dataclass(frozen=True, eq=False)
-class Domain:
-    """A game of a run: its recipe, the folder of its files, and the game as training plays it."""
-
-    recipe: Recipe
-    folder: Path
-    game: Game
-    ground: Ground
-
-    @classmethod
-    def of(cls, recipe: Recipe, folder: Path) -> Domain:
-        """Make the game of a recipe."""
-        game = make(recipe.game, {**recipe.rules, **recipe.practice}, recipe.measures)
-        return cls(recipe, folder, game, ground_of(game))
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """What one arm and seed does in one game."""
-
-    domain: Domain
-    arm: Arm
-    seed: int
-
-    @property
-    def recipe(self) -> Recipe:
-        """The game's recipe."""
-        return self.domain.recipe
-
-    @property
-    def folder(self) -> Path:
-        """Where its files are."""
-        return unit_folder(self.domain.folder, self.arm.name, self.seed)
-
-    @property
-    def done(self) -> Path:
-        """The file that says that it is finished."""
-        return self.folder / "done.json"
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """The key of its randomness."""
-        return self.recipe.name, self.arm.name, self.seed
-
-    @property
-    def schedule(self) -> Schedule:
-        """How its steps are taken."""
-        return self.recipe.settings(self.arm) if self.arm.stage == "train" else self.recipe.sft
 
 
 class Unit:
@@ -135,22 +83,44 @@ class Unit:
             sft = next(a for a in self.recipe.arms if a.stage == "sft")
             start = load_state(unit_folder(self.root, sft.name, self.seed) / "checkpoints" / "final.pt")
             restore(lm, start["weights"])
-        courses = self._courses(lm)
-        best = loop(courses, self.folder, self.recipe.checkpoint_every)
+        best, criteria = self._written(lm) if self.recipe.style == "reasoned" else self._scored(lm)
         if not ranks.first():
             return
-        for part, course in zip(self.parts, courses, strict=True):
+        with ranks.alone():
+            self._finish(lm, best, criteria)
+        newest(self.folder).unlink(missing_ok=True)
+        shutil.rmtree(self._kept, ignore_errors=True)
+
+    def _scored(self, lm: LanguageModel) -> tuple[Best, Sequence[str | None]]:
+        """Train in the direct style; return the best policy and what it was chosen by, game by game."""
+        courses = self._courses(lm)
+        best = loop(courses, self.folder, self.recipe.checkpoint_every)
+        for part, course in zip(self.parts, courses, strict=True) if ranks.first() else ():
             if isinstance(course.stage, Optimiser) and course.stage.league is not None:
                 for name, table in course.stage.league.tables().items():
                     table.save(part.folder / "exploiters" / f"{name}.json")
-        with ranks.alone():
-            self._finish(lm, best, [course.stage.criterion for course in courses])
-        newest(self.folder).unlink(missing_ok=True)
+        return best, [course.stage.criterion for course in courses]
+
+    def _written(self, lm: LanguageModel) -> tuple[Best, Sequence[str | None]]:
+        """Train in the reasoned style; return the last policy, since a few episodes a step choose no best one."""
+        from sepo.train.reasoned import fine_tune, improve  # TRL takes seconds to import, and is an extra
+
+        train = fine_tune if self.arm.stage == "sft" else improve
+        tellers = {id(part): self._teller(self._stage(part)) for part in self.parts}
+        train(lm, self.parts, self.seed, self._kept, lambda part, line: tellers[id(part)](line))
+        return Best(tuple(p.schedule.steps for p in self.parts), 0.0, snapshot(lm)), [None] * len(self.parts)
+
+    @property
+    def _kept(self) -> Path:
+        """Where TRL keeps its checkpoints while the unit is unfinished."""
+        return self.folder / "checkpoints" / "trl"
+
+    def _stage(self, part: Part) -> dict[str, Any]:
+        return {**self._about(part), "stage": self.arm.stage, "steps": part.schedule.steps}
 
     def _courses(self, lm: LanguageModel) -> list[Course]:
         courses: list[Course] = []
         for part in self.parts:
-            about = {**self._about(part), "stage": self.arm.stage, "steps": part.schedule.steps}
             learner = Learner(
                 self._policy(lm),
                 part.domain.ground,
@@ -159,13 +129,13 @@ class Unit:
                 part.key,
                 courses[0].learner if courses else None,
             )
-            courses.append(Course(learner, _stage(part, learner), part.folder, self._teller(about)))
+            courses.append(Course(learner, _stage(part, learner), part.folder, self._teller(self._stage(part))))
         return courses
 
     def _teller(self, about: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], None]:
         return lambda line: self.tell({**about, "line": line})
 
-    def _finish(self, lm: LanguageModel, best: Best, criteria: Sequence[str]) -> None:
+    def _finish(self, lm: LanguageModel, best: Best, criteria: Sequence[str | None]) -> None:
         """Save the last policy and the best one, and audit them game by game, but for games that are done.
 
         ``criteria`` are what the best one was chosen by, one a game.
@@ -190,7 +160,7 @@ class Unit:
             write_json(part.done, {"steps": part.schedule.steps, "best_step": step, "criterion": criterion})
 
     def _auditor(self, part: Part, lm: LanguageModel) -> Auditor:
-        return Auditor(part.recipe, part.arm, part.seed, part.folder, part.domain.ground, self._policy(lm))
+        return WrittenAuditor(part, lm) if self.recipe.style == "reasoned" else ScoredAuditor(part, self._policy(lm))
 
     def _model(self, dtype: Literal["float32"] | None = None) -> LanguageModel:
         section = self.recipe.model
@@ -200,11 +170,6 @@ class Unit:
 
     def _policy(self, lm: LanguageModel) -> DirectPolicy:
         return DirectPolicy(lm, name=self.recipe.model.policy, budget=self.recipe.model.budget)
-
-
-def unit_folder(folder: Path, arm: str, seed: int) -> Path:
-    """Return where an arm and seed of a run keep their files."""
-    return folder / "arms" / arm / f"seed-{seed}"
 
 
 def _is_copied(part: Part) -> bool:

@@ -1,0 +1,66 @@
+"""What a run has of a game: the game as training plays it, and the part of one arm and seed in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sepo.audit.arena import Ground, ground_of
+from sepo.games.base import Game
+from sepo.games.registry import make
+from sepo.train.recipe import Arm, Recipe, Schedule
+
+
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """A game of a run: its recipe, the folder of its files, and the game as training plays it."""
+
+    recipe: Recipe
+    folder: Path
+    game: Game
+    ground: Ground
+
+    @classmethod
+    def of(cls, recipe: Recipe, folder: Path) -> Domain:
+        """Make the game of a recipe."""
+        game = make(recipe.game, {**recipe.rules, **recipe.practice}, recipe.measures)
+        return cls(recipe, folder, game, ground_of(game))
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What one arm and seed does in one game."""
+
+    domain: Domain
+    arm: Arm
+    seed: int
+
+    @property
+    def recipe(self) -> Recipe:
+        """The game's recipe."""
+        return self.domain.recipe
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are."""
+        return unit_folder(self.domain.folder, self.arm.name, self.seed)
+
+    @property
+    def done(self) -> Path:
+        """The file that says that it is finished."""
+        return self.folder / "done.json"
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """The key of its randomness."""
+        return self.recipe.name, self.arm.name, self.seed
+
+    @property
+    def schedule(self) -> Schedule:
+        """How its steps are taken."""
+        return self.recipe.settings(self.arm) if self.arm.stage == "train" else self.recipe.sft
+
+
+def unit_folder(folder: Path, arm: str, seed: int) -> Path:
+    """Return where an arm and seed of a run keep their files."""
+    return folder / "arms" / arm / f"seed-{seed}"

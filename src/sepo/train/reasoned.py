@@ -1,0 +1,374 @@
+"""Training in the reasoned style, through TRL: ``SFTTrainer`` on demonstrated replies, ``GRPOTrainer`` on our episodes.
+
+TRL has the loops, the optimiser steps, checkpoints, trackers and whatever divides a model over processes. It is told
+nothing of games: a step's rows are the turns of the episodes of ``train.rollouts``, a prompt and a reply each, and each
+row's advantage is the credit that its turn has there. GRPO's own grouping is set aside: a group of ours is the same
+decision under the same cards and coins, not the same prompt.
+
+The loss is ``dr_grpo``, the sum over a reply's tokens divided by a constant: its gradient is that of J up to a factor.
+Other losses divide by the length of the reply, and so by what the policy chooses.
+
+What is used of TRL beyond its documentation: ``rollout_func``, which is marked experimental, and advantages that a
+subclass puts in place of those that the batch was made with. The tests hold TRL to both.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from sepo.data.episodes import demonstrate
+from sepo.data.styles import check, row
+from sepo.errors import InputError
+from sepo.files import read_json
+from sepo.keys import generator
+from sepo.lm.adapter import trainable
+from sepo.lm.chat import encode
+from sepo.lm.generate import Writer
+from sepo.lm.load import LanguageModel
+from sepo.train import ranks
+from sepo.train.learner import rate
+from sepo.train.part import Part
+from sepo.train.player import Player
+from sepo.train.recipe import ReasonedSection, Schedule, TrainSection
+from sepo.train.record import Metrics
+from sepo.train.rollouts import Drafts
+from sepo.train.sft import VALIDATE_EVERY
+from sepo.train.vllm import VllmWriter
+
+try:
+    from datasets import Dataset
+    from transformers import PrinterCallback, TrainerCallback
+    from transformers.trainer_utils import get_last_checkpoint
+    from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
+except ImportError as error:
+    raise InputError(f"the reasoned style is trained by TRL: pip install 'sepo[train]' ({error})") from None
+
+GROUP = 2
+"""GRPO wants groups of its own; ours are another matter."""
+TOLD = "sepo"
+"""What GRPO takes for the prompt of every row: episodes have prompts of their own."""
+Tokens = dict[str, list[int]]
+Tell = Callable[[Part, Mapping[str, Any]], None]
+"""Hears every line of a game's metrics."""
+
+
+class Place(NamedTuple):
+    """A step of a stage: whose it is, and which of that game's."""
+
+    part: int
+    number: int
+
+
+def order(parts: Sequence[Part]) -> list[Place]:
+    """Return the steps of a stage: each is of the game that is least far, so all arrive together."""
+    wanted = [part.schedule.steps for part in parts]
+    done = [0] * len(parts)
+    out = []
+    for _ in range(sum(wanted)):
+        which = min(range(len(parts)), key=lambda i: done[i] / wanted[i] if wanted[i] else 1.0)
+        out.append(Place(which, done[which]))
+        done[which] += 1
+    return out
+
+
+def fine_tune(lm: LanguageModel, parts: Sequence[Part], seed: int, folder: Path, tell: Tell) -> None:
+    """Fine-tune a model on demonstrated replies, the reasoning before the action included.
+
+    Each step's examples are drawn from one game's. Goes on from the newest checkpoint in ``folder`` if there is one.
+
+    Raises
+    ------
+    InputError
+        If a game's demonstrators give no reasons.
+    """
+    recipe, steps = parts[0].recipe, order(parts)
+    section = recipe.reasoned
+    if not steps:
+        return
+    train: list[Tokens] = []
+    held: dict[str, Any] = {}
+    shown = [_demonstrations(lm, part, seed) for part in parts]
+    for part, (_, validation) in zip(parts, shown, strict=True):
+        held[part.recipe.game] = Dataset.from_list(validation)
+    for place in steps:
+        examples = shown[place.part][0]
+        rng = generator(*parts[place.part].key, "examples", place.number)
+        train += [examples[i] for i in rng.integers(len(examples), size=section.examples).tolist()]
+    batch = _divided(section.examples, section.batch, "reasoned.examples")
+    settings = _arguments(lm, section, folder, len(steps), parts[0].schedule, seed, recipe.checkpoint_every) | {
+        "per_device_train_batch_size": batch.rows,
+        "per_device_eval_batch_size": batch.rows,
+        "gradient_accumulation_steps": batch.passes,
+        "max_length": None,
+        "eval_strategy": "steps",
+        "eval_steps": VALIDATE_EVERY,
+    }
+    noted = Noted(parts, steps, "sft", tell)
+    trainer = _InOrder(
+        model=lm.model,
+        args=_quietly(lambda: SFTConfig(**settings)),
+        processing_class=lm.tokenizer,
+        train_dataset=Dataset.from_list(train),
+        eval_dataset=held,
+        callbacks=[noted],
+        optimizers=_optimiser(lm, parts, steps),
+    )
+    _run(trainer, lm, noted, folder)
+
+
+class _InOrder(SFTTrainer):  # type: ignore[misc]
+    """Examples in the order in which they were drawn."""
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        return torch.utils.data.SequentialSampler(self.train_dataset if train_dataset is None else train_dataset)
+
+
+def improve(lm: LanguageModel, parts: Sequence[Part], seed: int, folder: Path, tell: Tell) -> None:
+    """Train a model on J by GRPO. Goes on from the newest checkpoint in ``folder`` if there is one.
+
+    Raises
+    ------
+    InputError
+        If the groups or the rows of a step cannot be divided among the processes.
+    """
+    recipe, steps = parts[0].recipe, order(parts)
+    section = recipe.reasoned
+    if not steps:
+        return
+    first = parts[0].schedule
+    assert isinstance(first, TrainSection)
+    if first.kl and recipe.model.adapter == "full":
+        raise InputError(
+            "in the reasoned style train.kl needs model.adapter 'lora': its reference is the adapter's start"
+        )
+    players = [Player(part) for part in parts]
+    batch = _divided(max(p.rows for p in players), section.batch, "a step's replies")
+    settings = _arguments(lm, section, folder, len(steps), first, seed, recipe.checkpoint_every) | {
+        "per_device_train_batch_size": batch.rows,
+        "gradient_accumulation_steps": batch.passes,
+        "num_generations": GROUP,
+        "max_completion_length": section.tokens,
+        "shuffle_dataset": False,
+        "loss_type": "dr_grpo",
+        "scale_rewards": "none",
+        "mask_truncated_completions": False,
+        "epsilon": first.clip,
+        "beta": first.kl,
+        "entropy_coef": first.entropy.start,
+        "temperature": 1.0,
+        "top_p": 1.0,
+        "top_k": 0,
+        "repetition_penalty": 1.0,
+        **_vllm(section),
+    }
+    noted = Noted(parts, steps, "train", tell)
+    rows = batch.rows * batch.passes * ranks.size()
+    trainer = _quietly(
+        lambda: EpisodeTrainer(
+            model=lm.model,
+            args=GRPOConfig(**settings),
+            processing_class=lm.tokenizer,
+            train_dataset=Dataset.from_dict({"prompt": [TOLD] * (rows // GROUP)}),
+            reward_funcs=[credited],
+            rollout_func=lambda prompts, trainer: trainer.turns(len(prompts)),
+            callbacks=[noted],
+            optimizers=_optimiser(lm, parts, steps),
+        )
+    )
+    trainer.prepare(lm, players, steps, noted)
+    _run(trainer, lm, noted, folder)
+    if "ref" in getattr(lm.model, "peft_config", {}):
+        lm.model.delete_adapter("ref")
+
+
+class EpisodeTrainer(GRPOTrainer):  # type: ignore[misc]
+    """GRPO whose rows are the turns of played episodes, with the advantages that they are credited with."""
+
+    _tag_names = ("sepo", "grpo")
+
+    def prepare(self, lm: LanguageModel, players: Sequence[Player], steps: Sequence[Place], noted: Noted) -> None:
+        """Say who plays."""
+        self.lm, self.players, self.steps, self.noted = lm, players, steps, noted
+        self.writer: Drafts = VllmWriter(self, lm) if self.use_vllm else Writer(lm)
+
+    def turns(self, count: int) -> dict[str, list[Any]]:
+        """Play a step's episodes and return their turns as ``count`` rows; rows that are left over are masked."""
+        place = self.steps[self.state.global_step]
+        with evaluating(self.lm.model):
+            step = self.players[place.part].play(self.writer, place.number)
+            if isinstance(self.writer, VllmWriter):
+                self.writer.finish()
+        self.noted.line = step.line
+        assert len(step.turns) <= count, "a step has at most as many turns as its trees are deep"
+        blank = int(self.lm.tokenizer.eos_token_id)
+        left = count - len(step.turns)
+        self.credits = torch.tensor([*step.advantages.tolist(), *[0.0] * left])
+        self.played = step
+        return {
+            "prompt_ids": [*(t.draft.prompt for t in step.turns), *[[blank]] * left],
+            "completion_ids": [*(t.draft.tokens for t in step.turns), *[[blank]] * left],
+            "logprobs": [*(t.draft.log_probs for t in step.turns), *[[0.0]] * left],
+            "env_mask": [*([1] * len(t.draft.tokens) for t in step.turns), *[[0]] * left],
+            "credit": [*step.advantages.tolist(), *[None] * left],
+        }
+
+    def _generate_and_score_completions(self, inputs: Any) -> Any:
+        out = super()._generate_and_score_completions(inputs)
+        out["advantages"] = self.credits.to(out["advantages"])
+        return out
+
+
+def credited(completions: Sequence[Any], credit: Sequence[float | None], **_: Any) -> list[float | None]:
+    """Return each row's credit as its reward, for GRPO's log; a row that is no turn has none."""
+    return list(credit)
+
+
+class Noted(TrainerCallback):  # type: ignore[misc]
+    """Writes a stage's metrics, one line a step, into the folder of the game whose step it was."""
+
+    def __init__(self, parts: Sequence[Part], steps: Sequence[Place], stage: str, tell: Tell) -> None:
+        self.parts, self.steps, self.stage, self.tell = parts, steps, stage, tell
+        self.files: list[Metrics] = []
+        self.line: dict[str, Any] = {}
+        self.validation: dict[str, float] = {}
+
+    def begin(self, done: int) -> None:
+        """Open the files, without the lines of steps that will be taken again."""
+        for number, part in enumerate(self.parts) if ranks.first() else ():
+            kept = sum(place.part == number for place in self.steps[:done])
+            self.files.append(Metrics(part.folder / "metrics.jsonl", kept, self.stage))
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        """Note a step, or what was held back."""
+        found = dict(logs or {})
+        self.validation |= {
+            name.removeprefix("eval_").removesuffix("_loss"): value
+            for name, value in found.items()
+            if name.startswith("eval_") and name.endswith("_loss")
+        }
+        if "loss" not in found or not self.files:
+            return
+        place = self.steps[state.global_step - 1]
+        part = self.parts[place.part]
+        line = {"step": place.number, "stage": self.stage, "lr": found["learning_rate"], "loss": found["loss"]}
+        line |= {name: found[name] for name in ("grad_norm", "kl", "entropy") if name in found}
+        if self.stage == "sft":
+            line["validation_loss"] = self.validation.get(part.recipe.game)
+        line |= self.line
+        self.files[place.part].add(line)
+        self.tell(part, line)
+
+
+class Batch(NamedTuple):
+    """How a step's rows are divided on each process: so many passes of so many rows."""
+
+    rows: int
+    passes: int
+
+
+def _divided(rows: int, most: int, what: str) -> Batch:
+    """Divide rows into passes of at most so many, an even number of them."""
+    size = min(most, rows)
+    size += size % GROUP
+    passes = -(-rows // size)
+    if most < GROUP:
+        raise InputError(f"reasoned.batch must be at least {GROUP} for {what}")
+    return Batch(size, passes)
+
+
+def _arguments(
+    lm: LanguageModel, section: ReasonedSection, folder: Path, steps: int, schedule: Schedule, seed: int, every: int
+) -> dict[str, Any]:
+    """Return what both trainers are told."""
+    return {
+        "output_dir": str(folder),
+        "max_steps": steps,
+        "seed": seed,
+        "data_seed": seed,
+        "bf16": lm.dtype == "bfloat16",
+        "use_cpu": lm.device.type == "cpu",
+        "max_grad_norm": schedule.clip_norm,
+        "gradient_checkpointing": section.gradient_checkpointing,
+        "logging_steps": 1,
+        "logging_first_step": True,
+        "save_strategy": "steps",
+        "save_steps": every,
+        "save_total_limit": 1,
+        "report_to": section.report_to or "none",
+        "disable_tqdm": True,
+        "dataloader_num_workers": 0,
+        "remove_unused_columns": False,
+    }
+
+
+def _vllm(section: ReasonedSection) -> dict[str, Any]:
+    if section.vllm == "off":
+        return {"use_vllm": False}
+    return {"use_vllm": True, "vllm_mode": section.vllm, "vllm_server_base_url": section.vllm_server}
+
+
+def _optimiser(lm: LanguageModel, parts: Sequence[Part], steps: Sequence[Place]) -> tuple[Any, Any]:
+    """Return AdamW and the schedule of the direct style, each game's steps by its own."""
+    weights = list(trainable(lm).values())
+    adam = torch.optim.AdamW(weights, lr=1.0, betas=parts[0].schedule.betas, weight_decay=0.0)
+
+    def at(step: int) -> float:
+        place = steps[min(step, len(steps) - 1)]
+        return rate(parts[place.part].schedule, place.number)
+
+    return adam, torch.optim.lr_scheduler.LambdaLR(adam, at)
+
+
+def _demonstrations(lm: LanguageModel, part: Part, seed: int) -> tuple[list[Tokens], list[Tokens]]:
+    """Return the training and the held-back examples of a game in tokens; the loss is on the reply alone."""
+    game, recipe = part.domain.game, part.recipe
+    check(game, "reasoned")
+    shown = demonstrate(game, recipe.sft.examples, seed)
+    train, test = (
+        [_tokens(lm, row(example, "reasoned")) for example in shown.split(split)] for split in ("train", "test")
+    )
+    held = generator(*part.key, "held").permutation(len(test))[: recipe.reasoned.examples]
+    return train, [test[i] for i in held.tolist()]
+
+
+def _tokens(lm: LanguageModel, example: Mapping[str, Any]) -> Tokens:
+    chat = [(turn["role"], turn["content"]) for turn in example["prompt"]]
+    prompt, (reply,) = encode(lm.tokenizer, chat, [example["completion"][0]["content"]], lm.template)
+    return {"input_ids": [*prompt, *reply], "labels": [*[-100] * len(prompt), *reply]}
+
+
+def _run(trainer: Any, lm: LanguageModel, noted: Noted, folder: Path) -> None:
+    """Train to the end, from the newest checkpoint if there is one, and leave the model as an audit wants it."""
+    last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+    done = int(read_json(Path(last) / "trainer_state.json", "trainer state")["global_step"]) if last else 0
+    trainer.remove_callback(PrinterCallback)  # its lines are the metrics'
+    noted.begin(done)
+    if done < len(noted.steps) or last is not None:
+        _quietly(lambda: trainer.train(resume_from_checkpoint=last))
+    lm.model = trainer.accelerator.unwrap_model(trainer.model)
+    lm.model.eval()
+
+
+def _quietly(what: Callable[[], Any]) -> Any:
+    """Leave out what TRL warns of that is known here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*rollout_func.*")
+        warnings.simplefilter("ignore", FutureWarning)
+        return what()
+
+
+@contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """Let a model act without dropout for a while."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)

@@ -1,0 +1,74 @@
+"""What a finished arm leaves behind in the reasoned style: as ``train.auditor``, from replies drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sepo.audit.arena import SETS
+from sepo.audit.scorecard import audit
+from sepo.games.base import Decision, Game
+from sepo.games.registry import make
+from sepo.lm.generate import Writer
+from sepo.lm.load import LanguageModel
+from sepo.policies.reasoned import ReasonedPolicy, ReplyRules
+from sepo.policies.table import PolicyTable, intervals, row
+from sepo.solve.tree import Floats
+from sepo.train.auditor import Audited, Auditor, measures_of
+from sepo.train.part import Part
+
+
+class WrittenAuditor(Auditor):
+    """Audits a model that writes.
+
+    Parameters
+    ----------
+    lm
+        The model, in float32; its trained weights are put in place before each ``write``.
+    """
+
+    def __init__(self, part: Part, lm: LanguageModel) -> None:
+        super().__init__(part)
+        self.lm = lm
+
+    def audited(self, name: str) -> Audited:
+        """Draw answers anew and audit what they come to."""
+        settings = self.recipe.reasoned
+        rules = ReplyRules("reasoned", settings.samples, settings.tokens, settings.illegal, settings.retries)
+        policy = Listed(Writer(self.lm), self.recipe.model.policy, rules, self.seed)
+        found = audit(policy, {s: make(self.recipe.game, self.recipe.rules, s) for s in SETS}, self.options())
+        decisions = policy.decisions(self.game)
+        rows = {d.key: row(d, policy.tally(d).policy) for d in decisions}
+        table = PolicyTable(
+            f"{self.title}/{name}",
+            self.game.name,
+            self.game.rules,
+            rows,
+            "uniform",
+            intervals=intervals(policy, decisions),
+            notes=dict(policy.about()),
+        )
+        illegal = found["illegal_rate"]
+        line = {
+            "measures": measures_of(found),
+            "exploitability": found["exploitability"] and found["exploitability"]["value"],
+            "legal_mass": illegal and 1 - illegal["value"],
+        }
+        return table, found, line, lambda: self.stepped(policy.once())
+
+
+class Listed(ReasonedPolicy):
+    """A model that writes, and the list of what it was asked."""
+
+    def __init__(self, writer: Writer, name: str, rules: ReplyRules, seed: int) -> None:
+        super().__init__(writer, name, rules, seed)
+        self._asked: dict[Game, dict[str, Decision]] = {}
+
+    def probabilities(self, decisions: Sequence[Decision]) -> list[Floats]:
+        """Draw new answers."""
+        for decision in decisions:
+            self._asked.setdefault(decision.game, {})[decision.key] = decision
+        return super().probabilities(decisions)
+
+    def decisions(self, game: Game) -> list[Decision]:
+        """Return the decisions of a game that it was asked about, each once."""
+        return list(self._asked.get(game, {}).values())
