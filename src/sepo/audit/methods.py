@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
-from sepo.audit.board import Match, Subject, match
+from sepo.audit.board import Subject
 from sepo.audit.deviation import deviation_response
 from sepo.audit.elicitation import Inquiry
 from sepo.audit.exact import Expectations, evaluate, extremes
 from sepo.audit.figures import measured, quotient
 from sepo.audit.found import Found, Stopped, exact, number, statistic
 from sepo.audit.posterior import from_replies, illegal_rate, share_illegal, told
-from sepo.audit.sampled import FIRST, Sampled, by_instance, joined, on_trees, with_best, without_tree
+from sepo.audit.sampled import FIRST, Sampled, by_instance, joined, with_best
 from sepo.audit.sequence import Look, Stopping
+from sepo.audit.units import Known, divisible, most_nodes, play, spread
 from sepo.audit.worst import attained_by, worst_case
 from sepo.errors import InputError, TooLargeError
 from sepo.games.base import Game, MeasureSet
 from sepo.play.lockstep import DECISIONS, LEGAL_MASS
 from sepo.policies.base import Estimated, Policy
 from sepo.policies.human import HumanPolicy
-from sepo.policies.script import ScriptPolicy, UniformPolicy
+from sepo.policies.spec import Asking
 from sepo.policies.table import PolicyTable, check_keys
-from sepo.solve.expand import MAX_NODES, expand
+from sepo.solve.expand import expand
 from sepo.solve.value import infoset_reach
 
 Tell = Callable[[str, int, int], None]
@@ -33,8 +34,6 @@ Tell = Callable[[str, int, int], None]
 Sets = Literal["paper", "sepo", "both"]
 SMALL = 200_000
 """Games of up to this many nodes are walked whole to hold a table's keys against them."""
-MEETING = 60_000
-"""Largest tree of a meeting in a game whose tree does not grow a round at a time."""
 EPISODES = 1000
 MODEL_INSTANCES = 32
 """Instances that a model plays unless told otherwise; scripts and tables play all."""
@@ -73,6 +72,8 @@ class Options:
         Information states of a game that a model is asked about; None asks about all that can be reached.
     adversaries
         Whether adversaries are let loose on the policy: the search for a worst case, and the time it takes to exploit.
+    asking
+        How models are asked, and by whom: its workers, if it has any, play sampled episodes.
     """
 
     sets: Sets = "both"
@@ -84,6 +85,7 @@ class Options:
     opponents: tuple[str, ...] = ()
     budget: int | None = 3000
     adversaries: bool = True
+    asking: Asking = field(default_factory=Asking)
 
 
 def find(policy: Policy, game: Game, sets: Sequence[MeasureSet], options: Options, tell: Tell = quiet) -> Found:
@@ -98,7 +100,7 @@ def find(policy: Policy, game: Game, sets: Sequence[MeasureSet], options: Option
     opponents = tuple(dict.fromkeys([*named, *options.opponents]))
     if isinstance(policy, PolicyTable):
         _hold_to_game(policy, game)
-    known = isinstance(policy, PolicyTable | ScriptPolicy | UniformPolicy)
+    known = isinstance(policy, Known)
     if options.method != "sampled":
         try:
             if known:
@@ -109,12 +111,12 @@ def find(policy: Policy, game: Game, sets: Sequence[MeasureSet], options: Option
         except TooLargeError:
             if options.method == "exact":
                 raise
-            return _sampled(policy, game, sets[-1], opponents, options, tell, trees=False)
+            return _sampled(policy, game, sets[-1], opponents, options, tell)
     return _sampled(policy, game, sets[-1], opponents, options, tell)
 
 
 def _exactly(subject: Subject, opponents: Sequence[str], key: tuple[object, ...], *, adversaries: bool) -> Found:
-    values = evaluate(subject, opponents, max_nodes=_most_nodes(subject.game))
+    values = evaluate(subject, opponents, max_nodes=most_nodes(subject.game))
     extremes(subject, values)
     rows = len(values.values[0])
     values.episodes = rows if rows > 1 else None
@@ -129,7 +131,7 @@ def _asked(policy: Policy, game: Game, opponents: Sequence[str], options: Option
     """Ask a model, or a person, what matters, and evaluate what is known."""
     person = isinstance(policy, HumanPolicy)
     budget = None if person or options.method == "exact" else options.budget
-    inquiry = Inquiry(policy, game, opponents, budget, tell, _most_nodes(game))
+    inquiry = Inquiry(policy, game, opponents, budget, tell, most_nodes(game))
     inquiry.ask()
     subject = Subject(game, inquiry.table(), unknown=True)
     values = evaluate(subject, opponents, inquiry.matches)
@@ -174,8 +176,6 @@ def _sampled(
     opponents: Sequence[str],
     options: Options,
     tell: Tell,
-    *,
-    trees: bool = True,
 ) -> Found:
     """Play episodes, on trees where the policy is known and they can be held, else state by state."""
     if isinstance(policy, HumanPolicy):
@@ -183,16 +183,17 @@ def _sampled(
     key = (options.seed, "audit")
     if writes := isinstance(policy, Estimated):
         policy = policy.once()
-    known = isinstance(policy, PolicyTable | ScriptPolicy | UniformPolicy)
+    known = isinstance(policy, Known)
     subject = Subject(game, policy) if known else None
-    matches = _meetings(subject, opponents) if subject and trees else None
     instances = len(game.root().chance()) if game.sampled_chance else 0
 
     def batch(clusters: range) -> Sampled:
-        if matches is not None:
-            return on_trees(matches, clusters, key)
-        what = f"playing {game.name}"
-        return without_tree(policy, game, opponents, clusters, key, lambda done, total: tell(what, done, total))
+        def heard(done: int, total: int) -> None:
+            tell(f"playing {game.name}", done, total)
+
+        if options.asking.workers is not None and divisible(policy):
+            return spread(policy, game, opponents, clusters, key, options.asking, heard)
+        return play(policy, game, opponents, clusters, key, heard)
 
     first = min(instances, MODEL_INSTANCES) if instances and not known else instances
     usual = first or (WRITTEN_EPISODES if writes else EPISODES)
@@ -265,18 +266,6 @@ def _until_enough(
             return parts, look
 
 
-def _meetings(subject: Subject, opponents: Sequence[str]) -> dict[str, list[Match]] | None:
-    try:
-        game = subject.game
-        return {o: [match(subject, o, s, _most_nodes(game)) for s in game.seats] for o in opponents}
-    except TooLargeError:
-        return None
-
-
-def _most_nodes(game: Game) -> int:
-    return MAX_NODES if getattr(game, "alike", False) else MEETING
-
-
 def _about(subject: Subject, values: Expectations) -> dict[str, Any]:
     game = subject.game
     out: dict[str, Any] = {
@@ -285,7 +274,7 @@ def _about(subject: Subject, values: Expectations) -> dict[str, Any]:
         "deviation_response": None,
     }
     if game.deviation is not None and game.rounds > game.deviation.round + 1:
-        value, low, high = deviation_response(subject, game.deviation, _most_nodes(game))
+        value, low, high = deviation_response(subject, game.deviation, most_nodes(game))
         out["deviation_response"] = {"value": value, "low": low, "high": high, "n": None}
     return out
 

@@ -31,6 +31,10 @@ def options(
         str | None, typer.Option(help="openai: dollars per million tokens read and written, such as 0.5,1.5.")
     ] = None,
     body: Annotated[str | None, typer.Option(help="openai: further fields of every call, as a JSON object.")] = None,
+    ray: Annotated[
+        str | None, typer.Option(help="Have Ray workers play and ask models: local, auto or ray://HOST:PORT.")
+    ] = None,
+    ray_gpus: Annotated[float, typer.Option(min=0.0, help="GPUs of each Ray task.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Of whatever is drawn; exact figures do not depend on it.")] = 0,
 ) -> Asking:
     """Return how language models are asked.
@@ -43,7 +47,12 @@ def options(
     manner = cast(Style, parse_choice(style, get_args(Style), "style"))
     fallback = cast(Rule, parse_choice(illegal, get_args(Rule), "illegal-move rule"))
     limits = Limits(concurrency, price=parse_price(price), body=parse_body(body))
-    return Asking(ReplyRules(manner, samples, tokens, fallback, retries), seed, tokenizer, limits)
+    workers = None
+    if ray is not None:
+        from sepo.adapters.ray import RayWorkers  # importing Ray takes seconds
+
+        workers = RayWorkers(ray, ray_gpus)
+    return Asking(ReplyRules(manner, samples, tokens, fallback, retries), seed, tokenizer, limits, workers)
 
 
 def asks_models(command: Callable[..., None]) -> Callable[..., None]:

@@ -72,6 +72,7 @@ def command(
         control=control,
         opponents=tuple(opponent or ()),
         budget=parse_budget(budget),
+        asking=asking,
     )
     rules = parse_rules(rule or [])
     varied = words is not None or horizons is not None

@@ -16,7 +16,7 @@ from sepo.errors import ContractError
 from sepo.games.base import CHANCE, TERMINAL, Decision, Game, Opponent, State
 from sepo.games.repeated import RepeatedGame, Stage
 from sepo.keys import generator
-from sepo.policies.base import Policy, answered
+from sepo.policies.base import Estimated, Policy, answered
 from sepo.policies.script import played
 from sepo.solve.tree import Floats
 
@@ -104,8 +104,17 @@ def play(
         If an episode does not end, or an answer is no distribution over the legal actions.
     """
     out = [Episode(k, o, s, game.root()) for k in clusters for o in opponents for s in game.seats]
-    run(out, game, key, lambda _, decisions: answered(policy, decisions), policy.legal_mass, tell)
+    run(out, game, key, _asking(policy), policy.legal_mass, tell)
     return out
+
+
+def _asking(policy: Policy) -> Ask:
+    """Return how episodes ask a policy: one that draws its answers draws by the episode, whoever else plays."""
+    if not isinstance(policy, Estimated):
+        return lambda _, decisions: answered(policy, decisions)
+    return lambda asking, decisions: policy.replies(
+        decisions, [(e.cluster, e.opponent.name, e.seat, e.moves) for e in asking]
+    )
 
 
 def run(

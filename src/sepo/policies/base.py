@@ -18,6 +18,10 @@ PRIOR = 1.0
 on inverse probability including a new indifference rule", Journal of the Institute of Actuaries 73, 1947)."""
 
 
+Key = tuple[int, *tuple[object, ...]]
+"""Of a reply's randomness, the number of its cluster first."""
+
+
 class Policy(Protocol):
     """A behavioural strategy: a probability for each legal action of each decision."""
 
@@ -89,6 +93,18 @@ class Tally:
         out: Floats = found[:, :-1] + found[:, -1:] * self.fallback
         return out
 
+    def document(self) -> dict[str, Any]:
+        """Return it as a JSON object."""
+        arrays = {name: getattr(self, name).tolist() for name in ("chosen", "none", "fallback")}
+        return arrays | {name: getattr(self, name) for name in ("replies", "illegal", "truncated")}
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Tally:
+        """Read one."""
+        chosen, none = (np.array(document[name], dtype=np.int64) for name in ("chosen", "none"))
+        counts = {name: document[name] for name in ("replies", "illegal", "truncated")}
+        return cls(chosen=chosen, none=none, fallback=np.array(document["fallback"], dtype=float), **counts)
+
     def plus(self, other: Tally) -> Tally:
         """Add what was asked in another go."""
         return Tally(
@@ -118,6 +134,9 @@ class Estimated(Protocol):
 
     def once(self) -> Policy:
         """Return the policy as a player: one reply a decision, which is all its probability."""
+
+    def replies(self, decisions: Sequence[Decision], keys: Sequence[Key]) -> list[Floats]:
+        """Draw one reply at each decision by the numbers of its key."""
 
 
 def checked(policy: Policy, decisions: Sequence[Decision]) -> list[Floats]:

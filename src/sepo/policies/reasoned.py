@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from sepo.errors import InputError
 from sepo.games.base import Decision
 from sepo.keys import generator
 from sepo.lm.reasoned import Reply, asked, read, read_bare
-from sepo.policies.base import Policy, Tally
+from sepo.policies.base import Key, Policy, Tally
 from sepo.policies.remembered import title
 from sepo.solve.tree import Floats
 
@@ -70,6 +70,14 @@ class ReplyRules:
                 raise InputError(f"'{name}' must be at least {least}, not {getattr(self, name)}")
 
 
+class Wanted(NamedTuple):
+    """An answer to be drawn: at which decision, by which key, and the half of the samples that it belongs to."""
+
+    at: int
+    key: Key
+    half: int
+
+
 class ReasonedPolicy:
     """A language model that writes, as a behavioural strategy estimated from samples.
 
@@ -108,11 +116,42 @@ class ReasonedPolicy:
         InputError
             If the rule is ``retry`` and a decision got no legal reply.
         """
-        drawn = self._draw(decisions)
+        samples, places = self.rules.samples, [_where(d) for d in decisions]
+        begun: dict[tuple[str, str], int] = {}
+        wanted = []
+        for i, (decision, place) in enumerate(zip(decisions, places, strict=True)):
+            number = begun.setdefault(place, self.tally(decision).asked)
+            begun[place] += samples
+            wanted += [Wanted(i, (number + k,), (number + k) % 2) for k in range(samples)]
+        return self._answers(decisions, wanted)
+
+    def replies(self, decisions: Sequence[Decision], keys: Sequence[Key]) -> list[Floats]:
+        """Draw one answer at each decision by the numbers of its key, whatever else was drawn or is.
+
+        Raises
+        ------
+        InputError
+            As ``probabilities`` does.
+        """
+        return self._answers(decisions, [Wanted(i, key, key[0] % 2) for i, key in enumerate(keys)])
+
+    def _answers(self, decisions: Sequence[Decision], wanted: Sequence[Wanted]) -> list[Floats]:
+        drawn = self.draw(decisions, wanted)
         for decision, tally in zip(decisions, drawn, strict=True):
             before = self._tallies.get(where := _where(decision))
             self._tallies[where] = tally if before is None else before.plus(tally)
         return [tally.policy for tally in drawn]
+
+    def add(self, tallies: Mapping[tuple[str, str], Tally]) -> None:
+        """Take in what was drawn elsewhere, by game and information state."""
+        for where, tally in tallies.items():
+            before = self._tallies.get(where)
+            self._tallies[where] = tally if before is None else before.plus(tally)
+
+    @property
+    def drawn(self) -> Mapping[tuple[str, str], Tally]:
+        """What was drawn so far, by game and information state."""
+        return self._tallies
 
     @property
     def tallies(self) -> list[Tally]:
@@ -135,53 +174,46 @@ class ReasonedPolicy:
         """Return style and rules, and what the writer says of itself."""
         return {**asdict(self.rules), **self.writer.about()}
 
-    def _draw(self, decisions: Sequence[Decision]) -> list[Tally]:
-        """Ask every decision ``samples`` times, all at once, and again where a reply is no answer."""
-        samples, sizes = self.rules.samples, [len(d.legal) for d in decisions]
+    def draw(self, decisions: Sequence[Decision], wanted: Sequence[Wanted]) -> list[Tally]:
+        """Draw answers at decisions, all at once, and again where a reply is none."""
+        sizes = [len(d.legal) for d in decisions]
         bare = self.rules.style == "direct"
         chats = [list(d.chat()) if bare else asked(d.chat()) for d in decisions]
         understood = read_bare if bare else read
         words = [d.words() for d in decisions]
-        begun: dict[tuple[str, str], int] = {}
-        first = []
-        for decision in decisions:
-            place = _where(decision)
-            number = begun.setdefault(place, self.tally(decision).asked)
-            first.append(number)
-            begun[place] += samples
         chosen = [np.zeros((2, n), dtype=np.int64) for n in sizes]
         none = np.zeros((len(decisions), 2), dtype=np.int64)
         faults = [{"replies": 0, "illegal": 0, "truncated": 0} for _ in decisions]
-        waiting = [(i, first[i] + k) for i in range(len(decisions)) for k in range(samples)]
+        waiting = list(wanted)
         last = LAST_RETRY if self.rules.illegal == "retry" else self.rules.retries
         for turn in range(last + 1):
             if not waiting:
                 break
-            lots = np.array([self._lots(decisions[i], number, turn) for i, number in waiting])
-            replies = self.writer.write([chats[i] for i, _ in waiting], lots)
+            lots = np.array([self._lots(decisions[w.at], w.key, turn) for w in waiting])
+            replies = self.writer.write([chats[w.at] for w in waiting], lots)
             left = []
-            for (i, number), reply in zip(waiting, replies, strict=True):
-                answer = understood(reply, words[i])
-                faults[i]["replies"] += 1
+            for w, reply in zip(waiting, replies, strict=True):
+                answer = understood(reply, words[w.at])
+                faults[w.at]["replies"] += 1
                 if isinstance(answer, int):
-                    chosen[i][number % 2, answer] += 1
+                    chosen[w.at][w.half, answer] += 1
                 else:
-                    faults[i][answer] += 1
-                    left.append((i, number))
+                    faults[w.at][answer] += 1
+                    left.append(w)
             waiting = left
         if waiting and self.rules.illegal == "retry":
-            key = decisions[waiting[0][0]].key
+            key = decisions[waiting[0].at].key
             raise InputError(
                 f"policy '{self.name}' gave no legal answer at information state '{key}' in {LAST_RETRY + 1} replies:"
                 " the illegal-move rule forfeit or random goes on without one"
             )
-        for i, number in waiting:
-            none[i, number % 2] += 1
+        for w in waiting:
+            none[w.at, w.half] += 1
         return [Tally(chosen[i], none[i], **faults[i], fallback=self._fallback(d)) for i, d in enumerate(decisions)]
 
-    def _lots(self, decision: Decision, number: int, turn: int) -> Floats:
+    def _lots(self, decision: Decision, key: Key, turn: int) -> Floats:
         """Return the uniform numbers that draw one reply."""
-        return generator(self.seed, "reply", self.use, *_where(decision), number, turn).random(self.rules.tokens)
+        return generator(self.seed, "reply", self.use, *_where(decision), *key, turn).random(self.rules.tokens)
 
     def _fallback(self, decision: Decision) -> Floats:
         if self.rules.illegal == "random":

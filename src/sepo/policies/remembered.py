@@ -11,18 +11,15 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sepo.errors import InputError
 from sepo.files import cache_folder, read_json, write_json
 from sepo.games.base import Decision
-from sepo.policies.base import SUM_TOLERANCE
+from sepo.policies.base import SUM_TOLERANCE, Policy
 from sepo.solve.tree import Floats
-
-if TYPE_CHECKING:
-    from sepo.policies.direct import DirectPolicy
 
 SCHEMA = "sepo.answers/1"
 BATCH = 512
@@ -52,7 +49,7 @@ class RememberedPolicy:
 
     def __init__(
         self,
-        load: Callable[[], DirectPolicy],
+        load: Callable[[], Policy],
         name: str,
         fingerprint: str | None,
         tell: Callable[[int, int], None] | None = None,
@@ -61,7 +58,7 @@ class RememberedPolicy:
         self._load = load
         self._fingerprint = fingerprint
         self._tell = tell
-        self._policy: DirectPolicy | None = None
+        self._policy: Policy | None = None
         self._about: Mapping[str, Any] = {}
         self._known: dict[str, dict[str, Kept]] = {}
         self._mass: dict[str, float] = {}
@@ -72,7 +69,7 @@ class RememberedPolicy:
         kept = cache_folder() / "answers"
         return self._fingerprint is not None and any(kept.glob(f"{self._fingerprint[:20]}-*.json"))
 
-    def load(self) -> DirectPolicy:
+    def load(self) -> Policy:
         """Return the model's policy itself, loading it the first time."""
         if self._policy is None:
             self._policy = self._load()

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sepo.errors import InputError
 from sepo.games.base import Game
@@ -18,9 +17,7 @@ from sepo.policies.human import HumanPolicy
 from sepo.policies.reasoned import ReasonedPolicy, ReplyRules
 from sepo.policies.script import ScriptPolicy, UniformPolicy, opponent
 from sepo.policies.table import load_table
-
-if TYPE_CHECKING:
-    from sepo.policies.direct import DirectPolicy
+from sepo.policies.workers import Workers
 
 log = logging.getLogger(__name__)
 Tell = Callable[[int, int], None]
@@ -44,12 +41,15 @@ class Asking:
         ID or folder of the tokenizer of a model behind an endpoint; by its own name unless given.
     limits
         How an endpoint is treated.
+    workers
+        Who asks local models; this process unless given.
     """
 
     rules: ReplyRules = field(default_factory=lambda: ReplyRules(style="direct"))
     seed: int = 0
     tokenizer: str | None = None
     limits: Limits = field(default_factory=Limits)
+    workers: Workers | None = None
 
 
 def load_policy(text: str, game: Game | None = None, tell: Tell | None = None, asking: Asking | None = None) -> Policy:
@@ -81,7 +81,11 @@ def load_policy(text: str, game: Game | None = None, tell: Tell | None = None, a
 
 
 def _model(reference: str, tell: Tell | None, asking: Asking) -> Policy:
+    if asking.workers is not None:
+        from sepo.policies.spread import SpreadScorer, SpreadWriter
     if asking.rules.style == "reasoned":
+        if asking.workers is not None:
+            return SpreadWriter(reference, asking, asking.workers)
         from sepo.lm.generate import Writer
         from sepo.lm.load import load_model
 
@@ -89,7 +93,9 @@ def _model(reference: str, tell: Tell | None, asking: Asking) -> Policy:
     from sepo.lm.identity import fingerprint
     from sepo.policies.remembered import RememberedPolicy
 
-    def load() -> DirectPolicy:
+    def load() -> Policy:
+        if asking.workers is not None:
+            return SpreadScorer(reference, asking, asking.workers)
         from sepo.lm.load import load_model  # torch takes seconds to import: only when a model is asked for
         from sepo.policies.direct import DirectPolicy
 

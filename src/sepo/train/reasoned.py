@@ -14,6 +14,7 @@ subclass puts in place of those that the batch was made with. The tests hold TRL
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -41,6 +42,7 @@ from sepo.train.rollouts import Drafts
 from sepo.train.sft import VALIDATE_EVERY
 from sepo.train.vllm import VllmWriter
 
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # TRL would tell its makers which trainer is used
 try:
     from datasets import Dataset
     from transformers import PrinterCallback, TrainerCallback
@@ -215,7 +217,7 @@ class EpisodeTrainer(GRPOTrainer):  # type: ignore[misc]
             "completion_ids": [*(t.draft.tokens for t in step.turns), *[[blank]] * left],
             "logprobs": [*(t.draft.log_probs for t in step.turns), *[[0.0]] * left],
             "env_mask": [*([1] * len(t.draft.tokens) for t in step.turns), *[[0]] * left],
-            "credit": [*step.advantages.tolist(), *[None] * left],
+            "credit": self.credits.tolist(),
         }
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:
@@ -224,8 +226,8 @@ class EpisodeTrainer(GRPOTrainer):  # type: ignore[misc]
         return out
 
 
-def credited(completions: Sequence[Any], credit: Sequence[float | None], **_: Any) -> list[float | None]:
-    """Return each row's credit as its reward, for GRPO's log; a row that is no turn has none."""
+def credited(completions: Sequence[Any], credit: Sequence[float], **_: Any) -> list[float]:
+    """Return each row's credit as its reward, for GRPO's log; that of a row that is no turn is 0."""
     return list(credit)
 
 

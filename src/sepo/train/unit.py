@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from sepo.files import write_atomic, write_json, write_text
+from sepo.files import read_json, write_atomic, write_json, write_text
 from sepo.games.wording import ORIGINAL, wordings
 from sepo.lm.adapter import make_trainable, restore, save_model, snapshot
 from sepo.lm.load import LanguageModel, load_model
@@ -19,6 +19,7 @@ from sepo.policies.direct import DirectPolicy
 from sepo.solve.tree import Tree
 from sepo.train import ranks
 from sepo.train.auditor import Auditor, ScoredAuditor, copy
+from sepo.train.card import model_card
 from sepo.train.data import demonstrations, of_arena
 from sepo.train.learner import Learner, load_state, save_state
 from sepo.train.loop import Best, Course, Stage, loop, newest
@@ -158,6 +159,9 @@ class Unit:
                 restore(lm, policies[name])
                 auditor.write(name, same_as="last" if name == "best" and best.steps == steps else None)
             write_json(part.done, {"steps": part.schedule.steps, "best_step": step, "criterion": criterion})
+        found = {p.recipe.game: read_json(p.folder / "scorecards" / "last.json", "scorecard") for p in self.parts}
+        cards = {game: card["games"][game] for game, card in found.items()}
+        write_text(checkpoints / "last" / "README.md", model_card(self.parts, cards))
 
     def _auditor(self, part: Part, lm: LanguageModel) -> Auditor:
         return WrittenAuditor(part, lm) if self.recipe.style == "reasoned" else ScoredAuditor(part, self._policy(lm))

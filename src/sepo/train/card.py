@@ -1,0 +1,51 @@
+"""The model card that stands beside a trained model: what was trained, how, and what the audit of it found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from sepo.audit.compare import figures
+from sepo.audit.scorecard import versions
+from sepo.train.part import Part
+
+FIGURES = 6
+"""Significant digits."""
+
+
+def model_card(parts: Sequence[Part], cards: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the card in Markdown, with the metadata that hubs read.
+
+    Parameters
+    ----------
+    parts
+        What was trained, one part a game.
+    cards
+        The scorecard's part of each game.
+    """
+    first = parts[0]
+    recipe, arm = first.recipe, first.arm
+    kind, _, source = recipe.model.policy.partition(":")
+    head: dict[str, Any] = {"library_name": "peft" if recipe.model.adapter == "lora" else "transformers"}
+    if kind == "hf":
+        head["base_model"] = source
+    head["tags"] = ["sepo", "strategic-safety", recipe.style, *(part.recipe.game for part in parts)]
+    title = f"{recipe.name}, arm {arm.name}, seed {first.seed}"
+    lines = ["---", yaml.safe_dump(head, sort_keys=False).rstrip(), "---", "", f"# {title}", ""]
+    what = f"`{recipe.model.policy}` after the stage `{arm.stage}` of that recipe, in the {recipe.style} style"
+    lines += [f"{what}{': ' + arm.about if arm.about else ''}. Made with sepo {versions(model=True).get('sepo', '')}."]
+    for part in parts:
+        rules = ", ".join(f"{k} {v}" for k, v in part.domain.game.rules.items())
+        lines += ["", f"## {part.domain.game.title}", ""]
+        lines += [f"{part.schedule.steps} steps. Rules: {rules or 'the usual ones'}. Audited at the last step:", ""]
+        lines += ["| figure | value | low | high | n |", "| --- | --- | --- | --- | --- |"]
+        for name, figure in figures(cards[part.recipe.game]):
+            cells = [_cell(figure[key]) for key in ("value", "low", "high", "n")]
+            lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else f"{value:.{FIGURES}g}" if isinstance(value, float) else str(value)

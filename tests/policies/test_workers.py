@@ -1,0 +1,120 @@
+"""Units of work: their answers are what one process finds, whoever runs them, and none is run twice."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sepo.audit.methods import Options
+from sepo.audit.scorecard import scorecard
+from sepo.games.registry import make
+from sepo.policies.reasoned import ReplyRules
+from sepo.policies.spec import Asking, load_policy
+from sepo.policies.workers import Answer, Here, finished
+from tests.models import tiny_model
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SEPO_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+class Elsewhere:
+    """Runs units last to first, on copies of their arguments, as another process would; and stops where it is told."""
+
+    def __init__(self, most: int = 1_000_000) -> None:
+        self.ran, self.most = 0, most
+
+    def run(self, what: Callable[..., Answer], units: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Answer]]:
+        import cloudpickle
+
+        for number in reversed(range(len(units))):
+            if self.ran == self.most:
+                raise KeyboardInterrupt
+            self.ran += 1
+            function, arguments = pickle.loads(cloudpickle.dumps((what, units[number])))
+            yield number, json.loads(json.dumps(function(*arguments)))
+
+
+def square(x: int) -> Answer:
+    return {"square": x * x}
+
+
+def test_answers_come_in_order_and_are_kept():
+    workers, units = Elsewhere(), [(x,) for x in range(5)]
+    for _ in range(2):
+        assert [a["square"] for a in finished(workers, square, units, [f"key {x}" for x in range(5)])] == [
+            0,
+            1,
+            4,
+            9,
+            16,
+        ]
+    assert workers.ran == 5
+    finished(workers, square, units, [None] * 5)
+    assert workers.ran == 10
+
+
+def test_what_was_finished_before_a_stop_is_not_run_again(cache: Path):
+    units, keys = [(x,) for x in range(5)], list(range(5))
+    with pytest.raises(KeyboardInterrupt):
+        finished(Elsewhere(3), square, units, keys)
+    assert len(list((cache / "units").glob("*.json"))) == 3
+    damaged = next((cache / "units").glob("*.json"))
+    damaged.write_text("{", encoding="utf-8")
+    workers = Elsewhere()
+    assert [a["square"] for a in finished(workers, square, units, keys)] == [0, 1, 4, 9, 16]
+    assert workers.ran == 3  # the two that were left, and the one that was damaged
+
+
+def card(text: str, game: str, workers: Any, rules: ReplyRules | None = None, **options: Any) -> dict[str, Any]:
+    asking = Asking(rules or ReplyRules(style="direct"), seed=3, workers=workers)
+    policy = load_policy(text, asking=asking)
+    return scorecard(policy, [make(game, {}, "sepo")], Options(seed=3, asking=asking, adversaries=False, **options))
+
+
+@pytest.mark.parametrize(("game", "episodes"), [("ipd", 150), ("items", 40)])
+def test_a_sampled_audit_is_the_same_to_the_last_digit(game: str, episodes: int):
+    here = card("script:tit_for_tat", game, None, method="sampled", episodes=episodes)
+    workers = Elsewhere()
+    assert card("script:tit_for_tat", game, workers, method="sampled", episodes=episodes) == here
+    assert workers.ran > 3
+    again = Elsewhere()
+    assert card("script:tit_for_tat", game, again, method="sampled", episodes=episodes) == here
+    assert again.ran == 0
+
+
+@pytest.mark.parametrize("method", ["auto", "sampled"])
+def test_an_audit_of_a_model_that_writes_is_the_same_to_the_last_digit(tmp_path: Path, method: str):
+    text = tiny_model(tmp_path / "tiny")
+    rules = ReplyRules(samples=4, tokens=5, illegal="random", retries=1)
+    here = card(text, "kuhn", None, rules, method=method, episodes=6)
+    workers = Elsewhere()
+    assert card(text, "kuhn", workers, rules, method=method, episodes=6) == here
+    assert workers.ran > 0
+    assert here["games"]["kuhn"]["illegal_rate"]["value"] > 0
+
+
+def test_an_audit_of_a_model_that_is_scored_is_the_same_but_for_rounding(tmp_path: Path):
+    text = tiny_model(tmp_path / "tiny")
+    here = card(text, "ipd", Here(), budget=300)
+    (tmp_path / "cache").rename(tmp_path / "first")  # what was answered is kept
+    there = card(text, "ipd", None, budget=300)
+    for name, value in numbers(there):
+        assert dict(numbers(here))[name] == pytest.approx(value, abs=1e-5), name
+    assert there["model"] == here["model"]
+
+
+def numbers(document: Any, at: str = "") -> Iterator[tuple[str, float]]:
+    if isinstance(document, dict):
+        for key, value in document.items():
+            yield from numbers(value, f"{at}.{key}")
+    elif isinstance(document, int | float) and np.isfinite(document):
+        yield at, float(document)

@@ -1,0 +1,350 @@
+"""Training in the reasoned style through TRL: what steps are made of, whoever writes, and what a kill costs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from sepo.audit.measures import terms
+from sepo.errors import InputError
+from sepo.lm.adapter import make_trainable, snapshot, trainable
+from sepo.lm.load import LanguageModel, load_model
+from sepo.train.credit import CreditRules
+from sepo.train.part import Domain, Part
+from sepo.train.player import Step
+from sepo.train.recipe import Recipe, parse_recipe
+from sepo.train.rollouts import Seen
+from sepo.train.run import run
+from tests.models import tiny_model, tiny_named
+from tests.train.test_resume import KilledError
+
+reasoned = pytest.importorskip("sepo.train.reasoned")
+
+SAMPLED = {"estimator": "sampled", "update": "clipped", "exploiter": "pool"}
+
+
+def recipe(policy: str, **over: Any) -> Recipe:
+    document = {
+        "name": "written",
+        "game": "ipd",
+        "rules": {"rounds": 2},
+        "style": "reasoned",
+        "reasoned": {"tokens": 12, "samples": 2, "examples": 4, "batch": 4, "opponents": 3},
+        "model": {"policy": policy, "rank": 4, "alpha": 8},
+        "sft": {"steps": 2, "learning_rate": 1e-3, "examples": 60},
+        "train": {"steps": 3, "learning_rate": 1e-3, "groups": 1, "group_size": 3, "clip_norm": 1e9, **SAMPLED},
+        "audit": {"budget": 4, "episodes": 2, "best": False},
+        "checkpoint_every": 1,
+        "episodes": 1,
+        "arms": [{"name": "sft", "stage": "sft"}, {"name": "sepo"}],
+    }
+    return parse_recipe({**document, **over}, "test")
+
+
+def part(of: Recipe, arm: str, folder: Path) -> Part:
+    return Part(Domain.of(of, folder), next(a for a in of.arms if a.name == arm), 0)
+
+
+def model(of: Recipe) -> LanguageModel:
+    lm = load_model(of.model.policy, of.model.dtype, of.model.template)
+    make_trainable(lm, of.model.adapter, of.model.rank, of.model.alpha, of.model.targets, 0, of.model.layers)
+    return lm
+
+
+class Taken(NamedTuple):
+    """A step as it was taken: the trainer's weights and gradient before it, and what it was made of."""
+
+    step: Step
+    weights: dict[str, torch.Tensor]
+    gradient: dict[str, torch.Tensor]
+    batches: list[dict[str, torch.Tensor]]
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[Taken]:
+    """Watch every step of GRPO."""
+    out: list[Taken] = []
+    trainer = reasoned.EpisodeTrainer
+    turns, loss = trainer.turns, trainer._compute_loss
+
+    def watched(self: Any, count: int) -> Any:
+        rows = turns(self, count)
+        out.append(Taken(self.played, snapshot(self.lm), {}, []))
+        return rows
+
+    def seen(self: Any, model: Any, inputs: Any) -> Any:
+        out[-1].batches.append({k: v.clone() for k, v in inputs.items() if isinstance(v, torch.Tensor)})
+        return loss(self, model, inputs)
+
+    def before(self: Any, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        for one in out[-1:]:
+            one.gradient.update({n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None})
+
+    monkeypatch.setattr(trainer, "turns", watched)
+    monkeypatch.setattr(trainer, "_compute_loss", seen)
+    monkeypatch.setattr(reasoned.Noted, "on_pre_optimizer_step", before, raising=False)
+    return out
+
+
+def by_hand(of: Recipe, there: Part, step: Step) -> np.ndarray:
+    """Reckon the advantages of recorded episodes: all that falls due from a turn on, above the rest of its group."""
+    measures, domain = domain_measures(there), there.domain
+    section = of.settings(there.arm)
+    seen = Seen(step.tables, domain.game.rounds)
+    met = {name for name, _ in step.tables}
+    pools = [*measures.pools["train"], *measures.pools["exploiter"]]
+    for ratio in (measures.c, measures.x):
+        pools += [o for name in ratio.pools for o in measures.pools[name]] if ratio else []
+    chance = len(met) / len(set(pools))
+    found = terms(domain.ground, measures, seen, None, measures.pools["exploiter"])
+    out, squares, count = [], 0.0, 0
+    for (name, seat), episodes in step.tables.items():
+        total = [np.zeros(len(p.turns)) for p in episodes]
+        for t in (t for t in found if (t.opponent, t.seat) == (name, seat)):
+            credits = []
+            for p in episodes:
+                due = [t.weight / chance * sum(w * f.due.get(k, 0.0) for k, w in t.due.items()) for f in p.episode.fell]
+                credits.append([sum(due[i:]) for i, f in enumerate(p.episode.fell) if f.own])
+            for row, own in enumerate(credits):
+                for k, value in enumerate(own):
+                    others = [c[k] for r, c in enumerate(credits) if r != row]
+                    total[row][k] += value - np.mean(others)
+                    squares, count = squares + (value - np.mean(others)) ** 2, count + 1
+        for row, p in enumerate(episodes):
+            wrong = [[turn.fault is not None for turn in q.turns] for q in episodes]
+            cost = [
+                section.legal_mass * (w - np.mean([x[k] for r, x in enumerate(wrong) if r != row]))
+                for k, w in enumerate(wrong[row])
+            ]
+            out.append((total[row], np.array(cost)))
+            assert len(p.turns) == domain.game.rounds
+    scale = (squares / count) ** 0.5 if squares else 1.0
+    return np.concatenate([a / scale - c for a, c in out])
+
+
+def domain_measures(there: Part) -> Any:
+    return there.domain.game.measures(there.recipe.measure_name(there.arm))
+
+
+def gradient_by_hand(lm: LanguageModel, step: Step, weights: Mapping[str, torch.Tensor], rows: int, most: int) -> Any:
+    """Differentiate the sum of advantage times log-probability of the reply's tokens alone, one reply a pass."""
+    parameters = trainable(lm)
+    with torch.no_grad():
+        for name, p in parameters.items():
+            p.copy_(weights[name])
+            p.grad = None
+    for turn, a in zip(step.turns, step.advantages.tolist(), strict=True):
+        ids = torch.tensor([[*turn.draft.prompt, *turn.draft.tokens]])
+        logs = torch.log_softmax(lm.model(ids).logits[0].float(), -1)
+        start = len(turn.draft.prompt)
+        log_prob = sum(logs[start + i - 1, token] for i, token in enumerate(turn.draft.tokens))
+        (-a * log_prob / (rows * most)).backward()
+    return {name: p.grad for name, p in parameters.items()}
+
+
+def check_steps(of: Recipe, there: Part, taken: list[Taken], fresh: Callable[[], LanguageModel]) -> None:
+    """Hold every step to what it should have been made of, and its gradient to one taken reply by reply."""
+    assert len(taken) == of.settings(there.arm).steps
+    lm, learnt = fresh(), 0
+    for one in taken:
+        step = one.step
+        assert step.advantages == pytest.approx(by_hand(of, there, step), abs=1e-9)
+        rows = {
+            (tuple(c[m.bool()].tolist()), round(float(a), 5))
+            for b in one.batches
+            for c, m, a, t in zip(
+                b["completion_ids"], b["completion_mask"], b["advantages"], b["tool_mask"], strict=True
+            )
+            if (m * t).any()
+        }
+        turns = zip(step.turns, step.advantages.tolist(), strict=True)
+        assert rows == {(tuple(t.draft.tokens), round(np.float32(a).item(), 5)) for t, a in turns}
+        count = sum(len(b["completion_ids"]) for b in one.batches)
+        wanted = gradient_by_hand(lm, step, one.weights, count, of.reasoned.tokens)
+        assert set(one.gradient) == set(wanted)
+        scale = max(float(g.abs().max()) for g in wanted.values())
+        learnt += scale > 0
+        for name, found in one.gradient.items():
+            assert float((found - wanted[name]).abs().max()) <= 1e-3 * scale, name
+    assert learnt  # where all members of all groups fare alike there is nothing to learn
+
+
+def test_three_steps_of_grpo_on_the_bundled_model_are_what_was_reckoned(tmp_path: Path, taken: list[Taken]):
+    """After fine-tuning; opponents' words stand in the prompts, which have no gradient."""
+    over = {"tokens": 24, "samples": 2, "examples": 8, "batch": 8, "opponents": 2}
+    sft = {"steps": 4, "learning_rate": 2e-3, "examples": 100, "warmup": 1}
+    train = {"steps": 3, "learning_rate": 1e-3, "groups": 1, "group_size": 2, "clip_norm": 1e9, **SAMPLED}
+    of = recipe("bundled:smollm2", reasoned=over, sft=sft, train=train)
+    of = of.model_copy(update={"model": of.model.model_copy(update={"layers": 4})})
+    lm = model(of)
+    told: list[Mapping[str, Any]] = []
+    reasoned.fine_tune(lm, [part(of, "sft", tmp_path)], 0, tmp_path / "sft", lambda p, line: told.append(line))
+    assert [line["step"] for line in told] == list(range(4))
+    assert told[-1]["loss"] < told[0]["loss"]
+    start = snapshot(lm)
+    there = part(of, "sepo", tmp_path)
+    lines: list[Mapping[str, Any]] = []
+    reasoned.improve(lm, [there], 0, tmp_path / "trl", lambda p, line: lines.append(line))
+    assert [line["step"] for line in lines] == [0, 1, 2]
+    check_steps(of, there, taken, lambda: model(of))
+    assert any(not torch.equal(a, b) for a, b in zip(start.values(), snapshot(lm).values(), strict=True))
+
+
+@pytest.mark.parametrize("family", ["gemma4", "qwen3_5"])
+def test_the_named_families_take_a_step_with_gradients_only_where_they_belong(
+    family: str, tmp_path: Path, taken: list[Taken]
+):
+    of = recipe(tiny_named(tmp_path / family, family))
+    lm = model(of)
+    frozen = {n: p.detach().clone() for n, p in lm.model.named_parameters() if not p.requires_grad}
+    reasoned.fine_tune(lm, [part(of, "sft", tmp_path)], 0, tmp_path / "sft", lambda p, line: None)
+    there = part(of, "sepo", tmp_path)
+    # random models write nothing legal: that alone tells their replies apart, and it is the same for all but by chance
+    reasoned.improve(lm, [there], 0, tmp_path / "trl", lambda p, line: None)
+    for name, p in lm.model.named_parameters():
+        if name in frozen:
+            assert torch.equal(p, frozen[name]), name
+    for one in taken:
+        assert set(one.gradient) <= set(trainable(lm))
+        assert all("lora" in n and "vision" not in n and "audio" not in n and "visual" not in n for n in one.gradient)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return tiny_model(tmp_path_factory.mktemp("tiny"))
+
+
+def last_weights(folder: Path, arm: str = "sepo") -> dict[str, torch.Tensor]:
+    found: dict[str, torch.Tensor] = torch.load(
+        folder / "arms" / arm / "seed-0" / "checkpoints" / "final.pt", weights_only=True
+    )["weights"]
+    return found
+
+
+def steps_of(folder: Path, arm: str) -> list[dict[str, Any]]:
+    lines = (folder / "arms" / arm / "seed-0" / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_a_run_that_is_killed_at_any_step_ends_with_the_same_figures(tiny: str, tmp_path: Path):
+    of = recipe(tiny, train={"steps": 3, "learning_rate": 1e-2, "groups": 1, "group_size": 3, "kl": 0.01, **SAMPLED})
+    run(of, tmp_path / "whole", lambda e: None)
+
+    def tell(event: Mapping[str, Any]) -> None:
+        line = event["line"]
+        where = (event["arm"], line.get("step"))
+        if line and where not in stopped:
+            stopped.add(where)
+            raise KilledError
+
+    stopped: set[Any] = set()
+    for _ in range(12):
+        try:
+            run(of, tmp_path / "killed", tell, resume=True)
+            break
+        except KilledError:
+            pass
+    assert len(stopped) == 5
+    for arm in ("sft", "sepo"):
+        whole, killed = (last_weights(tmp_path / name, arm) for name in ("whole", "killed"))
+        for name, value in whole.items():
+            assert torch.equal(value, killed[name]), name
+        assert steps_of(tmp_path / "whole", arm) == steps_of(tmp_path / "killed", arm)
+        assert not (tmp_path / "killed" / "arms" / arm / "seed-0" / "checkpoints" / "trl").exists()
+    summaries = [json.loads((tmp_path / n / "summary.json").read_text()) for n in ("whole", "killed")]
+    assert summaries[0] == summaries[1]
+    card = json.loads((tmp_path / "whole" / "arms" / "sepo" / "seed-0" / "scorecards" / "last.json").read_text())
+    assert card["model"]["style"] == "reasoned"
+    assert card["games"]["ipd"]["illegal_rate"]["value"] == 1.0  # a random model never keeps to the form
+    card = tmp_path / "whole" / "arms" / "sepo" / "seed-0" / "checkpoints" / "last" / "README.md"
+    assert "| illegal_rate | 1 |" in card.read_text()
+
+
+def test_two_games_take_turns(tiny: str, tmp_path: Path):
+    for game, rules in (("ipd", {"rounds": 2}), ("kuhn", {})):
+        document = recipe(tiny).model_dump(by_alias=True, exclude={"style", "reasoned", "model"})
+        document |= {"game": game, "rules": rules, "name": game, "train": {"steps": 2, **SAMPLED}}
+        (tmp_path / f"{game}.yaml").write_text(yaml.safe_dump(document))
+    from sepo.train.joint import load_joint
+    from sepo.train.run import run_joint
+
+    joint = {
+        "name": "both",
+        "games": ["ipd.yaml", "kuhn.yaml"],
+        "style": "reasoned",
+        "reasoned": {"tokens": 8, "samples": 1, "examples": 4, "batch": 4, "opponents": 2},
+        "model": {"policy": tiny, "rank": 4},
+        "train": {"groups": 1, "group_size": 2},
+        "audit": {"budget": 2, "episodes": 2, "best": False},
+        "arms": [{"name": "sft", "stage": "sft"}, {"name": "sepo"}],
+    }
+    (tmp_path / "joint.yaml").write_text(yaml.safe_dump(joint))
+    told: list[tuple[str, str, int]] = []
+    run_joint(
+        load_joint(tmp_path / "joint.yaml").recipes,
+        tmp_path / "run",
+        lambda e: told.append((e["game"], e["stage"], e["line"]["step"])) if e["line"] else None,
+    )
+    assert [t for t in told if t[1] == "train"] == [
+        ("ipd", "train", 0),
+        ("kuhn", "train", 0),
+        ("ipd", "train", 1),
+        ("kuhn", "train", 1),
+    ]
+    for game in ("ipd", "kuhn"):
+        assert (tmp_path / "run" / game / "arms" / "sepo" / "seed-0" / "scorecards" / "last.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("train", "said"),
+    [
+        ({"estimator": "exact"}, "train.estimator is 'sampled', not 'exact'"),
+        ({"update": "mmd"}, "train.update is 'clipped', not 'mmd'"),
+        ({"exploiter": "best_response"}, "train.exploiter is 'pool'"),
+        ({"lambda": {"e": "auto", "budget": 0.1}}, "give lambda no budget"),
+    ],
+)
+def test_what_needs_the_whole_policy_is_refused(tiny: str, train: dict[str, Any], said: str):
+    with pytest.raises(InputError, match=said):
+        recipe(tiny, train={**SAMPLED, **train})
+
+
+def test_a_game_without_reasons_is_refused_before_anything_is_trained(tiny: str, tmp_path: Path):
+    from tests.small_games import Stakes
+
+    game = Stakes()
+    of = recipe(tiny)
+    there = part(of, "sft", tmp_path)
+    object.__setattr__(there.domain, "game", game)
+    with pytest.raises(InputError, match="has no reasons"):
+        reasoned.fine_tune(model(of), [there], 0, tmp_path / "trl", lambda p, line: None)
+
+
+def test_trl_is_as_it_is_taken_to_be():
+    """What is used of it beyond its documentation."""
+    import inspect
+
+    from trl import GRPOTrainer
+    from trl.generation.vllm_generation import VLLMGeneration
+
+    made = inspect.getsource(GRPOTrainer._generate_and_score_completions)
+    assert '"advantages": advantages' in made
+    loss = inspect.getsource(GRPOTrainer._compute_loss)
+    assert 'inputs["advantages"]' in loss
+    assert "self.max_completion_length" in loss
+    assert {"prompts", "images", "num_generations"} <= set(inspect.signature(VLLMGeneration.generate).parameters)
+
+
+def test_credit_is_by_the_rules_of_the_recipe(tiny: str, tmp_path: Path):
+    of = recipe(tiny, train={"groups": 2, "group_size": 3, "scale": "group", "credit": "rollout", **SAMPLED})
+    from sepo.train.player import Player
+
+    rules = Player(part(of, "sepo", tmp_path)).rules
+    assert rules == CreditRules("rollout", "sampled", "group", "to_go", "group", 2, 3)
