@@ -84,6 +84,7 @@ def _join(ray: Any, address: str) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address == "local":
+        os.environ.setdefault("RAY_worker_niceness", "0")  # they are what the user waits for
         settings["include_dashboard"] = False
     try:
         ray.init(address=address, **settings)

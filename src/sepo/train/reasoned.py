@@ -28,7 +28,7 @@ from sepo.data.styles import check, row
 from sepo.errors import InputError
 from sepo.files import read_json
 from sepo.keys import generator
-from sepo.lm.adapter import trainable
+from sepo.lm.adapter import snapshot, trainable
 from sepo.lm.chat import encode
 from sepo.lm.generate import Writer
 from sepo.lm.load import LanguageModel
@@ -56,6 +56,7 @@ GROUP = 2
 TOLD = "sepo"
 """What GRPO takes for the prompt of every row: episodes have prompts of their own."""
 Tokens = dict[str, list[int]]
+Weights = dict[str, torch.Tensor]
 Tell = Callable[[Part, Mapping[str, Any]], None]
 """Hears every line of a game's metrics."""
 
@@ -79,8 +80,8 @@ def order(parts: Sequence[Part]) -> list[Place]:
     return out
 
 
-def fine_tune(lm: LanguageModel, parts: Sequence[Part], seed: int, folder: Path, tell: Tell) -> None:
-    """Fine-tune a model on demonstrated replies, the reasoning before the action included.
+def fine_tune(lm: LanguageModel, parts: Sequence[Part], seed: int, folder: Path, tell: Tell) -> Weights:
+    """Fine-tune a model on demonstrated replies, the reasoning before the action included; return its trained weights.
 
     Each step's examples are drawn from one game's. Goes on from the newest checkpoint in ``folder`` if there is one.
 
@@ -92,7 +93,7 @@ def fine_tune(lm: LanguageModel, parts: Sequence[Part], seed: int, folder: Path,
     recipe, steps = parts[0].recipe, order(parts)
     section = recipe.reasoned
     if not steps:
-        return
+        return snapshot(lm)
     train: list[Tokens] = []
     held: dict[str, Any] = {}
     shown = [_demonstrations(lm, part, seed) for part in parts]
@@ -121,7 +122,7 @@ def fine_tune(lm: LanguageModel, parts: Sequence[Part], seed: int, folder: Path,
         callbacks=[noted],
         optimizers=_optimiser(lm, parts, steps),
     )
-    _run(trainer, lm, noted, folder)
+    return _run(trainer, lm, noted, folder)
 
 
 class _InOrder(SFTTrainer):  # type: ignore[misc]
@@ -131,18 +132,20 @@ class _InOrder(SFTTrainer):  # type: ignore[misc]
         return torch.utils.data.SequentialSampler(self.train_dataset if train_dataset is None else train_dataset)
 
 
-def improve(lm: LanguageModel, parts: Sequence[Part], seed: int, folder: Path, tell: Tell) -> None:
-    """Train a model on J by GRPO. Goes on from the newest checkpoint in ``folder`` if there is one.
+def improve(lm: LanguageModel, parts: Sequence[Part], seed: int, folder: Path, tell: Tell) -> Weights:
+    """Train a model on J by GRPO; return its trained weights.
+
+    Goes on from the newest checkpoint in ``folder`` if there is one.
 
     Raises
     ------
     InputError
-        If the groups or the rows of a step cannot be divided among the processes.
+        If the groups of a step cannot be divided among the processes, or the model is and no vLLM writes.
     """
     recipe, steps = parts[0].recipe, order(parts)
     section = recipe.reasoned
     if not steps:
-        return
+        return snapshot(lm)
     first = parts[0].schedule
     assert isinstance(first, TrainSection)
     if first.kl and recipe.model.adapter == "full":
@@ -183,10 +186,15 @@ def improve(lm: LanguageModel, parts: Sequence[Part], seed: int, folder: Path, t
             optimizers=_optimiser(lm, parts, steps),
         )
     )
+    if _divides(trainer) and section.vllm == "off":
+        raise InputError(
+            "a model that is divided among processes cannot write here: set reasoned.vllm to server or colocate"
+        )
     trainer.prepare(lm, players, steps, noted)
-    _run(trainer, lm, noted, folder)
+    found = _run(trainer, lm, noted, folder)
     if "ref" in getattr(lm.model, "peft_config", {}):
         lm.model.delete_adapter("ref")
+    return found
 
 
 class EpisodeTrainer(GRPOTrainer):  # type: ignore[misc]
@@ -345,16 +353,27 @@ def _tokens(lm: LanguageModel, example: Mapping[str, Any]) -> Tokens:
     return {"input_ids": [*prompt, *reply], "labels": [*[-100] * len(prompt), *reply]}
 
 
-def _run(trainer: Any, lm: LanguageModel, noted: Noted, folder: Path) -> None:
-    """Train to the end, from the newest checkpoint if there is one, and leave the model as an audit wants it."""
+def _run(trainer: Any, lm: LanguageModel, noted: Noted, folder: Path) -> Weights:
+    """Train to the end, from the newest checkpoint if there is one; return the trained weights.
+
+    Where the model itself is divided among processes, the first one gets them and the others none.
+    """
     last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
     done = int(read_json(Path(last) / "trainer_state.json", "trainer state")["global_step"]) if last else 0
+    names = list(trainable(lm))
     trainer.remove_callback(PrinterCallback)  # its lines are the metrics'
     noted.begin(done)
-    if done < len(noted.steps) or last is not None:
-        _quietly(lambda: trainer.train(resume_from_checkpoint=last))
-    lm.model = trainer.accelerator.unwrap_model(trainer.model)
+    _quietly(lambda: trainer.train(resume_from_checkpoint=last))
+    if _divides(trainer):
+        whole = trainer.accelerator.get_state_dict(trainer.model)
+        return {name: whole[name].detach().cpu().clone() for name in names} if ranks.first() else {}
     lm.model.eval()
+    return snapshot(lm)
+
+
+def _divides(trainer: Any) -> bool:
+    """Whether a trainer divides the model's weights among processes."""
+    return str(trainer.accelerator.distributed_type) in ("DistributedType.FSDP", "DistributedType.DEEPSPEED")
 
 
 def _quietly(what: Callable[[], Any]) -> Any:

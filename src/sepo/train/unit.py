@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from sepo.files import read_json, write_atomic, write_json, write_text
 from sepo.games.wording import ORIGINAL, wordings
-from sepo.lm.adapter import make_trainable, restore, save_model, snapshot
+from sepo.lm.adapter import Weights, make_trainable, restore, save_model, snapshot
 from sepo.lm.load import LanguageModel, load_model
 from sepo.policies.direct import DirectPolicy
 from sepo.solve.tree import Tree
@@ -84,11 +84,17 @@ class Unit:
             sft = next(a for a in self.recipe.arms if a.stage == "sft")
             start = load_state(unit_folder(self.root, sft.name, self.seed) / "checkpoints" / "final.pt")
             restore(lm, start["weights"])
-        best, criteria = self._written(lm) if self.recipe.style == "reasoned" else self._scored(lm)
+        if self.recipe.style == "reasoned":
+            best, criteria = self._written(lm)
+            last = best.weights
+            lm = self._model()  # the trained one may be in pieces
+        else:
+            best, criteria = self._scored(lm)
+            last = snapshot(lm)
         if not ranks.first():
             return
         with ranks.alone():
-            self._finish(lm, best, criteria)
+            self._finish(lm, last, best, criteria)
         newest(self.folder).unlink(missing_ok=True)
         shutil.rmtree(self._kept, ignore_errors=True)
 
@@ -106,10 +112,14 @@ class Unit:
         """Train in the reasoned style; return the last policy, since a few episodes a step choose no best one."""
         from sepo.train.reasoned import fine_tune, improve  # TRL takes seconds to import, and is an extra
 
-        train = fine_tune if self.arm.stage == "sft" else improve
-        tellers = {id(part): self._teller(self._stage(part)) for part in self.parts}
-        train(lm, self.parts, self.seed, self._kept, lambda part, line: tellers[id(part)](line))
-        return Best(tuple(p.schedule.steps for p in self.parts), 0.0, snapshot(lm)), [None] * len(self.parts)
+        final = self.folder / "checkpoints" / "final.pt"
+        if ranks.of_first(final.exists()):  # only audits are left
+            weights = load_state(final)["weights"]
+        else:
+            train = fine_tune if self.arm.stage == "sft" else improve
+            tellers = {id(part): self._teller(self._stage(part)) for part in self.parts}
+            weights = train(lm, self.parts, self.seed, self._kept, lambda part, line: tellers[id(part)](line))
+        return Best(tuple(p.schedule.steps for p in self.parts), 0.0, weights), [None] * len(self.parts)
 
     @property
     def _kept(self) -> Path:
@@ -136,13 +146,12 @@ class Unit:
     def _teller(self, about: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], None]:
         return lambda line: self.tell({**about, "line": line})
 
-    def _finish(self, lm: LanguageModel, best: Best, criteria: Sequence[str | None]) -> None:
+    def _finish(self, lm: LanguageModel, last: Weights, best: Best, criteria: Sequence[str | None]) -> None:
         """Save the last policy and the best one, and audit them game by game, but for games that are done.
 
         ``criteria`` are what the best one was chosen by, one a game.
         """
         checkpoints = self.folder / "checkpoints"
-        last = snapshot(lm)
         steps = tuple(part.schedule.steps for part in self.parts)
         save_state(checkpoints / "final.pt", {"step": sum(steps), "weights": last})
         for name, weights in (("best", best.weights), ("last", last)):
