@@ -1,11 +1,13 @@
 # make demo   the whole pipeline on the bundled model, ending in a report
 # make test   format, lint, types and tests
 # Each makes .venv and installs what it needs; a second call installs nothing.
+# JOBS is how many processes test at once.
 # TORCH names the torch to install. On a machine without a GPU take a CPU build (pip's own settings say from where).
 
 PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
+JOBS ?= auto
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
@@ -18,7 +20,7 @@ demo: $(VENV)/.demo
 	$(BIN)/sepo run recipes/kuhn-demo.yaml --resume
 
 test: $(VENV)/.dev check
-	$(BIN)/pytest --cov --cov-report=term:skip-covered --cov-fail-under=90
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

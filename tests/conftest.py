@@ -25,6 +25,13 @@ settings.load_profile("steady")
 SOURCE = Path(__file__).parent.parent / "src"
 
 
+@pytest.fixture(autouse=True)
+def untraced(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the programs that a test marked ``no_cover`` starts go untraced too: they are half as fast with it."""
+    if request.node.get_closest_marker("no_cover"):
+        monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+
+
 @pytest.fixture(scope="session")
 def kuhn() -> Game:
     return make("kuhn")

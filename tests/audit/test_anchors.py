@@ -9,6 +9,8 @@ import pytest
 
 from tests.conftest import Finished
 
+pytestmark = pytest.mark.no_cover  # plain Python that tracing slows to half: other tests cover it
+
 Program = Callable[..., Finished]
 INSTANCES = 400  # of the published 2000: intervals about twice as wide, in a fifth of the time
 

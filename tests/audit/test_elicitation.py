@@ -102,6 +102,7 @@ def test_bounds_hold_the_exact_figures_whatever_the_budget(name: str, rounds: in
         contained(part, truth)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("name", "rounds", "budget"), [("ipd", 8, 150), ("split", 3, 40)])
 def test_bounds_hold_in_large_games_too(name: str, rounds: int, budget: int):
     game, policy = made(name, rounds), Hidden(2, 0.1)

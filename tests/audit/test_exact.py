@@ -109,6 +109,7 @@ def pooled(name: str, policy: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return whole[0], whole[1], np.max(gains, axis=0)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("name", "policy"), [c for c in SCRIPTS if c != ("items", "uniform")])
 def test_no_pool_gains_more_than_the_worst_of_all_opponents(name: str, policy: str):
     worst, _, gained = pooled(name, policy)

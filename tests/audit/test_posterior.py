@@ -20,6 +20,8 @@ from sepo.solve.value import move_reach, reach
 from tests.brute import random_strategy
 from tests.writers import Table, TableWriter, random_table
 
+pytestmark = pytest.mark.no_cover  # plain Python that tracing slows to half: other tests cover it
+
 BESIDE = ("exploitability", "worst_case_advantage", "security_gap", "robustness", "held_out")
 QUIET = Options(adversaries=False)
 

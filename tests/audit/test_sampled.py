@@ -23,6 +23,8 @@ from sepo.policies.script import ScriptPolicy
 from sepo.solve.tree import Floats
 from tests.hidden import Hidden, pool_names
 
+pytestmark = pytest.mark.no_cover  # plain Python that tracing slows to half: other tests cover it
+
 GAMES: dict[str, dict[str, Any]] = {
     "kuhn": {},
     "ipd": {"rounds": 4},

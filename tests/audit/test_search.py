@@ -154,6 +154,7 @@ def test_where_it_samples_it_values_on_fresh_episodes() -> None:
     assert math.isfinite(found.chosen)
 
 
+@pytest.mark.no_cover
 def test_a_large_game_of_instances_is_sampled() -> None:
     subject = Subject(make("items", {"instances": 16, "rounds": 2}), Scattered(4))
     found = search(subject, (0, "items"), edges=500, episodes=128)

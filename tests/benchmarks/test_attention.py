@@ -11,6 +11,7 @@ from tests.models import tiny_model
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.no_cover
 def test_both_ways_score_the_same_decisions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     package = bench.load_benchmarks(ROOT / "benchmarks")
     attention, timing = (import_module(f"{package.__name__}.{name}") for name in ("attention", "timing"))

@@ -53,6 +53,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
     return parse_recipe(document, "tiny")
 
 
+@pytest.mark.no_cover
 def test_a_step_is_timed_beside_trl_and_profiled(benchmark: ModuleType, recipe: Recipe) -> None:
     pytest.importorskip("trl")
     said: list[str] = []

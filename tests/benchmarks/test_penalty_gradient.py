@@ -80,6 +80,7 @@ def test_slopes_are_derivatives_of_log_pi(penalties: ModuleType, tuned: str) -> 
     assert float(policy.gradient(weights) @ direction) == pytest.approx(weights @ along, rel=1e-3)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("ground", "measures"),
     [(KUHN, "sepo"), (IPD, "paper"), (ARENA, "sepo")],

@@ -65,6 +65,7 @@ def test_audit_records_the_seed_and_writes_what_it_prints(sepo: Program, tmp_pat
     assert json.loads(path.read_text()) == done.document
 
 
+@pytest.mark.no_cover
 def test_audit_without_json_is_a_table_for_people(sepo: Program):
     done = sepo("audit", "script:nash_approx", "--game", "kuhn")
     assert done.code == 0
@@ -75,6 +76,7 @@ def test_audit_without_json_is_a_table_for_people(sepo: Program):
     assert "0.2500" in two.out
 
 
+@pytest.mark.no_cover
 def test_the_same_audit_twice_prints_the_same_bytes(sepo: Program):
     first, second = (sepo("audit", "script:nash_approx", "--json").out for _ in range(2))
     assert first == second
@@ -131,6 +133,7 @@ def test_games_lists_kuhn_and_shows_its_details(sepo: Program):
         assert shown in details
 
 
+@pytest.mark.no_cover
 def test_help_and_version_are_found(sepo: Program):
     import sepo as package
 
@@ -170,6 +173,7 @@ def test_figures_that_are_open_on_one_side_or_were_not_reached_are_shown_as_such
     assert figure(None) == "n/a"
 
 
+@pytest.mark.no_cover
 def test_a_model_that_writes_is_audited_from_samples(sepo: Program, tmp_path: Path):
     reference = tiny_model(tmp_path / "model")
     options = ("--style", "reasoned", "--samples", 3, "--tokens", 4, "--retries", 1, "--illegal", "random")
@@ -191,6 +195,7 @@ def test_a_model_that_writes_is_audited_from_samples(sepo: Program, tmp_path: Pa
     assert "no legal action" in shown.out
 
 
+@pytest.mark.no_cover
 def test_what_a_model_writes_is_elicited_with_intervals(sepo: Program, tmp_path: Path):
     reference, out = tiny_model(tmp_path / "model"), tmp_path / "table.json"
     options = ("--style", "reasoned", "--samples", 2, "--tokens", 3, "--retries", 0, "--illegal", "random")
@@ -238,6 +243,7 @@ def test_a_model_behind_an_endpoint_is_audited_with_its_cost(
     assert model["cost"] == pytest.approx((model["prompt_tokens"] * 2 + model["completion_tokens"] * 10) / 1e6)
 
 
+@pytest.mark.no_cover
 def test_a_server_that_is_gone_is_exit_code_3_in_one_line(sepo: Program):
     hasty = "import openai._base_client as b\nb.INITIAL_RETRY_DELAY = b.MAX_RETRY_DELAY = 0.01"
     done = sepo("audit", "openai:nobody/knows@http://127.0.0.1:9/v1", "--game", "kuhn", before=hasty)

@@ -23,6 +23,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
         yield tiny_model(folder / "a", seed=0), tiny_model(folder / "b", seed=1)
 
 
+@pytest.mark.no_cover
 def test_a_models_wordings_are_a_scorecard_each_and_the_share_that_is_wording(sepo: Program, tiny, tmp_path: Path):
     out = tmp_path / "card.json"
     arguments = ("audit", *tiny, "--game", "kuhn", "--wordings", "all", "--measures", "sepo")
@@ -47,6 +48,7 @@ def test_a_models_wordings_are_a_scorecard_each_and_the_share_that_is_wording(se
     assert plain["games"] == document["scorecards"][0]["games"]
 
 
+@pytest.mark.no_cover
 def test_named_wordings_keep_their_order_and_meet_horizons(sepo: Program, tiny):
     done = sepo(
         "audit",
@@ -69,6 +71,7 @@ def test_named_wordings_keep_their_order_and_meet_horizons(sepo: Program, tiny):
     assert done.document["spread"][0]["figures"]["sepo.J"]["share_wording"] is None
 
 
+@pytest.mark.no_cover
 def test_what_a_game_has_no_wording_of_is_said(sepo: Program, tiny):
     done = sepo("audit", tiny[0], "--game", "split", "--rule", "rounds=1", "--wordings", "all", "--measures", "sepo")
     assert done.code == 0
@@ -76,6 +79,7 @@ def test_what_a_game_has_no_wording_of_is_said(sepo: Program, tiny):
     assert "swapped" in done.out
 
 
+@pytest.mark.no_cover
 def test_scripts_are_audited_at_other_horizons_and_figures_are_those_of_the_rule(sepo: Program):
     done = sepo("audit", "script:tit_for_tat", "--horizons", "4,12", "--game", "ipd", "--json")
     assert done.code == 0
@@ -87,6 +91,7 @@ def test_scripts_are_audited_at_other_horizons_and_figures_are_those_of_the_rule
     assert "rounds" in shown
 
 
+@pytest.mark.no_cover
 def test_of_all_games_those_without_rounds_are_left_out_and_named(sepo: Program):
     done = sepo("audit", "uniform", "--horizons", "1", "--measures", "sepo", "--json", "--rule", "instances=2")
     refused(done, "unknown rule 'instances'")

@@ -18,6 +18,8 @@ from sepo.games.contract import check
 from sepo.games.items import DEMONSTRATORS, OPPONENTS, POOLS, Instance, Items, instance, units, value_chances
 from sepo.games.repeated import Pair, Stage, View
 
+pytestmark = pytest.mark.no_cover  # plain Python that tracing slows to half: other tests cover it
+
 GAME = Items(instances=8)
 REDRAWN = Items(instances=8, redraw_opponent_values=True)
 EVERYONE = (*OPPONENTS.values(), *(o for _, o in DEMONSTRATORS))

@@ -111,6 +111,7 @@ def test_the_maximin_value_is_that_of_a_linear_programme():
 
 @settings(max_examples=10, deadline=None)
 @given(first=st.integers(0, 2**32 - 1), second=st.integers(0, 2**32 - 1))
+@pytest.mark.no_cover
 def test_swapping_seats_mirrors_payoffs_and_features(first, second):
     a, b = erratic(first), erratic(second)
     assert totals(SHORT, (a, b), 0) == pytest.approx(totals(SHORT, (b, a), 1), abs=1e-12)

@@ -76,6 +76,7 @@ def test_every_state_is_scored_as_by_the_model_itself(kuhn: Game, tree: Tree, tm
     assert card["model"]["endpoint"] == server.url
 
 
+@pytest.mark.no_cover
 @pytest.mark.weights
 def test_the_bundled_model_is_scored_as_by_itself(tree: Tree):
     lm = load_model("bundled:smollm2")
@@ -125,6 +126,7 @@ def test_faults_of_every_kind_change_no_figure(kuhn: Game, table_server: Server)
     assert found == want
 
 
+@pytest.mark.no_cover
 def test_a_server_gone_for_good_keeps_what_it_answered(kuhn: Game, table_server: Server):
     limits = replace(QUICK, retries=1)
     want = scorecard(model(table_server), [kuhn], OPTIONS)

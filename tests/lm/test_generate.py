@@ -102,6 +102,7 @@ def test_progress_counts_replies(lm: LanguageModel, monkeypatch: pytest.MonkeyPa
     assert [done for done, _ in heard] == sorted(done for done, _ in heard)
 
 
+@pytest.mark.no_cover
 @pytest.mark.weights
 def test_the_bundled_model_ends_its_turns():
     lots = np.random.default_rng(3).random((4, 64))

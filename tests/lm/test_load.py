@@ -109,6 +109,7 @@ def test_weights_of_another_adapter_are_refused(tmp_path):
         restore(lm, {"other": torch.zeros(1)})
 
 
+@pytest.mark.no_cover
 @pytest.mark.weights
 def test_two_processes_that_convert_the_bundled_model_at_once_both_get_it_whole(tmp_path, monkeypatch):
     code = "from sepo.lm.load import bundled_folder; print(bundled_folder())"

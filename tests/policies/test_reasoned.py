@@ -145,6 +145,7 @@ def test_asked_again_it_is_sampled_anew_and_all_is_kept(tree: Tree, kuhn: Game):
     assert once.tally(d).asked == 16  # what is played is not what the table was drawn from
 
 
+@pytest.mark.no_cover
 def test_shares_are_unbiased_whatever_is_asked_again(kuhn: Game, tree: Tree):
     table = random_table(kuhn, 3)
     model = ReasonedPolicy(

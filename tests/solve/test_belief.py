@@ -21,6 +21,8 @@ from sepo.solve.response import best_response
 from sepo.solve.tree import Floats
 from sepo.solve.value import node_values
 
+pytestmark = pytest.mark.no_cover  # plain Python that tracing slows to half: other tests cover it
+
 ITEMS = ("fair", "tit_for_tat", "concede", "greedy", "hardball")
 GAMES = [
     ("items", {"instances": 2, "instance_seed": 7, "rounds": 2}, ITEMS),

@@ -193,6 +193,7 @@ def test_the_page_shows_the_document(finished):
     assert verdicts["Fine-tuning makes models over-cooperative, and SEPO corrects it."] == "not tested here"
 
 
+@pytest.mark.no_cover
 def test_an_ablation_that_was_stopped_again_and_again_ends_with_the_same_document(planned, finished, tmp_path):
     class StoppedError(Exception):
         pass
@@ -262,6 +263,7 @@ def test_the_command_refuses_with_one_line_before_anything_is_trained(small, sep
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.no_cover
 def test_the_command_prints_the_page_and_names_its_files(small, sepo, tmp_path):
     recipe = tmp_path / "small.yaml"
     recipe.write_text(yaml.safe_dump(small | {"measures": "paper"}))

@@ -23,6 +23,7 @@ def document(model: str, train: dict) -> dict:
     }
 
 
+@pytest.mark.no_cover
 def test_a_model_that_is_taught_the_ceiling_nears_an_equilibrium(tmp_path: Path) -> None:
     recipe = parse_recipe(document(tiny_model(tmp_path / "tiny"), {"steps": 200, "target": "ceiling"}), "distil")
     run(recipe, tmp_path / "run", lambda e: None)

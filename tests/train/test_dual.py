@@ -58,6 +58,7 @@ def descend(dual: Dual) -> Landed:
     return Landed(dual.weights().e, measure(found, "e"), objective(found), np.array(seen[-50:]))
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("budget", [0.2, 0.6])
 @pytest.mark.parametrize("start", [0.0, 5.0])  # far too much e (3.6), and none at all
 def test_it_lands_on_the_budget_from_both_sides_and_nothing_within_it_is_better(budget: float, start: float):

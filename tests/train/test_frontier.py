@@ -146,6 +146,7 @@ def test_bad_input_is_refused_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.no_cover
 def test_the_command_leaves_page_table_and_document_and_one_seed_has_no_interval(
     sepo: Callable[..., Finished], document: dict[str, Any], tmp_path: Path
 ):

@@ -138,6 +138,7 @@ def test_a_run_practises_on_other_instances_than_it_is_audited_on(finished: tupl
     assert all(line["asked"] > 0 for line in steps)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("arm", ["sepo", "replies"])
 def test_a_killed_run_goes_on_to_the_same_figures(
     arm: str, document: dict, finished: tuple[Path, dict], tmp_path: Path

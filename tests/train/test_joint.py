@@ -132,6 +132,7 @@ def test_one_model_gets_better_in_both_games(finished: tuple[Path, list[tuple[st
     assert torch.load(weights / "final.pt", weights_only=True)["step"] == 12 + 8
 
 
+@pytest.mark.no_cover
 def test_a_killed_joint_run_ends_with_the_same_figures(
     place: Path, finished: tuple[Path, list[tuple[str, str, int]]], tmp_path: Path
 ) -> None:
@@ -155,6 +156,7 @@ def test_a_killed_joint_run_ends_with_the_same_figures(
         assert figures(tmp_path / "run" / game) == figures(finished[0] / game)
 
 
+@pytest.mark.no_cover
 def test_a_game_whose_audit_is_done_is_not_audited_again(
     place: Path,
     finished: tuple[Path, list[tuple[str, str, int]]],
@@ -213,6 +215,7 @@ def test_a_wrong_joint_recipe_is_refused_in_one_line(place: Path, change: dict[s
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.no_cover
 def test_the_program_runs_it_and_what_takes_one_game_says_so(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -166,6 +166,7 @@ def test_a_written_table_has_the_value_it_is_said_to_have(finished: tuple[Path, 
     assert summary["arms"][3]["last"]["paper.J"]["value"] == pytest.approx(j, abs=1e-9)
 
 
+@pytest.mark.no_cover
 def test_a_run_that_stops_at_any_step_ends_with_the_same_figures(
     finished: tuple[Path, dict], document: dict, tmp_path: Path
 ) -> None:

@@ -16,6 +16,8 @@ from sepo.solve.value import own_reach
 from sepo.train.mirror import REACH_FLOOR, MirrorRules, Push, improve, softmax
 from sepo.train.objective import CreditRules, signal, tangent
 
+pytestmark = pytest.mark.no_cover  # plain Python that tracing slows to half: other tests cover it
+
 TREE = expand(make("kuhn"))
 SEPO, PAPER = TREE.game.measures("sepo"), TREE.game.measures("paper")
 ENTRIES = len(TREE.seat)

@@ -110,6 +110,39 @@ def test_the_first_process_alone_writes(runs: dict[int, Path]):
     assert [json.loads(line)["step"] for line in lines] == [0, 1, 2, 3, 4]
 
 
+def test_two_processes_take_the_steps_of_one_in_the_reasoned_style_too(tmp_path: Path):
+    written = {
+        "game": "ipd",
+        "rules": {"rounds": 2},
+        "style": "reasoned",
+        "reasoned": {"tokens": 6, "samples": 1, "examples": 8, "batch": 4, "opponents": 2},
+        "audit": {"best": False, "budget": 2, "episodes": 2},
+        "train": {
+            **{"steps": 2, "learning_rate": 0.01, "kl": 0.01, "groups": 2, "group_size": 2, "legal_mass": 1.0},
+            **{"estimator": "sampled", "update": "clipped", "exploiter": "pool"},
+        },
+        "arms": [{"name": "sft", "stage": "sft"}, {"name": "sepo"}],
+    }
+    recipe = tmp_path / "shared.yaml"
+    recipe.write_text(yaml.safe_dump(document(tiny_model(tmp_path / "model")) | written))
+    for processes in (1, 2):
+        done = launched(processes, "run", recipe, "--out", tmp_path / str(processes))
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert json.loads((tmp_path / str(processes) / "environment.json").read_text())["processes"] == processes
+    for arm, steps in (("sft", 3), ("sepo", 2)):
+        one, two = (read_metrics(tmp_path / str(n) / "arms" / arm / "seed-1" / "metrics.jsonl") for n in (1, 2))
+        assert len(one) == len(two) == steps
+        for here, there in zip(one, two, strict=True):
+            assert here.get("measures") == there.get("measures")
+            assert here.get("replies") == there.get("replies")
+        first, second = (
+            torch.load(tmp_path / str(n) / "arms" / arm / "seed-1" / "checkpoints" / "final.pt", weights_only=True)
+            for n in (1, 2)
+        )
+        for name, weight in first["weights"].items():
+            assert torch.allclose(weight, second["weights"][name], atol=1e-5), name
+
+
 def test_other_commands_refuse_several_processes():
     done = launched(2, "games")
     assert done.returncode != 0

@@ -58,6 +58,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.no_cover
 def test_added_seeds_and_arms_end_where_a_run_with_all_of_them_does(document: dict[str, Any], tmp_path: Path) -> None:
     steps: set[tuple[str, int]] = set()
 
@@ -83,6 +84,7 @@ def test_added_seeds_and_arms_end_where_a_run_with_all_of_them_does(document: di
     assert figures(folder) == figures(tmp_path / "whole")
 
 
+@pytest.mark.no_cover
 def test_what_was_killed_is_finished_as_well(document: dict[str, Any], tmp_path: Path) -> None:
     def kill(event: Mapping[str, Any]) -> None:
         if event["arm"] == "sepo" and event["line"].get("step") == 3:
@@ -165,6 +167,7 @@ def test_the_program_refuses_with_one_line_and_code_2(
     ]
 
 
+@pytest.mark.no_cover
 def test_a_frontier_takes_further_values(document: dict[str, Any], tmp_path: Path) -> None:
     recipe = parse_recipe(document | narrow(), "frontier")
     few, more = ([Axis("e", values)] for values in ((0.0, 2.0), (0.0, 1.0, 2.0)))

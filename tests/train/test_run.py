@@ -179,6 +179,7 @@ def test_exploiters_found_in_training_are_counted_over_time_and_written_out(fini
     assert "exploiters_found" not in read_metrics(unit(folder, "sepo") / "metrics.jsonl")[0]
 
 
+@pytest.mark.no_cover
 def test_a_run_killed_again_and_again_ends_with_the_same_figures(finished, document, tmp_path):
     recipe = tmp_path / "small.yaml"
     recipe.write_text(yaml.safe_dump(document))
@@ -212,6 +213,7 @@ def test_a_second_run_into_a_folder_is_refused_unless_it_resumes_the_same_recipe
         run(other, folder, lambda e: None, resume=True)
 
 
+@pytest.mark.no_cover
 def test_a_full_disk_stops_the_run_with_one_line_and_leaves_whole_files(document, tmp_path):
     recipe = tmp_path / "small.yaml"
     recipe.write_text(yaml.safe_dump(document))
@@ -239,6 +241,7 @@ def test_a_metrics_file_that_was_cut_mid_line_is_read_up_to_the_cut(tmp_path):
     assert [line["step"] for line in read_metrics(tmp_path / "metrics.jsonl")] == [0]
 
 
+@pytest.mark.no_cover
 def test_demonstrations_are_split_by_episode_and_follow_the_mixture():
     shown = demonstrations(TREE, TREE.game.measures("paper"), 40_000, 1)
     train, validation = (sum(float(c.sum()) for c in part) for part in (shown.train, shown.validation))

@@ -64,6 +64,7 @@ def apart(one: dict[str, Any], other: dict[str, Any]) -> float:
 
 
 @pytest.mark.usefixtures("threads")
+@pytest.mark.no_cover
 def test_two_runs_agree_to_the_last_bit_and_to_rounding_on_other_threads(tmp_path: Path) -> None:
     document = {
         "name": "threads",

@@ -50,6 +50,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
+@pytest.mark.no_cover
 def test_steps_ask_in_all_wordings_and_audits_in_the_games_own(tmp_path: Path, asked: list[str]) -> None:
     recipe = parse_recipe(document(tiny_model(tmp_path / "tiny"), "mixed", 30), "words")
     run(recipe, tmp_path / "run", lambda e: None)
@@ -76,6 +77,7 @@ def test_a_resumed_run_asks_in_the_same_words(tmp_path: Path) -> None:
     assert figures(tmp_path / "again") == figures(tmp_path / "whole")
 
 
+@pytest.mark.no_cover
 def test_wording_matters_less_to_a_model_that_was_trained_in_all_of_them(tmp_path: Path) -> None:
     model = tiny_model(tmp_path / "tiny")
     tree = expand(GAME)

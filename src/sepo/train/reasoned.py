@@ -34,10 +34,11 @@ from sepo.lm.generate import Writer
 from sepo.lm.load import LanguageModel
 from sepo.train import ranks
 from sepo.train.learner import rate
+from sepo.train.optimise import entropy_bonus
 from sepo.train.part import Part
 from sepo.train.player import Player
 from sepo.train.recipe import ReasonedSection, Schedule, TrainSection
-from sepo.train.record import Metrics
+from sepo.train.record import Metrics, read_metrics
 from sepo.train.rollouts import Drafts
 from sepo.train.sft import VALIDATE_EVERY
 from sepo.train.vllm import VllmWriter
@@ -103,11 +104,14 @@ def fine_tune(lm: LanguageModel, parts: Sequence[Part], seed: int, folder: Path,
         examples = shown[place.part][0]
         rng = generator(*parts[place.part].key, "examples", place.number)
         train += [examples[i] for i in rng.integers(len(examples), size=section.examples).tolist()]
-    batch = _divided(section.examples, section.batch, "reasoned.examples")
+    if section.examples % ranks.size():
+        raise InputError(f"reasoned.examples ({section.examples}) cannot be divided among {ranks.size()} processes")
+    own = section.examples // ranks.size()
+    size = max(n for n in range(1, min(section.batch, own) + 1) if own % n == 0)
     settings = _arguments(lm, section, folder, len(steps), parts[0].schedule, seed, recipe.checkpoint_every) | {
-        "per_device_train_batch_size": batch.rows,
-        "per_device_eval_batch_size": batch.rows,
-        "gradient_accumulation_steps": batch.passes,
+        "per_device_train_batch_size": size,
+        "per_device_eval_batch_size": size,
+        "gradient_accumulation_steps": own // size,
         "max_length": None,
         "eval_strategy": "steps",
         "eval_steps": VALIDATE_EVERY,
@@ -153,7 +157,10 @@ def improve(lm: LanguageModel, parts: Sequence[Part], seed: int, folder: Path, t
             "in the reasoned style train.kl needs model.adapter 'lora': its reference is the adapter's start"
         )
     players = [Player(part) for part in parts]
-    batch = _divided(max(p.rows for p in players), section.batch, "a step's replies")
+    _check_alike([player.section for player in players])
+    most = max(player.rows for player in players)
+    batch = _divided(most, section.batch)
+    here = batch.rows * batch.passes
     settings = _arguments(lm, section, folder, len(steps), first, seed, recipe.checkpoint_every) | {
         "per_device_train_batch_size": batch.rows,
         "gradient_accumulation_steps": batch.passes,
@@ -164,8 +171,8 @@ def improve(lm: LanguageModel, parts: Sequence[Part], seed: int, folder: Path, t
         "scale_rewards": "none",
         "mask_truncated_completions": False,
         "epsilon": first.clip,
-        "beta": first.kl,
-        "entropy_coef": first.entropy.start,
+        "beta": first.kl * here / most,
+        "entropy_coef": max(first.entropy.start, first.entropy.end),  # each step sets its own
         "temperature": 1.0,
         "top_p": 1.0,
         "top_k": 0,
@@ -173,13 +180,12 @@ def improve(lm: LanguageModel, parts: Sequence[Part], seed: int, folder: Path, t
         **_vllm(section),
     }
     noted = Noted(parts, steps, "train", tell)
-    rows = batch.rows * batch.passes * ranks.size()
     trainer = _quietly(
         lambda: EpisodeTrainer(
             model=lm.model,
             args=GRPOConfig(**settings),
             processing_class=lm.tokenizer,
-            train_dataset=Dataset.from_dict({"prompt": [TOLD] * (rows // GROUP)}),
+            train_dataset=Dataset.from_dict({"prompt": [TOLD] * (here * ranks.size() // GROUP)}),
             reward_funcs=[credited],
             rollout_func=lambda prompts, trainer: trainer.turns(len(prompts)),
             callbacks=[noted],
@@ -190,7 +196,7 @@ def improve(lm: LanguageModel, parts: Sequence[Part], seed: int, folder: Path, t
         raise InputError(
             "a model that is divided among processes cannot write here: set reasoned.vllm to server or colocate"
         )
-    trainer.prepare(lm, players, steps, noted)
+    trainer.prepare(lm, players, steps, noted, here / most)
     found = _run(trainer, lm, noted, folder)
     if "ref" in getattr(lm.model, "peft_config", {}):
         lm.model.delete_adapter("ref")
@@ -202,14 +208,17 @@ class EpisodeTrainer(GRPOTrainer):  # type: ignore[misc]
 
     _tag_names = ("sepo", "grpo")
 
-    def prepare(self, lm: LanguageModel, players: Sequence[Player], steps: Sequence[Place], noted: Noted) -> None:
-        """Say who plays."""
-        self.lm, self.players, self.steps, self.noted = lm, players, steps, noted
+    def prepare(
+        self, lm: LanguageModel, players: Sequence[Player], steps: Sequence[Place], noted: Noted, filled: float
+    ) -> None:
+        """Say who plays, and how many rows there are to each that a turn may take: the loss is a mean over all."""
+        self.lm, self.players, self.steps, self.noted, self.filled = lm, players, steps, noted, filled
         self.writer: Drafts = VllmWriter(self, lm) if self.use_vllm else Writer(lm)
 
     def turns(self, count: int) -> dict[str, list[Any]]:
         """Play a step's episodes and return their turns as ``count`` rows; rows that are left over are masked."""
         place = self.steps[self.state.global_step]
+        self.entropy_coef = entropy_bonus(self.players[place.part].section, place.number)
         with evaluating(self.lm.model):
             step = self.players[place.part].play(self.writer, place.number)
             if isinstance(self.writer, VllmWriter):
@@ -230,8 +239,17 @@ class EpisodeTrainer(GRPOTrainer):  # type: ignore[misc]
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:
         out = super()._generate_and_score_completions(inputs)
-        out["advantages"] = self.credits.to(out["advantages"])
+        out["advantages"] = self.credits.to(out["advantages"]) * self.filled
         return out
+
+
+def _check_alike(sections: Sequence[TrainSection]) -> None:
+    """Refuse games that want another loss or optimiser each: they share one."""
+    for name in ("kl", "clip", "clip_norm", "betas"):
+        if len(found := {str(getattr(section, name)) for section in sections}) > 1:
+            raise InputError(
+                f"in the reasoned style train.{name} is one for all games, not {' and '.join(sorted(found))}"
+            )
 
 
 def credited(completions: Sequence[Any], credit: Sequence[float], **_: Any) -> list[float]:
@@ -251,8 +269,11 @@ class Noted(TrainerCallback):  # type: ignore[misc]
     def begin(self, done: int) -> None:
         """Open the files, without the lines of steps that will be taken again."""
         for number, part in enumerate(self.parts) if ranks.first() else ():
-            kept = sum(place.part == number for place in self.steps[:done])
-            self.files.append(Metrics(part.folder / "metrics.jsonl", kept, self.stage))
+            kept, file = sum(place.part == number for place in self.steps[:done]), part.folder / "metrics.jsonl"
+            for line in read_metrics(file):
+                if line["stage"] == self.stage and line["step"] < kept and line.get("validation_loss") is not None:
+                    self.validation[part.recipe.game] = line["validation_loss"]
+            self.files.append(Metrics(file, kept, self.stage))
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         """Note a step, or what was held back."""
@@ -282,14 +303,10 @@ class Batch(NamedTuple):
     passes: int
 
 
-def _divided(rows: int, most: int, what: str) -> Batch:
-    """Divide rows into passes of at most so many, an even number of them."""
-    size = min(most, rows)
-    size += size % GROUP
-    passes = -(-rows // size)
-    if most < GROUP:
-        raise InputError(f"reasoned.batch must be at least {GROUP} for {what}")
-    return Batch(size, passes)
+def _divided(rows: int, most: int) -> Batch:
+    """Divide rows into passes of at most so many each, an even number, as GRPO wants them; some may be left over."""
+    size = max(GROUP, min(most, rows) // GROUP * GROUP)
+    return Batch(size, -(-rows // size))
 
 
 def _arguments(

@@ -49,7 +49,7 @@ class ReasonedSection(Section):
     opponents: Annotated[
         int | None, Field(ge=1, description="opponents that a step on J meets, drawn anew each time; null: all")
     ] = None
-    batch: Annotated[int, Field(ge=1, description="replies of one forward and backward pass, on each process")] = 8
+    batch: Annotated[int, Field(ge=2, description="replies of one forward and backward pass, on each process")] = 8
     gradient_checkpointing: bool = False
     vllm: Annotated[
         Literal["off", "colocate", "server"], Field(description="whether vLLM writes in training, and where it runs")
