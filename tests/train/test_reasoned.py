@@ -152,7 +152,7 @@ def gradient_by_hand(lm: LanguageModel, step: Step, weights: Mapping[str, torch.
 def check_steps(of: Recipe, there: Part, taken: list[Taken], fresh: Callable[[], LanguageModel]) -> None:
     """Hold every step to what it should have been made of, and its gradient to one taken reply by reply."""
     assert len(taken) == of.settings(there.arm).steps
-    lm, learnt, most = fresh(), 0, Player(there).rows
+    most = Player(there).rows
     for one in taken:
         step = one.step
         assert step.advantages == pytest.approx(by_hand(of, there, step), abs=1e-9)
@@ -167,18 +167,18 @@ def check_steps(of: Recipe, there: Part, taken: list[Taken], fresh: Callable[[],
         }
         turns = zip(step.turns, step.advantages.tolist(), strict=True)
         assert rows == {(tuple(t.draft.tokens), round(a, 4)) for t, a in turns}
-        wanted = gradient_by_hand(lm, step, one.weights, most, of.reasoned.tokens)
-        assert set(one.gradient) == set(wanted)
-        scale = max(float(g.abs().max()) for g in wanted.values())
-        learnt += scale > 0
-        for name, found in one.gradient.items():
-            assert float((found - wanted[name]).abs().max()) <= 1e-3 * scale, name
-    assert learnt  # where all members of all groups fare alike there is nothing to learn
+    learning = [one for one in taken if one.step.advantages.any()]
+    assert learning  # where all members of all groups fare alike there is nothing to learn
+    wanted = gradient_by_hand(fresh(), learning[-1].step, learning[-1].weights, most, of.reasoned.tokens)
+    assert set(learning[-1].gradient) == set(wanted)
+    scale = max(float(g.abs().max()) for g in wanted.values())
+    for name, found in learning[-1].gradient.items():
+        assert float((found - wanted[name]).abs().max()) <= 1e-3 * scale, name
 
 
 def test_three_steps_of_grpo_on_the_bundled_model_are_what_was_reckoned(tmp_path: Path, taken: list[Taken]):
     """After fine-tuning; opponents' words stand in the prompts, which have no gradient."""
-    over = {"tokens": 32, "samples": 2, "examples": 4, "batch": 8, "opponents": 2}
+    over = {"tokens": 32, "samples": 2, "examples": 4, "batch": 4, "opponents": 1}
     sft = {"steps": 8, "learning_rate": 3e-3, "examples": 100, "warmup": 1, "betas": (0.9, 0.95), "decay": "cosine"}
     train = {"steps": 3, "learning_rate": 1e-3, "groups": 1, "group_size": 2, "clip_norm": 1e9, **SAMPLED}
     of = recipe("bundled:smollm2", reasoned=over, sft=sft, train=train)
