@@ -221,8 +221,6 @@ class EpisodeTrainer(GRPOTrainer):  # type: ignore[misc]
         self.entropy_coef = entropy_bonus(self.players[place.part].section, place.number)
         with evaluating(self.lm.model):
             step = self.players[place.part].play(self.writer, place.number)
-            if isinstance(self.writer, VllmWriter):
-                self.writer.finish()
         self.noted.line = step.line
         assert len(step.turns) <= count, "a step has at most as many turns as its trees are deep"
         blank = int(self.lm.tokenizer.eos_token_id)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -39,6 +39,14 @@ class Drafts(Protocol):
 
     def draft(self, chats: Sequence[Sequence[tuple[str, str]]], lots: Floats) -> list[Draft]:
         """Reply to every chat, drawing by uniform numbers (chats, tokens)."""
+
+
+@runtime_checkable
+class Together(Drafts, Protocol):
+    """What writes for several processes at once, so that each has to stay until all have finished."""
+
+    def finish(self) -> None:
+        """Stay until all have finished."""
 
 
 class Turn(NamedTuple):
@@ -120,6 +128,8 @@ def play(
         return out
 
     run(episodes, game, (*key, "deal"), ask)
+    if isinstance(writer, Together):
+        writer.finish()
     tables: dict[Table, list[Played]] = {}
     for e in episodes:
         tables.setdefault((e.opponent.name, e.seat), []).append(Played(e, turns[id(e)]))

@@ -29,22 +29,22 @@ class VllmWriter:
         prompts = [self.lm.tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
         ends = ending(self.lm)
         out = []
-        for text, prompt, (tokens, likely) in zip(texts, prompts, self._together(prompts), strict=True):
+        for text, prompt, (tokens, likely) in zip(texts, prompts, self._together(prompts) or [], strict=True):
             stop = next((i for i, token in enumerate(tokens) if token in ends), None)
             said = self.lm.tokenizer.decode(tokens[:stop], skip_special_tokens=False)
             out.append(Draft(list(prompt), tokens, likely, Reply(opened(text) + str(said), stop is not None)))
         return out
 
     def finish(self) -> None:
-        """Keep the other processes company until they have finished too."""
-        while self._together([]) is not None and self.others:
+        """Keep the other processes company until none has anything to ask."""
+        while self._together([]) is not None:
             pass
 
-    def _together(self, prompts: Sequence[Sequence[int]]) -> list[tuple[list[int], list[float]]]:
+    def _together(self, prompts: Sequence[Sequence[int]]) -> list[tuple[list[int], list[float]]] | None:
+        """Return tokens and log-probabilities for own prompts; None where no process has any."""
         most = max(ranks.everyones(len(prompts)))
-        self.others = most > 0
         if not most:
-            return []
+            return None
         blank = [[int(self.lm.tokenizer.eos_token_id)]]
         asked = [*map(list, prompts), *blank * (most - len(prompts))]
         _, tokens, log_probs, _ = self.trainer.vllm_generation.generate(prompts=asked, images=None, num_generations=1)
