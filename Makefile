@@ -20,7 +20,7 @@ demo: $(VENV)/.demo
 	$(BIN)/sepo run recipes/kuhn-demo.yaml --resume
 
 test: $(VENV)/.dev check
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --durations=25 --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -14,8 +14,9 @@ from sepo.audit import methods
 from sepo.audit.board import Subject
 from sepo.audit.elicitation import FIRST, Inquiry
 from sepo.audit.exact import evaluate, extremes
-from sepo.audit.methods import MEETING, Options
+from sepo.audit.methods import Options
 from sepo.audit.scorecard import scorecard
+from sepo.audit.units import MEETING
 from sepo.games.base import Game
 from sepo.games.registry import make
 from sepo.policies.script import ScriptPolicy

@@ -119,8 +119,19 @@ def test_where_the_game_is_too_large_it_plays_one_reply_a_decision():
     for name in ("u", "e", "c", "J"):
         m, want = part["measures"]["paper"][name], exact["measures"]["paper"][name]["value"]
         assert m["low"] - 0.02 <= want <= m["high"] + 0.02, name
-    assert part["illegal_rate"]["low"] < 0.1 < part["illegal_rate"]["high"]
+    assert part["illegal_rate"]["value"] == pytest.approx(0.1, abs=0.01)
     assert part["replies"]["decisions"] == 300 * 3 * len(dict.fromkeys(o["name"] for o in part["opponents"]))
+
+
+def test_the_share_of_illegal_replies_is_covered_at_its_rate():
+    game = make("ipd", {"rounds": 3})
+    table = {d.key: {"COOPERATE": 0.6, "DEFECT": 0.4} for d in expand(game).questions}
+    covered = 0
+    for seed in range(16):
+        model = sampled(game, table, 1, seed, fault=0.1, retries=3)
+        rate = audit(model, by_set(game, "both"), Options(method="sampled", episodes=40))["illegal_rate"]
+        covered += rate["low"] < 0.1 < rate["high"]
+    assert covered >= 14
 
 
 def test_differences_allow_for_both_sides_samples(kuhn: Game):

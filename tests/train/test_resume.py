@@ -136,8 +136,8 @@ def test_anything_else_is_refused_with_what_differs_first(
     if isinstance(other["arms"], dict):
         other["arms"] = [arm | other["arms"].get(arm["name"], {}) for arm in narrow()["arms"]]
     if "rules" in change:  # of which kuhn has none, so that its refusal would come first
-        monkeypatch.setattr("sepo.train.unit.make", lambda *_: None)
-        monkeypatch.setattr("sepo.train.unit.ground_of", lambda _: None)
+        monkeypatch.setattr("sepo.train.part.make", lambda *_: None)
+        monkeypatch.setattr("sepo.train.part.ground_of", lambda _: None)
     before = files(begun)
     with pytest.raises(InputError) as refused:
         run(parse_recipe(other, "other"), begun, lambda e: None, resume=True)

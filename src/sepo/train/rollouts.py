@@ -117,14 +117,14 @@ def play(
     turns: dict[int, list[Turn]] = {id(e): [] for e in episodes}
 
     def ask(asking: Sequence[Episode], decisions: Sequence[Decision]) -> list[Floats]:
-        lots = np.array([_lots(e, manner.tokens, key) for e in asking])
+        lots = np.array([_lots(e, manner.tokens + 1, key) for e in asking])
         put = [reword(d, manner.wording) for d in decisions]
-        drafts = writer.draft([asked(d.chat()) for d in put], lots)
+        drafts = writer.draft([asked(d.chat()) for d in put], lots[:, :-1])
         out = []
-        for e, d, draft in zip(asking, put, drafts, strict=True):
+        for e, d, draft, lot in zip(asking, put, drafts, lots[:, -1].tolist(), strict=True):
             answer = read(draft.reply, d.words())
             turns[id(e)].append(Turn(d, draft, None if isinstance(answer, int) else answer))
-            out.append(_played(d, answer, manner.illegal))
+            out.append(_played(d, answer, manner.illegal, lot))
         return out
 
     run(episodes, game, (*key, "deal"), ask)
@@ -136,18 +136,20 @@ def play(
     return tables
 
 
-def _lots(e: Episode, tokens: int, key: tuple[object, ...]) -> Floats:
-    """Return the uniform numbers that draw a reply."""
-    return generator(*key, "reply", e.cluster, e.opponent.name, e.seat, e.member, e.moves).random(tokens)
+def _lots(e: Episode, count: int, key: tuple[object, ...]) -> Floats:
+    """Return the uniform numbers that draw a reply, and one more."""
+    return generator(*key, "reply", e.cluster, e.opponent.name, e.seat, e.member, e.moves).random(count)
 
 
-def _played(decision: Decision, answer: int | Fault, illegal: Illegal) -> Floats:
+def _played(decision: Decision, answer: int | Fault, illegal: Illegal, lot: float) -> Floats:
+    """Return the action that is played, as a distribution; ``lot`` draws it where any may be."""
     if isinstance(answer, int):
-        return np.array([float(i == answer) for i in range(len(decision.legal))])
-    if illegal == "random":
-        return np.full(len(decision.legal), 1 / len(decision.legal))
-    forfeited = decision.game.forfeit(decision)
-    return np.array([float(action == forfeited) for action in decision.legal])
+        which = answer
+    elif illegal == "random":
+        which = int(lot * len(decision.legal))
+    else:
+        which = decision.legal.index(decision.game.forfeit(decision))
+    return np.array([float(i == which) for i in range(len(decision.legal))])
 
 
 class Seen:
