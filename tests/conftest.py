@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,8 +69,18 @@ class Finished(NamedTuple):
         return json.loads(self.out)
 
 
-def run_program(*arguments: object, before: str = "", input: str | None = None) -> Finished:
-    """Run ``sepo`` with arguments in a process of its own, after the Python statements ``before``."""
+def run_program(*arguments: object, before: str = "", input: str | None = None, fresh: bool = False) -> Finished:
+    """Run ``sepo`` with arguments: in this process, which has imported it already.
+
+    Parameters
+    ----------
+    before
+        Python statements that are run first; in a process of its own.
+    fresh
+        Whether it gets a process of its own in any case.
+    """
+    if not before and not fresh:
+        return _run_here([str(a) for a in arguments], input)
     code = f"{before}\nfrom sepo.cli.main import main\nmain()"
     environment = os.environ | {"PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
@@ -80,6 +93,25 @@ def run_program(*arguments: object, before: str = "", input: str | None = None) 
         check=False,
     )
     return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def _run_here(arguments: Sequence[str], input: str | None) -> Finished:
+    from sepo.cli.main import main
+
+    out, err = io.StringIO(), io.StringIO()
+    code: Any = 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["sepo", *arguments])
+        patch.setattr(sys, "stdin", io.StringIO(input or ""))
+        patch.setenv("OMP_WAIT_POLICY", "passive")
+        try:
+            main()
+        except SystemExit as stopped:
+            code = stopped.code or 0
+        except BaseException:
+            traceback.print_exc()
+            code = 1
+    return Finished(int(code), out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="session")
