@@ -45,6 +45,7 @@ from sepo.train.vllm import VllmWriter
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # TRL would tell its makers which trainer is used
 try:
+    from accelerate import DistributedType
     from datasets import Dataset
     from transformers import PrinterCallback, TrainerCallback
     from transformers.trainer_utils import get_last_checkpoint
@@ -388,7 +389,7 @@ def _run(trainer: Any, lm: LanguageModel, noted: Noted, folder: Path) -> Weights
 
 def _divides(trainer: Any) -> bool:
     """Whether a trainer divides the model's weights among processes."""
-    return str(trainer.accelerator.distributed_type) in ("DistributedType.FSDP", "DistributedType.DEEPSPEED")
+    return trainer.accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED)
 
 
 def _quietly(what: Callable[[], Any]) -> Any:

@@ -289,9 +289,11 @@ class _Grid:
             amounts = _amounts(p, due)
             later = np.cumsum(amounts[::-1])[::-1]
             own = [i for i, f in enumerate(fell) if f.own]
+            if of == "to_go":
+                out[row, : len(own)] = later[own]
+                continue
             for place, i in enumerate(own):
-                same = sum(a for a, f in zip(amounts[i:], fell[i:], strict=True) if f.round == fell[i].round)
-                out[row, place] = later[i] if of == "to_go" else same
+                out[row, place] = sum(a for a, f in zip(amounts[i:], fell[i:], strict=True) if f.round == fell[i].round)
         return out
 
     def collected(self, due: Mapping[str, float]) -> Floats:
