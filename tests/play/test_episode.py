@@ -9,7 +9,11 @@ import pytest
 
 from sepo.audit.measures import Adversary, root_values, scripted
 from sepo.games.base import Game
-from sepo.play.episode import episodes
+from sepo.games.registry import make
+from sepo.play.episode import episodes, stepped
+from sepo.policies.base import strategy
+from sepo.policies.script import ScriptPolicy, UniformPolicy
+from sepo.solve.expand import expand
 from sepo.solve.tree import Tree
 from tests.brute import as_profile, random_strategy
 
@@ -45,3 +49,31 @@ def test_recorded_payoffs_have_the_exact_mean_within_four_standard_errors(tree: 
     won = np.array([e["own"] for e in episodes(tree, learner, "max_exploiter", other, 1500, ("mean",))]) / 6
     exact = root_values(tree, learner, Adversary("max_exploiter", other), "own")
     assert won.mean() == pytest.approx(exact, abs=4 * won.std(ddof=1) / np.sqrt(len(won)))
+
+
+@pytest.mark.parametrize("name", ["ipd", "auction", "split", "commons", "items", "kuhn"])
+def test_what_moves_are_paid_adds_up_and_what_the_learner_played_is_in_its_policy(name: str):
+    game = make(name)
+    opponent = next(iter(game.opponents.values()))
+    for episode in stepped(UniformPolicy(), game, opponent, 3, ("paid", name)):
+        for hand in episode["hands"]:
+            assert [sum(m["paid"][side] for m in hand["moves"]) for side in (0, 1)] == pytest.approx(
+                [hand["own"], hand["other"]]
+            )
+            rounds = [m["round"] for m in hand["moves"]]
+            assert rounds == sorted(rounds)
+            for made in hand["moves"]:
+                assert ("policy" in made) == (made["by"] == "learner")
+                if made["by"] == "learner":
+                    assert made["policy"][made["action"]] == pytest.approx(made["probability"], abs=1e-4)
+                    assert sum(made["policy"].values()) == pytest.approx(1, abs=0.02)
+
+
+def test_an_episode_of_a_tree_is_paid_in_the_rounds_it_would_be_without_one():
+    game = make("ipd", {"rounds": 3})
+    tree, name = expand(game), "tit_for_tat"
+    learner, other = (strategy(ScriptPolicy(n, n), tree) for n in ("always_defect", name))
+    held = episodes(tree, learner, name, other, 1, ("same",))
+    walked = stepped(ScriptPolicy("always_defect", "always_defect"), game, game.opponents[name], 1, ("same",))
+    assert held == walked
+    assert [m["paid"] for m in held[0]["hands"][0]["moves"]] == [[0, 0], [5, 0], [0, 0], [1, 1], [0, 0], [1, 1]]

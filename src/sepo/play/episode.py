@@ -1,8 +1,14 @@
-"""The neutral record of an episode, one JSON object a line: who met whom, what each did, how likely, for what pay."""
+"""The neutral record of an episode, one JSON object a line: who met whom, what each did, how likely, for what pay.
+
+A move says who made it (``by``), at which information state (``state``), in which ``round``, which ``action`` it was
+and with what ``probability``, and what was ``paid`` before the next move, learner first. The learner's moves have its
+whole ``policy`` there, less what it hardly ever plays.
+"""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +21,8 @@ from sepo.policies.script import played
 from sepo.solve.tree import Floats, Tree
 
 SCHEMA = "sepo.episode/1"
+HARDLY = 5e-4
+"""Actions that are less likely than this are left out of a recorded policy."""
 
 
 def episodes(
@@ -84,14 +92,15 @@ class _Running:
 
     def enter(self, action: str) -> None:
         self.state, self.fresh = self.state.child(action), False
-        self.paid = [a + b for a, b in zip(self.paid, self.state.rewards(), strict=True)]
+        due = self.state.rewards()
+        self.paid = [a + b for a, b in zip(self.paid, due, strict=True)]
+        pay(self.moves, due[self.seat], due[1 - self.seat])
 
     def act(self, decision: Decision, p: Floats, rng: np.random.Generator) -> None:
         which = int(rng.choice(len(p), p=p))
-        by = "learner" if decision.seat == self.seat else "opponent"
-        action = decision.legal[which]
-        self.moves.append({"by": by, "state": decision.key, "action": action, "probability": float(p[which])})
-        self.enter(action)
+        after = self.state.child(decision.legal[which]).round
+        self.moves.append(move(decision, p, which, after, learner=decision.seat == self.seat))
+        self.enter(decision.legal[which])
 
     def record(self) -> dict[str, Any]:
         return {
@@ -115,20 +124,34 @@ def _episode(game: Game, opponent: str, number: int, hands: list[dict[str, Any]]
 
 
 def _hand(tree: Tree, profile: Floats, seat: int, made: np.ndarray[Any, np.dtype[np.int64]]) -> dict[str, Any]:
-    moves = []
+    moves: list[dict[str, Any]] = []
+    own, other = (tree.feature(name, seat) for name in ("own", "other"))
     for before, after in itertools.pairwise(made):
         which = int(tree.infoset[tree.child[before]])
-        if which < 0:
-            continue
-        info = tree.infosets[which]
-        entry = int(tree.entry[after])
-        moves.append(
-            {
-                "by": "learner" if info.seat == seat else "opponent",
-                "state": info.key,
-                "action": info.decision.legal[entry - info.start],
-                "probability": float(profile[entry]),
-            }
-        )
-    own, other = (float(tree.feature(name, seat)[made].sum()) for name in ("own", "other"))
-    return {"seat": seat, "moves": moves, "own": own, "other": other}
+        if which >= 0:
+            info = tree.infosets[which]
+            taken, number = int(tree.entry[after]) - info.start, int(tree.round[after])
+            moves.append(move(info.decision, profile[info.entries], taken, number, learner=info.seat == seat))
+        pay(moves, float(own[after]), float(other[after]))
+    return {"seat": seat, "moves": moves, "own": float(own[made].sum()), "other": float(other[made].sum())}
+
+
+def move(decision: Decision, p: Floats, which: int, number: int, *, learner: bool) -> dict[str, Any]:
+    """Record a move: the action at ``which`` of a decision answered with ``p``, in round ``number``."""
+    out: dict[str, Any] = {
+        "by": "learner" if learner else "opponent",
+        "round": number,
+        "state": decision.key,
+        "action": decision.legal[which],
+        "probability": float(p[which]),
+        "paid": [0.0, 0.0],
+    }
+    if learner:
+        out["policy"] = {a: round(float(q), 4) for a, q in zip(decision.legal, p, strict=True) if q >= HARDLY}
+    return out
+
+
+def pay(moves: Sequence[dict[str, Any]], own: float, other: float) -> None:
+    """Add what falls due to the last move made; nothing is paid before the first."""
+    if moves:
+        moves[-1]["paid"] = [moves[-1]["paid"][0] + own, moves[-1]["paid"][1] + other]
