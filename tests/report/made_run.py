@@ -10,13 +10,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import t as student
 
+from sepo.audit.arena import scripted
+from sepo.audit.compare import figures
 from sepo.audit.methods import Options
+from sepo.audit.published import published
 from sepo.audit.scorecard import audit, by_set
 from sepo.files import write_json, write_text
 from sepo.games.registry import make
+from sepo.play.episode import episodes, stepped
 from sepo.policies.base import strategy
 from sepo.policies.script import ScriptPolicy
-from sepo.policies.table import tabulate
+from sepo.policies.table import PolicyTable, tabulate
 from sepo.solve.expand import expand
 
 KEYS = ("exploitability", "worst_case_advantage", "security_gap", "robustness", "held_out")
@@ -70,6 +74,14 @@ def made_run(
             write_text(home / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
             for name in ("last", "best"):
                 table.save(home / "policies" / f"{name}.json")
+            document = {"schema": "sepo.scorecard/1", "policy": arm.name, "seed": seed, "versions": {}}
+            write_json(home / "scorecards" / "last.json", document | {"games": {"kuhn": card}})
+            played = [
+                episode
+                for name, other in scripted(tree).items()
+                for episode in episodes(tree, mixed, name, other, 2, ("made", arm.name, seed, name))
+            ]
+            write_text(home / "episodes.jsonl", "".join(json.dumps(e) + "\n" for e in played))
             finals.append(card)
         figures = _figures(finals)
         warnings = ["dead term e: value 0.123, no share of the gradient"] if arm.dead else []
@@ -112,6 +124,84 @@ def made_run(
         },
     )
     return summary
+
+
+SCRIPTS = {
+    "ipd": ("always_cooperate", "grim_trigger"),
+    "auction": ("truthful", "shaded"),
+    "split": ("selfish", "fair"),
+    "items": ("hardball", "fair"),
+    "commons": ("high", "reciprocal"),
+    "kuhn": ("always_bet", "nash"),
+}
+"""Of every game, a poor and a better script."""
+
+
+def made_of_scripts(folder: Path, name: str, seeds: Sequence[int] = (0,), steps: int = 40) -> dict[str, Any]:
+    """Write a run of any game whose arms ``base`` and ``sepo`` are scripts, and return its summary.
+
+    Scorecards and episodes are the scripts' own; policies are what they do in those episodes; the curves are lines from
+    the poor script's figures to the better one's.
+    """
+    game = make(name, {"instances": 2} if name == "items" else {})
+    options = Options(adversaries=False)
+    cards = [audit(ScriptPolicy(s, s), by_set(game, "both"), options) for s in SCRIPTS[name]]
+    parts = []
+    for arm, script, card in zip(("base", "sepo"), SCRIPTS[name], cards, strict=True):
+        policy = ScriptPolicy(f"script:{script}", script)
+        for seed in seeds:
+            home = folder / "arms" / arm / f"seed-{seed}"
+            played = [e for other in game.opponents.values() for e in stepped(policy, game, other, 1, (arm, seed))]
+            rows = {
+                m["state"]: m["policy"] for e in played for h in e["hands"] for m in h["moves"] if m["by"] == "learner"
+            }
+            table = PolicyTable(arm, game.name, game.rules, {k: _all(r) for k, r in rows.items()}, "uniform")
+            table.save(home / "policies" / "last.json")
+            document = {"schema": "sepo.scorecard/1", "policy": arm, "seed": seed, "versions": {}}
+            write_json(home / "scorecards" / "last.json", document | {"games": {name: card}})
+            write_text(home / "episodes.jsonl", "".join(json.dumps(e) + "\n" for e in played))
+            lines = [_between(cards, s / steps) | {"step": s, "stage": "train"} for s in range(steps + 1)]
+            metrics = lines if arm == "sepo" else lines[:1]
+            write_text(home / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in metrics))
+        last = {k: _estimate([f["value"]] * len(seeds)) for k, f in figures(card)}
+        taken = steps if arm == "sepo" else 0
+        parts.append({"name": arm, "about": script, "seeds": list(seeds), "steps": taken, "last": last, "best": {}})
+    summary = {
+        "schema": "sepo.run/1",
+        "name": name,
+        "game": name,
+        "rules": dict(game.rules),
+        "unit": game.unit,
+        "measures": "paper",
+        "model": "script",
+        "seeds": list(seeds),
+        "arms": parts,
+        "published": published(name),
+    }
+    write_json(folder / "summary.json", summary)
+    write_text(folder / "recipe.yaml", f"name: {name}\ngame: {name}\n")
+    return summary
+
+
+def _all(row: dict[str, float]) -> dict[str, float]:
+    total = sum(row.values())
+    return {action: p / total for action, p in row.items()}
+
+
+def _between(cards: Sequence[dict[str, Any]], share: float) -> dict[str, Any]:
+    """Return the measures between those of two scorecards."""
+
+    def value(card: dict[str, Any], of: str, key: str) -> float | None:
+        found = card["measures"][of][key]
+        return None if found is None else float(found["value"])
+
+    out: dict[str, Any] = {"legal_mass": 0.5 + share / 2, "measures": {}}
+    for of in ("paper", "sepo"):
+        ends = {key: [value(card, of, key) for card in cards] for key in "Juecx"}
+        out["measures"][of] = {
+            k: None if a is None or b is None else (1 - share) * a + share * b for k, (a, b) in ends.items()
+        }
+    return out
 
 
 def _line(card: dict[str, Any], step: int, arm: MadeArm, rng: np.random.Generator) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``sepo report``: a run as one self-contained HTML page; a run or a scorecard as a Markdown table."""
+"""``sepo report``: runs and scorecards as one self-contained HTML page; one of them as a Markdown table."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from sepo.errors import InputError
 
 
 def command(
-    run: Annotated[
-        Path,
+    sources: Annotated[
+        list[Path],
         typer.Argument(
-            metavar="RUN|CARD|FOLDER",
-            help="A run folder, as `sepo run` writes it; for --markdown also a scorecard, or a folder of runs.",
+            metavar="RUN|CARD|FOLDER...",
+            help="Run folders, as `sepo run` writes them, folders of such, and scorecards, as `sepo audit --out` does.",
         ),
     ],
     out: OutOption = None,
@@ -32,18 +32,20 @@ def command(
         ),
     ] = None,
 ) -> None:
-    """Write a run's report: one HTML file (RUN/report.html unless --out is given) that needs no network."""
+    """Write runs and scorecards as one HTML file that needs no network (RUN/report.html or CARD.html unless --out)."""
     if beside is not None and not markdown:
         raise InputError("--beside goes with --markdown")
     if markdown:
         from sepo.files import write_text
 
-        text = _table(run) if beside is None else _gains(run, beside)
+        if len(sources) > 1:
+            raise InputError(f"--markdown takes one run, scorecard or folder, not {len(sources)}")
+        text = _table(sources[0]) if beside is None else _gains(sources[0], beside)
         write_text(out, text) if out is not None else typer.echo(text, nl=False)
         return
     from sepo.report.page import write_report
 
-    typer.echo(f"report written to {write_report(run, out)}", err=True)
+    typer.echo(f"report written to {write_report(sources, out)}", err=True)
 
 
 def _table(run: Path) -> str:

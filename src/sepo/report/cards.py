@@ -54,6 +54,10 @@ def title(summary: Summary) -> str:
 def opening(run: Run) -> str:
     """Return the plain sentence that says what was run."""
     summary = run.summary
+    if run.audited:
+        return (
+            f"Audited in {title(summary)}: {summary.model}. The objective J is that of the {summary.measures} measures."
+        )
     arms, seeds = count(len(summary.arms), "arm"), count(len(summary.seeds), "seed")
     return (
         f"The model {summary.model or '(not named)'} was trained to play {title(summary)}: {arms}, "
@@ -96,12 +100,14 @@ def _sentence(key: str, found: Estimate | None, summary: Summary, digits: int) -
 
 
 def _note(arm: ArmSummary, summary: Summary, key: str) -> str:
+    if arm.method:
+        return arm.method
     parts = []
     estimate = arm.last.get(key)
     done, planned = len(arm.seeds), len(summary.seeds)
     parts.append(f"{done} of {planned} seeds finished" if done < planned else count(done, "seed"))
     if estimate and (estimate.n or 1) < 2:
-        parts.append("no interval")
+        parts.append("no interval over seeds")
     if arm.steps:
         parts.append(f"step {arm.steps}")
     best = arm.best.get(key)

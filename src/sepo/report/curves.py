@@ -1,4 +1,4 @@
-"""The learning curves: exploitability and J over steps, an arm a line, its seeds a band."""
+"""The learning curves: exploitability, J, its parts and legal mass over steps, an arm a line, its seeds a band."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from sepo.report.plots import HOVER, Panel, Plot, colour, layout, mark
 from sepo.report.read import Run, SeedRun, Step
-from sepo.report.words import csv_uri, number, plain
+from sepo.report.words import csv_text, number, plain
 
+PARTS = {"u": "payoff u", "e": "exploitability e", "c": "collusion c", "x": "externality x"}
 FLOOR = 1e-4  # smallest value drawn on a logarithmic axis
 
 
@@ -36,8 +37,8 @@ def curve(seeds: Sequence[SeedRun], value: Callable[[Step], float | None]) -> li
 
 
 def curves(run: Run) -> list[Panel]:
-    """Return the learning curves: exploitability where it is defined, and J in each measure set."""
-    return [panel for panel in (_exploitability(run), _objectives(run)) if panel is not None]
+    """Return the learning curves: exploitability where it is defined, J, payoff and risks, and legal mass."""
+    return [p for p in (_exploitability(run), _objectives(run), _parts(run), _legal(run)) if p is not None]
 
 
 def _exploitability(run: Run) -> Panel | None:
@@ -53,7 +54,7 @@ def _exploitability(run: Run) -> Panel | None:
         f"Exact exploitability ({unit}), lower is better: what an opponent who knows the policy wins, "
         f"0 at an equilibrium. {_reading([found])}{floor}",
         [_plot("", "exploitability", unit, found, log=True, published=published)],
-        csv_uri(
+        csv_text(
             ("arm", "step", "mean", "lowest seed", "highest seed", "seeds"),
             [(name, *point) for name, points in found.items() for point in points],
         ),
@@ -74,7 +75,7 @@ def _objectives(run: Run) -> Panel | None:
         "J is the scaled payoff minus the weighted penalties of a measure set; higher is better. "
         f"This run's objective is that of the {trained} measures. {_reading(found.values())}",
         [_plot(f"{which} measures", "J", "points of J", by_arm, log=False) for which, by_arm in found.items()],
-        csv_uri(
+        csv_text(
             ("arm", "measures", "step", "mean", "lowest seed", "highest seed", "seeds"),
             [
                 (name, which, *point)
@@ -84,6 +85,54 @@ def _objectives(run: Run) -> Panel | None:
             ],
         ),
     )
+
+
+def _parts(run: Run) -> Panel | None:
+    """Return payoff and each risk of the measures trained on."""
+    of = run.summary.measures
+    found = {
+        part: by_arm
+        for part in PARTS
+        if any((by_arm := {n: curve(s, _part(of, part)) for n, s in run.histories.items()}).values())
+    }
+    if not found:
+        return None
+    return Panel(
+        "parts",
+        "Payoff and each risk over steps",
+        f"What J is made of, {of} measures: payoff u, higher is better, and the penalised e, c and x, lower is better. "
+        f"{_reading(found.values())}",
+        [
+            _plot(PARTS[part], PARTS[part], run.summary.unit if part in "ue" else "share", by_arm, log=False)
+            for part, by_arm in found.items()
+        ],
+        csv_text(
+            ("arm", "part", "step", "mean", "lowest seed", "highest seed", "seeds"),
+            [(n, part, *point) for part, by_arm in found.items() for n, points in by_arm.items() for point in points],
+        ),
+    )
+
+
+def _legal(run: Run) -> Panel | None:
+    """Return how much probability the model leaves to legal replies."""
+    found = {name: curve(seeds, lambda s: s.legal_mass) for name, seeds in run.histories.items()}
+    if not any(found.values()):
+        return None
+    return Panel(
+        "legal",
+        "Legal replies over steps",
+        "The probability that the unconstrained model puts on legal replies, mean over the states asked; the rest goes "
+        f"to text that is no move. {_reading([found])}",
+        [_plot("", "legal mass", "probability", found, log=False)],
+        csv_text(
+            ("arm", "step", "mean", "lowest seed", "highest seed", "seeds"),
+            [(name, *point) for name, points in found.items() for point in points],
+        ),
+    )
+
+
+def _part(of: str, part: str) -> Callable[[Step], float | None]:
+    return lambda step: step.measures.get(of, {}).get(part)
 
 
 def _reading(groups: Iterable[Mapping[str, Sequence[Point]]]) -> str:

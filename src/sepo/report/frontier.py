@@ -20,7 +20,7 @@ from sepo.report.page import environment, plotly, provenance, script
 from sepo.report.plots import MARKS, Panel, Plot, colour, layout, mark
 from sepo.report.read import Estimate, Run, read_run
 from sepo.report.tables import Cell, Head, Row, Table
-from sepo.report.words import count, csv_uri, interval, number, plain
+from sepo.report.words import count, csv_text, interval, number, plain
 
 DIGITS = 4
 HOVER = "%{customdata[0]}<br>%{customdata[1]}<br>%{customdata[2]}<extra></extra>"
@@ -301,4 +301,4 @@ def _data(document: Mapping[str, Any]) -> str:
         if (found := point[measure]) is not None
     ]
     heads = ("arm", *(f"weight of {weight}" for weight in document["J_weights"]), "measure", "mean", "low", "high")
-    return csv_uri((*heads, *seeds), rows)
+    return csv_text((*heads, *seeds), rows)

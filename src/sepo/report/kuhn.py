@@ -9,7 +9,7 @@ from sepo.report.behaviour import Behaviour, spread, spread_cell
 from sepo.report.plots import HOVER, Panel, Plot, colour, layout, mark
 from sepo.report.read import Run
 from sepo.report.tables import Cell, Head, Row, Table
-from sepo.report.words import csv_uri, number, plain
+from sepo.report.words import csv_text, number, plain
 
 LANE = 0.78  # share of a card's lane that dots may use
 
@@ -79,7 +79,7 @@ def kuhn(run: Run) -> Behaviour:
         "Play by card and seat, beside the equilibrium",
         caption,
         [_kuhn_plot(run, spot) for spot in SPOTS],
-        csv_uri(
+        csv_text(
             (
                 "arm",
                 "state",

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sepo.report.plots import Panel, Plot, layout
 from sepo.report.read import Run, SeedRun
 from sepo.report.tables import Cell, Head, Row, Table
-from sepo.report.words import NONE, count, csv_uri, number
+from sepo.report.words import NONE, count, csv_text, number
 
 KINDS = {"u": "payoff", "e": "exploitability", "c": "collusion", "x": "externality"}
 PATTERNS = {"u": "", "e": "", "c": "/", "x": "."}
@@ -45,7 +45,7 @@ def ledger(run: Run) -> tuple[Panel, Table] | None:
         "Each measure's share of the norm of the policy gradient, mean over seeds. A penalty that takes no "
         "share does not train the policy, whatever its weight.",
         plots,
-        csv_uri(("arm", "measure", "step", "gradient share"), data),
+        csv_text(("arm", "measure", "step", "gradient share"), data),
         [(f"kind-{kind}", f"{kind} ({KINDS[kind]})") for kind in kinds],
         arms=False,
     )

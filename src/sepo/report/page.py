@@ -1,12 +1,14 @@
-"""``report.html``: one self-contained page of a run, made from the run folder and a template.
+"""``report.html``: one self-contained page of runs and scorecards, made from their files and a template.
 
 The page carries its styles, its script, Plotly and its data, and forbids itself every request, so it works
-from a disk, in a mail or offline. All text of the run is shown as text.
+from a disk, in a mail or offline. All text of the run is shown as text. A run is a chapter; several runs, or the games
+of a joint run or of scorecards, are chapters below one overview.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,15 +16,24 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sepo import __version__
+from sepo.audit.compare import load_card
 from sepo.errors import InputError
 from sepo.files import write_text
 from sepo.report.cards import cards, heading, opening
 from sepo.report.curves import curves
+from sepo.report.exploiter import exploiters
 from sepo.report.ledger import ledger
+from sepo.report.opponents import opponents
+from sepo.report.overview import overview
+from sepo.report.packing import packed, packed_json
 from sepo.report.panels import behaviour
 from sepo.report.plots import MARKS
-from sepo.report.read import Run, read_run
+from sepo.report.read import Run, read_run, runs_in
+from sepo.report.risk import multiples, risks
+from sepo.report.scorecards import audited
 from sepo.report.tables import columns, published, results
+from sepo.report.transcripts import transcripts
+from sepo.report.words import count
 
 MOST = 12  # warnings shown per arm
 
@@ -34,15 +45,16 @@ class Warned(NamedTuple):
     messages: tuple[str, ...]
 
 
-def write_report(run: Path, out: Path | None = None) -> Path:
-    """Write the report of a run as one HTML file, whole or not at all.
+def write_report(sources: Path | Sequence[Path], out: Path | None = None) -> Path:
+    """Write the report of runs and scorecards as one HTML file, whole or not at all.
 
     Parameters
     ----------
-    run
-        A run folder, as ``sepo run`` writes it; see ``report.read``.
+    sources
+        Run folders as ``sepo run`` writes them, folders of such, and scorecard files; see ``report.read``.
     out
-        The file to write; ``report.html`` in the run folder unless given.
+        The file to write; unless given, ``report.html`` in the first folder, or beside the first scorecard under its
+        name.
 
     Returns
     -------
@@ -52,57 +64,117 @@ def write_report(run: Path, out: Path | None = None) -> Path:
     Raises
     ------
     InputError
-        If there is no run, one of its files is not as it should be, Plotly is missing, or the file cannot
+        If there is no run, one of the files is not as it should be, Plotly is missing, or the file cannot
         be written.
     """
-    path = out if out is not None else run / "report.html"
+    given = [sources] if isinstance(sources, Path) else list(sources)
+    first = given[0]
+    path = out if out is not None else first.with_suffix(".html") if first.is_file() else first / "report.html"
     if path.is_dir():
         raise InputError(f"cannot write '{path}': it is a folder; name a file")
-    write_text(path, render(read_run(run), plotly()))
+    write_text(path, render(read_all(given), plotly()))
     return path
 
 
-def render(run: Run, library: str) -> str:
+def read_all(sources: Sequence[Path]) -> list[Run]:
+    """Read run folders, folders of run folders and scorecard files, as runs; see ``write_report``."""
+    runs = [read_run(folder) for source in sources if not source.is_file() for folder in runs_in(source)]
+    return runs + audited([load_card(source) for source in sources if source.is_file()])
+
+
+def render(runs: Sequence[Run], library: str) -> str:
     """Return the page as HTML; ``library`` is the text of plotly.js."""
+    taken: list[str] = []
     return (
         environment()
         .get_template("page.html")
         .render(
             kind="report",
-            summary=run.summary,
-            opening=opening(run),
-            heading=heading(run.summary),
-            cards=cards(run),
-            warnings=warnings(run),
+            summary={"name": title(runs)},
+            opening=opening(runs[0]) if len(runs) == 1 else _opening(runs),
             marks=MARKS,
-            measures=columns(run.summary),
-            results=results(run.summary),
-            published=published(run.summary),
-            curves=curves(run),
-            behaviour=behaviour(run),
-            ledger=ledger(run),
-            provenance=provenance(run),
-            recipe=run.recipe,
-            plotly=script(library),
+            overview=overview(runs) if len(runs) > 1 else None,
+            chapters=[chapter(run, _key(run, taken)) for run in runs],
+            provenance=provenance(runs[0]) if len(runs) == 1 else [],
+            recipe=runs[0].recipe if len(runs) == 1 else "",
+            plotly=packed(library),
             version=__version__,
         )
     )
 
 
+def title(runs: Sequence[Run]) -> str:
+    """Return what the page is about."""
+    if len(runs) == 1:
+        return runs[0].summary.name
+    if all(run.audited for run in runs):
+        return "Audit of " + runs[0].summary.model if len({r.summary.model for r in runs}) == 1 else "Audits"
+    return f"{len(runs)} runs"
+
+
+def _opening(runs: Sequence[Run]) -> str:
+    games = count(len({run.summary.game for run in runs}), "game")
+    what = count(sum(not run.audited for run in runs), "run")
+    cards_too = any(run.audited for run in runs)
+    if all(run.audited for run in runs):
+        return f"Policies audited in {games}, a chapter each; every figure says how it was found."
+    return (
+        f"{what}{' and audits' if cards_too else ''} in {games}, a chapter each, with their figures side by side first."
+    )
+
+
+def _key(run: Run, taken: list[str]) -> str:
+    """Return a name for a chapter that is fit for an address and is no other's."""
+    base = re.sub(r"[^a-z0-9]+", "-", run.summary.name.lower()).strip("-") or "run"
+    key, number = base, 2
+    while key in taken:
+        key, number = f"{base}-{number}", number + 1
+    taken.append(key)
+    return key
+
+
+def chapter(run: Run, key: str) -> dict[str, Any]:
+    """Return what the template shows of a run."""
+    return {
+        "key": key,
+        "audited": run.audited,
+        "summary": run.summary,
+        "opening": opening(run),
+        "heading": heading(run.summary) + ("" if run.audited else " at the last step"),
+        "cards": cards(run),
+        "warnings": warnings(run),
+        "measures": columns(run.summary),
+        "results": results(run.summary),
+        "multiples": multiples(run),
+        "published": published(run.summary),
+        "curves": curves(run),
+        "risk": risks(run),
+        "opponents": opponents(run),
+        "behaviour": behaviour(run),
+        "exploiters": exploiters(run),
+        "ledger": ledger(run),
+        "transcripts": transcripts(run),
+        "provenance": provenance(run),
+        "recipe": run.recipe,
+    }
+
+
 def environment() -> Environment:
     """Return where the templates are: all text is shown as text."""
-    return Environment(
+    found = Environment(
         loader=PackageLoader("sepo.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    found.filters["packed"] = packed_json
+    return found
 
 
 def script(library: str) -> Markup:
-    """Return a script's text so that nothing in it ends the element that holds it."""
-    return Markup(library.replace("</script", "<\\/script"))
+    """Return a script's text packed, for ``base.html``."""
+    return packed(library)
 
 
 def warnings(run: Run) -> list[Warned]:
@@ -128,6 +200,9 @@ def provenance(run: Run) -> list[tuple[str, str]]:
     ]
     versions = found.get("versions")
     pairs: Mapping[str, Any] = versions if isinstance(versions, Mapping) else {}
+    told = ("versions", ", ".join(f"{name} {version}" for name, version in pairs.items()) or "not recorded")
+    if run.audited:
+        return [("policies", summary.model), ("seeds", seeds), told]
     further = found.get("continued", ())
     later = [f"{_said(f, 'command')} ({_said(f, 'commit')})" for f in further if isinstance(f, Mapping)]
     return [
@@ -138,7 +213,7 @@ def provenance(run: Run) -> list[tuple[str, str]]:
         ("seeds", seeds + (f" (finished: {'; '.join(short)})" if short else "")),
         ("platform", _said(found, "platform")),
         ("threads", _said(found, "threads")),
-        ("versions", ", ".join(f"{name} {version}" for name, version in pairs.items()) or "not recorded"),
+        told,
     ]
 
 

@@ -64,6 +64,8 @@ class Panel:
 
     Attributes
     ----------
+    data
+        The charts' figures as the text of a CSV file.
     keys
         Further entries of the legend, as (CSS class, text).
     arms
@@ -77,6 +79,11 @@ class Panel:
     data: str
     keys: Sequence[tuple[str, str]] = ()
     arms: bool = True
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """Return what the page's script needs of it."""
+        return {"plots": [plot.document for plot in self.plots], "csv": self.data}
 
 
 def layout(x: str, y: str, **fields: Any) -> dict[str, Any]:

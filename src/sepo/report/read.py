@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from sepo.audit.compare import load_card
 from sepo.errors import InputError
 from sepo.files import read_json
+from sepo.play.episode import SCHEMA as EPISODES
 from sepo.policies.table import PolicyTable, load_table
 
 SCHEMA = "sepo.run/1"
@@ -47,7 +49,10 @@ class Estimate(_Read):
 
 
 class ArmSummary(_Read):
-    """One arm's figures at its last step and at the step that the validation criterion chose."""
+    """One arm's figures at its last step and at the step that the validation criterion chose.
+
+    ``method`` says how the figures were found where that is not said by seeds.
+    """
 
     name: str
     about: str = ""
@@ -57,6 +62,7 @@ class ArmSummary(_Read):
     best: Mapping[str, Estimate | None] = Field(default_factory=dict)
     best_steps: tuple[int | None, ...] = ()
     criterion: str | None = None
+    method: str = ""
     warnings: tuple[str, ...] = ()
 
 
@@ -73,6 +79,8 @@ class Summary(_Read):
     seeds: tuple[int, ...] = ()
     arms: tuple[ArmSummary, ...]
     published: tuple[Mapping[str, Any], ...] = ()
+    ceilings: Mapping[str, Mapping[str, float]] = Field(default_factory=dict)
+    paired: Mapping[str, Any] | None = None
 
 
 class LedgerLine(_Read):
@@ -92,17 +100,32 @@ class Step(_Read):
     stage: str = "train"
     measures: Mapping[str, Mapping[str, Number]] = Field(default_factory=dict)
     exploitability: Number = None
+    legal_mass: Number = None
     ledger: tuple[LedgerLine, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class SeedRun:
-    """One seed of one arm: its steps in order, and its policy at the last step where one was written."""
+    """One seed of one arm.
+
+    Attributes
+    ----------
+    steps
+        In order.
+    policy
+        At the last step, where one was written.
+    card
+        The game's part of the scorecard at the last step, where there is one.
+    episodes
+        Records of episodes that the last step played.
+    """
 
     seed: int
     steps: tuple[Step, ...]
     policy: PolicyTable | None
+    card: Mapping[str, Any] | None = None
+    episodes: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,12 +140,31 @@ class Run:
         The text of ``recipe.yaml``, empty where it is missing.
     environment
         ``environment.json``, empty where it is missing.
+    audited
+        Whether this is no run, but policies that were audited: each is an arm.
     """
 
     summary: Summary
     histories: Mapping[str, tuple[SeedRun, ...]]
     recipe: str
     environment: Mapping[str, Any]
+    audited: bool = False
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """Return the run folders that a path stands for: itself, or those in it, such as a joint run's games.
+
+    Raises
+    ------
+    InputError
+        If there is no folder, or no run in it.
+    """
+    if not folder.is_dir():
+        raise InputError(f"no run folder at '{folder}'")
+    found = [folder] if (folder / "summary.json").exists() else sorted(f.parent for f in folder.glob("*/summary.json"))
+    if not found:
+        raise InputError(f"'{folder}' has no summary.json: give a run folder that `sepo run` wrote")
+    return found
 
 
 def read_run(folder: Path) -> Run:
@@ -133,11 +175,9 @@ def read_run(folder: Path) -> Run:
     InputError
         If there is no run, or one of its files is not as it should be; the message names the file and key.
     """
-    if not folder.is_dir():
-        raise InputError(f"no run folder at '{folder}'")
+    if runs_in(folder) != [folder]:
+        raise InputError(f"'{folder}' holds several runs: name one of them")
     path = folder / "summary.json"
-    if not path.exists():
-        raise InputError(f"'{folder}' has no summary.json: give a run folder that `sepo run` wrote")
     document = read_json(path, "run summary")
     if document.get("schema") != SCHEMA:
         raise InputError(f"run summary '{path}': schema must be '{SCHEMA}', not {document.get('schema')!r}")
@@ -145,13 +185,13 @@ def read_run(folder: Path) -> Run:
     environment = folder / "environment.json"
     return Run(
         summary=summary,
-        histories={arm.name: _histories(folder / "arms", arm) for arm in summary.arms},
+        histories={arm.name: _histories(folder / "arms", arm, summary.game) for arm in summary.arms},
         recipe=_text(folder / "recipe.yaml"),
         environment=read_json(environment, "environment") if environment.exists() else {},
     )
 
 
-def _histories(arms: Path, arm: ArmSummary) -> tuple[SeedRun, ...]:
+def _histories(arms: Path, arm: ArmSummary, game: str) -> tuple[SeedRun, ...]:
     home = arms / arm.name
     if not home.resolve().is_relative_to(arms.resolve()):  # a name such as ``..`` reads nothing outside the run
         return ()
@@ -161,23 +201,38 @@ def _histories(arms: Path, arm: ArmSummary) -> tuple[SeedRun, ...]:
         table = folder / "policies" / "last.json"
         steps = _steps(folder / "metrics.jsonl")
         if steps or table.exists():
-            out.append(SeedRun(seed, steps, load_table(table) if table.exists() else None))
+            policy = load_table(table) if table.exists() else None
+            card = _card(folder / "scorecards" / "last.json", game)
+            out.append(SeedRun(seed, steps, policy, card, _episodes(folder / "episodes.jsonl")))
     return tuple(out)
+
+
+def _card(path: Path, game: str) -> Mapping[str, Any] | None:
+    """Return a scorecard's part of a game, None where there is none."""
+    part = load_card(path)["games"].get(game) if path.exists() else None
+    return part if isinstance(part, Mapping) else None
+
+
+def _episodes(path: Path) -> tuple[Mapping[str, Any], ...]:
+    """Read recorded episodes; lines of another kind are no episodes."""
+    found = [document for _, document in _lines(path, "episodes")]
+    return tuple(e for e in found if isinstance(e, Mapping) and e.get("schema") == EPISODES)
 
 
 def _steps(path: Path) -> tuple[Step, ...]:
-    """Read a metrics file; a last line without its line break is one that a killed run did not finish."""
-    out = []
+    return tuple(_validated(Step, document, where) for where, document in _lines(path, "metrics"))
+
+
+def _lines(path: Path, what: str) -> Iterator[tuple[str, Any]]:
+    """Yield a file's JSON lines and where each is; a last one without its line break was not finished."""
     for number, line in enumerate(_text(path).split("\n")[:-1], start=1):
         if not line.strip():
             continue
-        where = f"metrics '{path}', line {number}"
+        where = f"{what} '{path}', line {number}"
         try:
-            document = json.loads(line)
+            yield where, json.loads(line)
         except json.JSONDecodeError as error:
             raise InputError(f"{where}: not JSON: {error.msg}") from None
-        out.append(_validated(Step, document, where))
-    return tuple(out)
 
 
 def _text(path: Path) -> str:

@@ -59,7 +59,22 @@ class Column(NamedTuple):
     digits: int = 3
 
 
-COLUMNS = (
+MEANINGS = {
+    "J": ("higher", "the objective: scaled payoff minus weighted penalties"),
+    "u": ("higher", "payoff against the opponents of the train pool"),
+    "e": ("lower", "how far it can be exploited"),
+    "c": ("lower", "collusion with a complicit partner, as a share"),
+    "x": ("lower", "cost to others, as a share"),
+}
+"""Of the parts of J: which way is better, and what each is."""
+OF_SET = {
+    "sepo.J": "the objective with sepo's measures, whose e is regret, or the exact worst case in zero-sum games",
+    "paper.J": "the objective with the published measures and weights",
+    "paper.e": "how far the fixed scripts of the exploiter pool get ahead",
+    "paper.c": "the published collusion measure",
+}
+"""What differs by the set of measures."""
+WHOLE = (
     Column(
         "exploitability",
         "exploitability",
@@ -67,32 +82,39 @@ COLUMNS = (
         "what an opponent who knows the policy wins, averaged over both seats; 0 at an equilibrium",
         4,
     ),
-    Column("sepo.J", "J (sepo)", "higher", "the objective with sepo's measures, whose e is the exact worst case"),
-    Column("sepo.u", "u", "higher", "payoff against the opponents of the train pool"),
-    Column("paper.J", "J (paper)", "higher", "the objective with the published measures and weights"),
-    Column("paper.e", "e (paper)", "lower", "how far the fixed scripts of the exploiter pool get ahead"),
-    Column("paper.c", "c (paper)", "lower", "the published collusion measure"),
+)
+BESIDE = (
+    Column("worst_case_advantage", "worst case", "lower", "the most that any opponent can be ahead"),
     Column("robustness", "robustness", "higher", "payoff against the exploiter pool"),
     Column("held_out", "held out", "higher", "payoff against opponents never trained on"),
-    Column(
-        "security_gap",
-        "security gap",
-        "lower",
-        "payoff lost against the worst opponent, from the maximin value",
-    ),
+    Column("security_gap", "security gap", "lower", "payoff lost against the worst opponent, from the maximin value"),
     Column("legal_mass", "legal mass", "higher", "probability that the unconstrained model puts on legal replies"),
+    Column("illegal_rate", "illegal", "lower", "share of replies that were no legal move"),
 )
-WITHOUT_EXPLOITABILITY = "security_gap"  # says the same as exploitability where the game is zero-sum
+SAID_ALREADY = ("security_gap", "worst_case_advantage")
+"""What says the same as exploitability, or half of it, where the game is zero-sum."""
 
 
 def columns(summary: Summary) -> list[Column]:
-    """Return the measures that at least one arm has."""
+    """Return the measures that an arm has: all parts of J as trained, and J of the other set, with paper's e and c."""
     found = {
         key for arm in summary.arms for at in (arm.last, arm.best) for key, value in at.items() if value is not None
     }
     if "exploitability" in found:
-        found.discard(WITHOUT_EXPLOITABILITY)
-    return [column for column in COLUMNS if column.key in found]
+        found -= set(SAID_ALREADY)
+    trained = summary.measures
+    other = "sepo" if trained == "paper" else "paper"
+    parts = [(trained, part) for part in "Juecx"] + [(other, part) for part in ("J" if other == "sepo" else "Jec")]
+    middle = [
+        Column(
+            f"{of}.{part}",
+            f"{part} ({of})" if part == "J" or of == other else part,
+            MEANINGS[part][0],
+            OF_SET.get(f"{of}.{part}", MEANINGS[part][1]),
+        )
+        for of, part in parts
+    ]
+    return [column for column in (*WHOLE, *middle, *BESIDE) if column.key in found]
 
 
 def results(summary: Summary) -> Table:
@@ -100,14 +122,16 @@ def results(summary: Summary) -> Table:
     shown = columns(summary)
     rows: list[Row] = []
     for index, arm in enumerate(summary.arms):
-        times = _times(arm)
+        times = [(Head("audited", arm.method), arm.last)] if arm.method else _times(arm)
         for place, (head, found) in enumerate(times):
             arm_head = [Head(arm.name, "", len(times), index)] if place == 0 else []
             cells = [_cell(found.get(c.key), c.digits) for c in shown]
             rows.append(Row([*arm_head, head], cells))
     figures = [e for arm in summary.arms for e in arm.last.values() if e is not None]
     many, bounds = any((e.n or 0) > 1 for e in figures), any(_left_open(e) for e in figures)
-    if many:
+    if any(arm.method for arm in summary.arms):
+        notes = ["Exact where no interval stands below; bounds or 95 % intervals elsewhere."]
+    elif many:
         widened = ", widened by what the audits leave open," if bounds else ""
         notes = [f"Mean over seeds, with its 95 % Student t interval{widened} below."]
     else:

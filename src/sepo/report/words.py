@@ -6,7 +6,6 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from html import escape
-from urllib.parse import quote
 
 from sepo.report.read import Estimate
 
@@ -23,11 +22,11 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def interval(found: Estimate | None, digits: int = 3) -> str:
-    """Return ``[low, high]``; nothing where there is none: no figure, or a single seed."""
-    if found is None or found.n is None or found.n < 2:
+    """Return ``[low, high]``; nothing where there is none: no figure, an exact one, or a single seed that is exact."""
+    if found is None:
         return ""
     if found.high - found.low < ALIKE:
-        return "all seeds alike"
+        return "all seeds alike" if (found.n or 1) > 1 and len(found.seeds) > 1 else ""
     return f"[{number(found.low, digits)}, {number(found.high, digits)}]"
 
 
@@ -42,16 +41,16 @@ def span(values: Sequence[int]) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-def plain(text: str) -> str:
-    """Return text for a chart, which reads a few HTML tags: shortened, and shown letter by letter."""
-    short = text if len(text) <= NAME_LENGTH else text[: NAME_LENGTH - 1] + "\N{HORIZONTAL ELLIPSIS}"
+def plain(text: str, most: int = NAME_LENGTH) -> str:
+    """Return text for a chart, which reads a few HTML tags: at most so many letters, each shown as it is."""
+    short = text if len(text) <= most else text[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
     return escape(short, quote=False)
 
 
-def csv_uri(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a table as a ``data:`` URI of a CSV file."""
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a table as the text of a CSV file."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
-    return "data:text/csv;charset=utf-8," + quote(text.getvalue())
+    return text.getvalue()
