@@ -18,9 +18,8 @@ from sphinx.application import Sphinx
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "src")]
 
-from docs.hooks.pages import write  # noqa: E402
-
 import sepo  # noqa: E402
+from docs.hooks.pages import write  # noqa: E402
 
 project = "sepo"
 author = "the authors of sepo"
@@ -46,6 +45,7 @@ html_favicon = "static/icon.svg"
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False
+html_show_search_summary = False  # summaries are fetched, which a page that is opened as a file may not
 html_theme_options = {"navigation_with_keys": True}
 pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"

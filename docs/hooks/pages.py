@@ -9,7 +9,6 @@ import re
 from pathlib import Path
 
 from docs.hooks import commands, figures, games, keys
-
 from sepo.files import write_text
 from sepo.games.registry import GAMES
 
