@@ -169,7 +169,7 @@ def pictures() -> dict[str, str]:
             beside(
                 [Bar(name, kept[name] + lost[name], "b") for name in kept], [Bar(name, kept[name]) for name in kept]
             ),
-            legend={"b": "payoff of the best response", "a": "grim_trigger's payoff; e is the mean difference"},
+            legend={"b": "payoff of the best response", "a": "grim_trigger's payoff; e is the mean gap"},
         ),
         "c": chart("c in ipd: defections against always_cooperate", each("ipd", mixed, "paper.c")),
         "x": chart("x in ipd: share of mutual payoff lost", each("ipd", scripts, "paper.x")),

@@ -58,6 +58,11 @@ def ratio(found: Ratio | None) -> str:
     return f"`{found.numerator}` / `{found.denominator}` against {', '.join(found.pools)}"
 
 
+def ruled_by(game: Game) -> str:
+    """Write the rules of a game as they stand."""
+    return ", ".join(f"`{name}={json.dumps(value)}`" for name, value in game.rules.items()) or "no options"
+
+
 def measured(game: Game) -> Iterator[str]:
     """Write both sets of measures side by side."""
     sets: dict[MeasureName, MeasureSet] = {"paper": game.measures("paper"), "sepo": game.measures("sepo")}
@@ -67,7 +72,7 @@ def measured(game: Game) -> Iterator[str]:
         "c": [ratio(m.c) for m in sets.values()],
         "x": [ratio(m.x) for m in sets.values()],
         "weights of e, c, x": [", ".join(f"{w:g}" for w in m.weights) for m in sets.values()],
-        "rules": [json.dumps(dict(make(game.name, preset=name).rules)) for name in sets],
+        "rules": [ruled_by(make(game.name, preset=name)) for name in sets],
     }
     lines |= {f"pool `{pool}`": [", ".join(m.pools[pool]) for m in sets.values()] for pool in POOLS}
     yield from (f"| {name} | {' | '.join(cells)} |" for name, cells in lines.items())
@@ -114,7 +119,7 @@ def ruled(game: Game) -> str:
     about = prose(type(game).rules.__doc__)
     if not game.rules:
         return about
-    return f"Its rules can be set with `--rule NAME=VALUE`: {about} As they stand: `{json.dumps(dict(game.rules))}`."
+    return f"Its rules can be set with `--rule NAME=VALUE`: {about} As they stand: {ruled_by(game)}."
 
 
 def page(name: str) -> str:
