@@ -9,6 +9,7 @@ reader's browser, and the pages and their search work from the folder without a 
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,13 @@ exclude_patterns = ["hooks", "static"]
 source_suffix = {".md": "markdown"}
 
 myst_heading_anchors = 4
+suppress_warnings = ["ref.python"]  # one class under two names: sepo.api's and its own
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 napoleon_google_docstring = False
+napoleon_use_ivar = True  # attributes are fields of their class, not further entries of the index
 napoleon_custom_sections = [("Class attributes", "Attributes")]
 
 html_theme = "furo"
@@ -62,6 +65,9 @@ API = {
 """Modules of the API page, with what each is; one that is not there is left out."""
 
 
+FOLDER = re.compile(r"\[([^\]]+)\]\(\.\./[\w/]*/\)")
+"""A link to a folder of the repository, which a site does not have."""
+
 OPTIONAL = ("play", "cards", "python")
 
 
@@ -72,13 +78,19 @@ def described(module: str, about: str) -> str:
 
 
 def fill(app: Sphinx, page: str, text: list[str]) -> None:
-    """Put the modules that exist into the API page, and leave pages that do not exist yet out of the contents."""
+    """Put modules into the API page, leave pages that do not exist out of the contents, and links to folders bare."""
+    text[0] = FOLDER.sub(r"\1", text[0])
     if page == "api":
         parts = [described(*item) for item in API.items() if importlib.util.find_spec(item[0]) is not None]
         text[0] = text[0].replace("<!-- modules -->", "\n".join(parts))
     if page == "index":
         missing = [name for name in OPTIONAL if not (HERE / f"{name}.md").exists()]
         text[0] = "".join(line for line in text[0].splitlines(keepends=True) if line.strip() not in missing)
+
+
+def skip(app: Sphinx, kind: str, name: str, member: object, skipped: bool, options: object) -> bool | None:
+    """Leave out the fields of named tuples, of which Python says "Alias for field number 0"."""
+    return True if (getattr(member, "__doc__", None) or "").startswith("Alias for field number") else None
 
 
 def accessible(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
@@ -96,4 +108,5 @@ def setup(app: Sphinx) -> None:
     """Write the generated pages before the sources are read."""
     app.connect("builder-inited", lambda app: write(Path(app.srcdir)))
     app.connect("source-read", fill)
+    app.connect("autodoc-skip-member", skip)
     app.connect("html-page-context", accessible, priority=900)  # after the theme's own
