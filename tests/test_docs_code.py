@@ -68,6 +68,9 @@ NOT_RUN = {
 }
 """Commands that are not run, and why: the first pattern that is found in a line."""
 
+WAITS = ("play", "serve")
+"""Commands that end when somebody ends them; tests of their own run them."""
+
 PREPARE = {
     "docs/data.md": ["sepo games new stag_hunt", "sepo data kuhn --style both --examples 60 --out DIR"],
 }
@@ -113,6 +116,8 @@ def reason(line: str) -> str | None:
     """Return why a command line is not run; None if it is."""
     if SYNOPSIS.search(line):
         return "a synopsis: each of its alternatives is parsed"
+    if re.match(rf"sepo ({'|'.join(WAITS)})\b", line):
+        return "waits for a person, or serves until it is stopped"
     return next((why for pattern, why in NOT_RUN.items() if re.search(pattern, line)), None)
 
 
