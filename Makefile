@@ -1,5 +1,6 @@
 # make demo   the whole pipeline on the bundled model, ending in a report
 # make test   format, lint, types and tests
+# make docs   the site of the documentation, in site/; any warning is an error
 # Each makes .venv and installs what it needs; a second call installs nothing.
 # JOBS is how many processes test at once.
 # TORCH names the torch to install. On a machine without a GPU take a CPU build (pip's own settings say from where).
@@ -14,7 +15,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint const
 export OMP_WAIT_POLICY = passive
 export HF_HUB_OFFLINE = 1
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check docs bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/sepo run recipes/kuhn-demo.yaml --resume
@@ -26,6 +27,9 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.dev
+	$(BIN)/sphinx-build -W --keep-going --fresh-env -d site/.doctrees docs site
 
 bench: $(VENV)/.dev
 	$(BIN)/sepo bench
@@ -45,4 +49,4 @@ $(VENV)/.dev: pyproject.toml $(VENV)/.model
 	touch $@ $(VENV)/.demo
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .coverage
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .coverage site

@@ -32,12 +32,12 @@ class Joint(Section):
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=40)]
-    games: Annotated[list[str], Field(min_length=1)]
+    games: Annotated[list[str], Field(min_length=1, description="recipe files, beside this one unless absolute")]
     seeds: Annotated[list[int], Field(min_length=1)] = Field([0])
     model: ModelSection = Field(default_factory=ModelSection)
-    sft: dict[str, Any] = Field(default_factory=dict)
-    train: dict[str, Any] = Field(default_factory=dict)
-    audit: dict[str, Any] = Field(default_factory=dict)
+    sft: dict[str, Any] = Field(default_factory=dict, description="keys of `sft` that go before theirs")
+    train: dict[str, Any] = Field(default_factory=dict, description="keys of `train` that go before theirs")
+    audit: dict[str, Any] = Field(default_factory=dict, description="keys of `audit` that go before theirs")
     style: Literal["direct", "reasoned"] = "direct"
     reasoned: ReasonedSection = Field(default_factory=ReasonedSection)
     arms: Annotated[list[Arm], Field(min_length=1)]

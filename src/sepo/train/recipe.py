@@ -25,12 +25,18 @@ S = TypeVar("S", bound=Section)
 class ModelSection(Section):
     """The model and what of it is trained."""
 
-    policy: str = "bundled:smollm2"
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    adapter: Literal["lora", "full"] = "lora"
-    rank: Annotated[int, Field(ge=1)] = 16
-    alpha: Annotated[int, Field(ge=1)] = 32
-    targets: Literal["attention", "linear"] = "linear"
+    policy: Annotated[str, Field(description="the model that training starts from, as a POLICY string")] = (
+        "bundled:smollm2"
+    )
+    dtype: Annotated[
+        Literal["float32", "bfloat16"], Field(description="of the frozen weights in training; audits are in float32")
+    ] = "float32"
+    adapter: Annotated[Literal["lora", "full"], Field(description="train LoRA matrices, or all weights")] = "lora"
+    rank: Annotated[int, Field(ge=1, description="LoRA's rank")] = 16
+    alpha: Annotated[int, Field(ge=1, description="LoRA's alpha: updates are scaled by alpha / rank")] = 32
+    targets: Annotated[
+        Literal["attention", "linear"], Field(description="adapt the attention's projections, or all linear layers")
+    ] = "linear"
     layers: Annotated[int | None, Field(ge=1, description="adapt only the last so many layers")] = None
     budget: Annotated[int, Field(ge=1, description="tokens of one forward pass")] = 1536
     template: dict[str, Any] = Field(default_factory=dict, description="arguments of the chat template")
@@ -50,7 +56,7 @@ class ReasonedSection(Section):
         int | None, Field(ge=1, description="opponents that a step on J meets, drawn anew each time; null: all")
     ] = None
     batch: Annotated[int, Field(ge=2, description="replies of one forward and backward pass, on each process")] = 8
-    gradient_checkpointing: bool = False
+    gradient_checkpointing: Annotated[bool, Field(description="less memory, more time")] = False
     vllm: Annotated[
         Literal["off", "colocate", "server"], Field(description="whether vLLM writes in training, and where it runs")
     ] = "off"
@@ -61,11 +67,11 @@ class ReasonedSection(Section):
 class Schedule(Section):
     """Adam's learning rate: a linear warm-up, then a decay to 0 over the rest of the steps."""
 
-    steps: Annotated[int, Field(ge=0)] = 80
-    learning_rate: Annotated[float, Field(gt=0)] = 3e-4
-    warmup: Annotated[int, Field(ge=0)] = 5
-    decay: Literal["cosine", "linear", "none"] = "cosine"
-    clip_norm: Annotated[float, Field(gt=0)] = 1.0
+    steps: Annotated[int, Field(ge=0, description="updates of the model")] = 80
+    learning_rate: Annotated[float, Field(gt=0, description="at its highest, after the warm-up")] = 3e-4
+    warmup: Annotated[int, Field(ge=0, description="steps over which it rises from 0")] = 5
+    decay: Annotated[Literal["cosine", "linear", "none"], Field(description="how it falls afterwards")] = "cosine"
+    clip_norm: Annotated[float, Field(gt=0, description="largest norm of a gradient")] = 1.0
     betas: Annotated[
         tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]],
         Field(
@@ -77,9 +83,9 @@ class Schedule(Section):
 class SftSection(Schedule):
     """Supervised fine-tuning on demonstrations."""
 
-    steps: Annotated[int, Field(ge=0)] = 30
-    decay: Literal["cosine", "linear", "none"] = "none"
-    examples: Annotated[int, Field(ge=1)] = 7000
+    steps: Annotated[int, Field(ge=0, description="updates of the model")] = 30
+    decay: Annotated[Literal["cosine", "linear", "none"], Field(description="how the rate falls")] = "none"
+    examples: Annotated[int, Field(ge=1, description="demonstrated decisions, in games that are held whole")] = 7000
     episodes: Annotated[int, Field(ge=1, description="episodes whose decisions a step of a large game scores")] = 16
 
 
@@ -93,10 +99,13 @@ class LambdaSection(Section):
     them, or one each. It starts at the measure set's weight. See ``train.dual``.
     """
 
-    e: Weight = None
-    c: Weight = None
-    x: Weight = None
-    budget: Annotated[float, Field(ge=0)] | dict[Literal["e", "c", "x"], Annotated[float, Field(ge=0)]] | None = None
+    e: Annotated[Weight, Field(description="weight of exploitability")] = None
+    c: Annotated[Weight, Field(description="weight of collusion")] = None
+    x: Annotated[Weight, Field(description="weight of externality")] = None
+    budget: Annotated[
+        Annotated[float, Field(ge=0)] | dict[Literal["e", "c", "x"], Annotated[float, Field(ge=0)]] | None,
+        Field(description="what the measures whose weight is auto may be: one number, or one each"),
+    ] = None
     rate: Annotated[float, Field(gt=0, description="most that a weight gains in a step of dual ascent")] = 0.2
 
     @model_validator(mode="after")
@@ -122,19 +131,22 @@ class LambdaSection(Section):
 class EntropySection(Section):
     """The entropy bonus: from ``start`` to ``end`` in a straight line over ``over`` steps."""
 
-    start: Annotated[float, Field(ge=0)] = 0.0
-    end: Annotated[float, Field(ge=0)] = 0.0
-    over: Annotated[int, Field(ge=0)] = 0
+    start: Annotated[float, Field(ge=0, description="the bonus at the first step")] = 0.0
+    end: Annotated[float, Field(ge=0, description="the bonus from step `over` on")] = 0.0
+    over: Annotated[int, Field(ge=0, description="steps from the one to the other")] = 0
 
 
 class MirrorSection(Section):
     """Magnetic mirror descent on the table; see ``train.mirror``."""
 
-    eta: Annotated[float, Field(gt=0)] = 10.0
-    alpha: Annotated[float, Field(ge=0)] = 0.005
-    steps: Annotated[int, Field(ge=1)] = 500
-    decay: Annotated[float, Field(gt=0)] = 5.0
-    values: Literal["counterfactual", "mean"] = "counterfactual"
+    eta: Annotated[float, Field(gt=0, description="step size on the table")] = 10.0
+    alpha: Annotated[float, Field(ge=0, description="pull towards the uniform policy")] = 0.005
+    steps: Annotated[int, Field(ge=1, description="steps on the table for a target")] = 500
+    decay: Annotated[float, Field(gt=0, description="step k on the table is of size eta / (1 + k / decay)")] = 5.0
+    values: Annotated[
+        Literal["counterfactual", "mean"],
+        Field(description="advantages as they are, or divided by how often a state is met whatever the learner does"),
+    ] = "counterfactual"
     inertia: Annotated[
         float, Field(ge=0, lt=1, description="weight of the last target, against the policy, in where the next starts")
     ] = 0.0
@@ -155,7 +167,9 @@ class MirrorSection(Section):
 class TrainSection(Schedule):
     """Training on J; see ``train.objective`` and ``train.direct``."""
 
-    measures: MeasureName | None = None
+    measures: Annotated[MeasureName | None, Field(description="the set whose J is trained on; null: the recipe's")] = (
+        None
+    )
     lambda_: LambdaSection = Field(default_factory=LambdaSection, alias="lambda")
     margin: Annotated[
         float,
@@ -165,26 +179,43 @@ class TrainSection(Schedule):
             "without it",
         ),
     ] = 0.0
-    start: Literal["sft", "base"] = "sft"
-    credit: Literal["credited", "rollout", "constant"] = "credited"
-    estimator: Literal["exact", "sampled"] = "exact"
-    scale: Literal["joint", "group", "none"] = "joint"
-    returns: Literal["to_go", "immediate"] = "to_go"
-    baseline: Literal["group", "value"] = "group"
-    groups: Annotated[int, Field(ge=1)] = 64
-    group_size: Annotated[int, Field(ge=2)] = 8
-    exploiter: Literal["pool", "best_response", "both", "growing", "league"] = "best_response"
-    best_response_every: Annotated[int, Field(ge=1)] = 1
-    update: Literal["clipped", "mmd"] = "mmd"
+    start: Annotated[Literal["sft", "base"], Field(description="the model that training on J starts from")] = "sft"
+    credit: Annotated[
+        Literal["credited", "rollout", "constant"], Field(description="which actions a penalty is charged to")
+    ] = "credited"
+    estimator: Annotated[
+        Literal["exact", "sampled"], Field(description="weights of actions from the game tree, or from rollouts")
+    ] = "exact"
+    scale: Annotated[
+        Literal["joint", "group", "none"],
+        Field(description="advantages divided by one number a step, by one a group as published, or not at all"),
+    ] = "joint"
+    returns: Annotated[
+        Literal["to_go", "immediate"], Field(description="payoffs that an action is credited with: all later, or next")
+    ] = "to_go"
+    baseline: Annotated[
+        Literal["group", "value"],
+        Field(description="what a rollout is compared with: the others of its group, or the state's exact value"),
+    ] = "group"
+    groups: Annotated[int, Field(ge=1, description="groups of rollouts of a step, for each opponent and seat")] = 64
+    group_size: Annotated[int, Field(ge=2, description="rollouts of a group, which share cards and coins")] = 8
+    exploiter: Annotated[
+        Literal["pool", "best_response", "both", "growing", "league"],
+        Field(description="whom e is charged against: scripts, best responses, both, all found so far, or past selves"),
+    ] = "best_response"
+    best_response_every: Annotated[int, Field(ge=1, description="steps between two searches for an exploiter")] = 1
+    update: Annotated[
+        Literal["clipped", "mmd"], Field(description="clipped ratios, or mirror descent on the table and a projection")
+    ] = "mmd"
     target: Annotated[
         Literal["mirror", "ceiling"],
         Field(description="what mmd projects onto: the policy's own table improved, or the best policy there is"),
     ] = "mirror"
-    clip: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    clip: Annotated[float, Field(gt=0, lt=1, description="how far a ratio may be from 1 in a clipped update")] = 0.2
     mirror: MirrorSection = Field(default_factory=MirrorSection)
-    kl: Annotated[float, Field(ge=0)] = 0.0
+    kl: Annotated[float, Field(ge=0, description="weight of the KL divergence to the starting policy")] = 0.0
     entropy: EntropySection = Field(default_factory=EntropySection)
-    legal_mass: Annotated[float, Field(ge=0)] = 0.1
+    legal_mass: Annotated[float, Field(ge=0, description="weight of the term that keeps mass on legal replies")] = 0.1
     episodes: Annotated[int, Field(ge=1, description="episodes whose decisions a step of a large game scores")] = 32
     states: Annotated[int, Field(ge=1, description="decisions asked about before a table target is set")] = 256
     coverage: Annotated[
@@ -233,23 +264,31 @@ class AuditSection(Section):
 class Arm(Section):
     """One variant: ``base`` is the model as loaded, ``sft`` after fine-tuning, ``train`` trained on J from there."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=60)]
-    stage: Literal["base", "sft", "train"] = "train"
-    about: str = ""
-    train: dict[str, Any] = Field(default_factory=dict)
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=60, description="of its folder")]
+    stage: Annotated[
+        Literal["base", "sft", "train"], Field(description="the model as loaded, after fine-tuning, or trained on J")
+    ] = "train"
+    about: Annotated[str, Field(description="a line for the report")] = ""
+    train: Annotated[dict[str, Any], Field(description="keys of `train`, on top of the recipe's own")] = Field(
+        default_factory=dict
+    )
 
 
 class Recipe(Section):
     """A whole run."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=60)]
-    game: str
-    rules: dict[str, Any] = Field(default_factory=dict)
+    name: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=60, description="of the run; its folder is runs/NAME")
+    ]
+    game: Annotated[str, Field(description="what is played; see `sepo games`")]
+    rules: Annotated[dict[str, Any], Field(description="rules of the game, on top of the measures' preset")] = Field(
+        default_factory=dict
+    )
     practice: Annotated[
         dict[str, Any], Field(description="rules that training plays by instead of the audit's, as other instances")
     ] = Field(default_factory=dict)
-    measures: MeasureName = "sepo"
-    seeds: Annotated[list[int], Field(min_length=1)] = [0]
+    measures: Annotated[MeasureName, Field(description="the set whose J is trained on, and whose rules hold")] = "sepo"
+    seeds: Annotated[list[int], Field(min_length=1, description="every arm is run with each")] = [0]
     model: ModelSection = Field(default_factory=ModelSection)
     sft: SftSection = Field(default_factory=SftSection)
     train: TrainSection = Field(default_factory=TrainSection)
@@ -259,12 +298,12 @@ class Recipe(Section):
         Field(description="whether the model is scored on its legal actions, or writes freely and is sampled"),
     ] = "direct"
     reasoned: ReasonedSection = Field(default_factory=ReasonedSection)
-    arms: Annotated[list[Arm], Field(min_length=1)]
+    arms: Annotated[list[Arm], Field(min_length=1, description="the variants that are compared")]
     wordings: Annotated[
         Literal["original", "mixed"],
         Field(description="words of the questions in training: the game's own, or one of its wordings for each step"),
     ] = "original"
-    checkpoint_every: Annotated[int, Field(ge=1)] = 10
+    checkpoint_every: Annotated[int, Field(ge=1, description="steps between two checkpoints")] = 10
     episodes: Annotated[int, Field(ge=0, description="episodes written out per opponent at the end")] = 4
 
     @model_validator(mode="after")
