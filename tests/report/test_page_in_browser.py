@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from made_run import SCRIPTS, made_of_scripts, made_run
 from playwright.sync_api import Browser, Page
+from tests.browser import PHONE, chromium, visit
 
 from sepo.report.page import write_report
-from tests.browser import PHONE, chromium, visit
 
 HOSTILE = "<script>window.harmed = 1</script>\u202e\x1b[31m"
 PANELS = {"multiples", "objective", "parts", "legal", "risk", "opponents"}
@@ -27,7 +27,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report of one run of Kuhn poker, two seeds."""
+    """Write a report of one run of Kuhn poker, two seeds."""
     folder = tmp_path_factory.mktemp("made")
     made_run(folder)
     return write_report(folder)
@@ -35,7 +35,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def six(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report of a run of every game, five seeds."""
+    """Write a report of a run of every game, five seeds."""
     folder = tmp_path_factory.mktemp("six")
     for name in SCRIPTS:
         made_of_scripts(folder / name, name, range(5))
