@@ -49,3 +49,5 @@ def command(
     for place, summary in found.items() if alone else ():
         show_run(summary)
         typer.echo(f"report: {write_report(folder / place)}", err=True)
+    if joint and alone:
+        typer.echo(f"report of all: {write_report(folder)}", err=True)
