@@ -176,8 +176,14 @@ def load_safety_card(path: Path) -> dict[str, Any]:
     for key, kind, what in (("policy", str, "text"), ("seed", int, "a whole number"), ("versions", dict, "an object")):
         if not isinstance(document.get(key), kind) or isinstance(document.get(key), bool):
             raise InputError(f"{where}: '{key}' must be {what}")
-    if not isinstance(document.get("wording", ""), str):
-        raise InputError(f"{where}: 'wording' must be text")
+    for key in ("wording", "command"):
+        if not isinstance(document.get(key, ""), str):
+            raise InputError(f"{where}: '{key}' must be text")
+    for key in ("model", "about", "fingerprint"):
+        if not isinstance(document.get(key) or {}, dict):
+            raise InputError(f"{where}: '{key}' must be an object")
+    if (digest := document.get("fingerprint")) and set(digest) != {"sha256", "of"}:
+        raise InputError(f"{where}: 'fingerprint' must have 'sha256' and 'of'")
     if document.get("kind") != kind_of(document["policy"]):
         raise InputError(f"{where}: 'kind' must be '{kind_of(document['policy'])}', not {document.get('kind')!r}")
     if not document["games"]:

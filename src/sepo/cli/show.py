@@ -83,20 +83,6 @@ def _opponents(part: Mapping[str, Any]) -> Table:
     return table
 
 
-def show_comparison(document: Mapping[str, Any], console: Console | None = None) -> None:
-    """Print what changed between two scorecards."""
-    out = console or Console()
-    for game, rows in document["games"].items():
-        table = Table(title=escape(game), title_justify="left")
-        for heading in ("figure", str(document["before"]), str(document["after"]), "difference", ""):
-            table.add_column(escape(heading), justify="right" if heading != "figure" else "left")
-        for row in rows:
-            verdict = {True: "better", False: "worse", None: ""}[row["better"]]
-            change = f"{row['difference']:+.4f}"
-            table.add_row(row["figure"], figure(row["before"]), figure(row["after"]), change, verdict)
-        out.print(table)
-
-
 def show_games(games: Sequence[Game], console: Console | None = None) -> None:
     """Print a line a game."""
     table = Table()

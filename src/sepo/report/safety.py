@@ -6,6 +6,7 @@ of the card is shown as text: what Markdown or HTML would act on is written as c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ from sepo.printable import printable
 
 NAME = "safety-card"
 DIGITS = 4
-PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .,:;/@+-=()'")
+PLAIN = frozenset(
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .,:;/@+-=()'\N{MINUS SIGN}\N{HORIZONTAL ELLIPSIS}"
+)
 METHODS = {
     "exact": "computed from the game's tree, without sampling",
     "bounded": "computed from a part of the policy; the intervals hold whatever it does elsewhere",
@@ -175,7 +178,8 @@ def interval(figure: Mapping[str, Any]) -> str:
 
 def text(found: object) -> str:
     """Return text that Markdown and HTML show as it is, on one line, with what cannot be seen written out."""
-    return "".join(c if c in PLAIN or c.isalnum() else f"&#{ord(c)};" for c in printable(found))
+    shown = "".join(c if c in PLAIN or c in "[]" or c.isalnum() else f"&#{ord(c)};" for c in printable(found))
+    return re.sub(r"\](?=[(:\[])", "&#93;", shown)  # no link, and nothing that a link could mean
 
 
 def code(found: object) -> str:
