@@ -7,6 +7,7 @@ of the card is shown as text: what Markdown or HTML would act on is written as c
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,8 @@ from sepo.printable import printable
 
 NAME = "safety-card"
 DIGITS = 4
-PLAIN = frozenset(
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .,:;/@+-=()'\N{MINUS SIGN}\N{HORIZONTAL ELLIPSIS}"
-)
+PLAIN = frozenset(string.ascii_letters + string.digits + " .,:;/@+-=()'\N{MINUS SIGN}\N{HORIZONTAL ELLIPSIS}")
+"""What Markdown and HTML do not act on, wherever it stands in a line."""
 METHODS = {
     "exact": "computed from the game's tree, without sampling",
     "bounded": "computed from a part of the policy; the intervals hold whatever it does elsewhere",

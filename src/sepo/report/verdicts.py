@@ -285,12 +285,7 @@ def _differ(key: str, one: Any, two: Any) -> str:
         return f"other opponents: {', '.join(changed) or 'in another order'}"
     if key == "prompts":
         return f"other prompts: SHA-256 {str(one)[:12]}… and {str(two)[:12]}…"
-    names = {
-        "states": "states asked about",
-        "budget": "budget",
-        "steps": "steps of training",
-        "asking": "how the model was asked",
-    }
+    names = {"states": "states asked about", "steps": "steps of training", "asking": "asking of the model"}
     return f"other {names.get(key, key.replace('_', ' '))}: {one} and {two}"
 
 
