@@ -181,6 +181,29 @@ def test_a_table_that_was_changed_behind_its_card(sepo: Program, loose: dict[str
     assert "the first figure that differs is kuhn: " in done.out
 
 
+def test_a_policy_without_the_fingerprint_of_the_card_is_another_policy(
+    sepo: Program, loose: dict[str, Any], tmp_path: Path
+):
+    path = tmp_path / "table.json"
+    path.write_text(json.dumps(loose))
+    sepo("card", f"table:{path}", "--out", tmp_path / "a.json")
+    done = sepo("verify", tmp_path / "a.json", "--policy", "script:loose_aggressive")
+    assert done.code == 1
+    assert "does not hold: fingerprint of the policy" in done.out
+
+
+def test_a_card_of_another_version_may_lack_what_this_one_adds(honest: dict[str, Any]):
+    old = deepcopy(honest)
+    del old["games"]["kuhn"]["robustness"]
+    assert [d.where for d in compared(old, honest, EXACT)[0]] == ["kuhn: robustness"]
+    old["versions"]["sepo"] = "0.0.1"
+    differences, notes = compared(old, honest, EXACT)
+    assert differences == []
+    assert any("was 0.0.1" in note for note in notes)
+    old["games"]["kuhn"]["exploitability"]["value"] = 0.0
+    assert [d.where for d in compared(old, honest, EXACT)[0]] == ["kuhn: exploitability, value"]
+
+
 def test_a_table_for_other_rules_does_not_hold_and_says_which(sepo: Program, tmp_path: Path):
     path = tmp_path / "table.json"
     sepo("elicit", "script:tit_for_tat", "--game", "ipd", "--rule", "rounds=3", "--out", path)
@@ -199,6 +222,12 @@ def test_a_doctored_page_beside_an_honest_card(sepo: Program, tmp_path: Path):
         done = sepo("verify", tmp_path / file)
         assert done.code == 1
         assert "does not hold: Markdown of the card, safety-card.md" in done.out
+    card = json.loads((tmp_path / "safety-card.json").read_text())
+    card["versions"]["sepo"] = "0.0.1"
+    (tmp_path / "safety-card.json").write_text(json.dumps(card))
+    done = sepo("verify", tmp_path / "safety-card.md")
+    assert done.code == 0
+    assert "note: safety-card.md is not what this version of sepo writes" in done.out
     page.unlink()
     assert sepo("verify", tmp_path / "safety-card.json").code == 0
     assert sepo("verify", page).code == 2

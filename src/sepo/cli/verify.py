@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from sepo import __version__
 from sepo.audit.card import load_safety_card
 from sepo.audit.verify import Difference, Verification, check_text, refuse_unfit, verify
 from sepo.cli.arguments import JsonOption, reporting
@@ -39,8 +41,12 @@ def command(
         found = verify(said, policy, tolerance, kept=kept, tell=tell)
     beside = text.exists()
     if beside and found.holds and not check_text(_read(text), markdown(said)):
-        changed = Difference(f"Markdown of the card, {text.name}", "other words or figures", "what its JSON gives")
-        found = Verification(found.policy, found.tolerance, [*found.differences, changed], found.notes)
+        if said["versions"].get("sepo") == __version__:
+            changed = Difference(f"Markdown of the card, {text.name}", "other words or figures", "what its JSON gives")
+            found = replace(found, differences=[*found.differences, changed])
+        else:
+            note = f"{text.name} is not what this version of sepo writes: compare it with `sepo card`, made again"
+            found, beside = replace(found, notes=[*found.notes, note]), False
     if json:
         typer.echo(dump_json({**found.document(), "card": str(path), "markdown": str(text) if beside else None}))
     else:

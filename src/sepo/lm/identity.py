@@ -9,12 +9,10 @@ from pathlib import Path
 SCORING = 1
 """Counted up whenever scoring itself changes."""
 LIBRARIES = ("torch", "transformers", "peft", "tokenizers")
-COUNTED = (
-    *("model*.safetensors", "adapter_model*", "pytorch_model*.bin", "*.gguf"),
-    *("config.json", "adapter_config.json", "generation_config.json", "*.index.json", "*.py"),
-    *("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "chat_template*"),
-)
-"""Names of the files that make a model's answers: weights, configuration, tokenizer and chat template."""
+WEIGHTS = (("model*.safetensors", "pytorch_model*.bin", "*.gguf"), ("adapter_model.safetensors", "adapter_model.bin"))
+"""Names of a model's and of an adapter's weights: the first kind that is there counts, as it is the one loaded."""
+BESIDE = ("config.json", "adapter_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+"""Other files that make the answers; of each, those that a download brings along as a clone does."""
 
 
 def fingerprint(reference: str) -> str | None:
@@ -43,23 +41,21 @@ def contents(reference: str) -> str | None:
     """Return the SHA-256 of a model's own files, adapter included: the same wherever they lie, unlike a fingerprint.
 
     It is the digest of one line a file, its SHA-256 and its name, in the order of names. Files count that make the
-    answers (``COUNTED``), so a card or a training state in the folder changes nothing. None where there are none on
-    this machine.
+    answers (``WEIGHTS``, ``BESIDE``), so a card or a training state in the folder changes nothing. None where there are
+    none on this machine.
     """
     kind, _, rest = reference.partition(":")
     source, _, adapter = rest.partition("+")
     folders = [_bundled() if kind == "bundled" else Path(source) if Path(source).is_dir() else _cached(source)]
     folders += [Path(adapter)] if adapter else []
     lines: list[str] = []
-    for number, folder in enumerate(folders):
-        if folder is None or not folder.is_dir():
+    for folder, weights in zip(folders, WEIGHTS, strict=False):
+        found = [] if folder is None else next((f for p in weights if (f := sorted(folder.glob(p)))), [])
+        if folder is None or not found:
             return None
-        found = sorted({p for pattern in COUNTED for p in folder.glob(pattern) if p.is_file()}, key=lambda p: p.name)
-        if not found:
-            return None
-        for path in found:
+        for path in sorted([*found, *(p for name in BESIDE if (p := folder / name).is_file())]):
             with path.open("rb") as file:
-                lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {number}/{path.name}")
+                lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.name}")
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

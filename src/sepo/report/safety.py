@@ -150,7 +150,9 @@ def _provenance(card: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
     if card["kind"] == "model":
         out.append(("budget", budget))
-        out.append(("asked", text(", ".join(f"{k} {v}" for k, v in asking.items() if v not in (None, {})))))
+        scored = asking.get("style") == "direct" and not card["policy"].startswith("openai:")
+        told = {"style": "direct, scored"} if scored else {k: v for k, v in asking.items() if v not in (None, {})}
+        out.append(("asked", text(", ".join(f"{k} {v}" for k, v in told.items()))))
         out.append(("wording", text(card.get("wording", "original"))))
     notes = [card[key] for key in ("model", "about") if card.get(key)]
     out += [("notes", text(", ".join(f"{k} {v}" for k, v in found.items()))) for found in notes]
