@@ -175,6 +175,17 @@ def run(folder: Path, far: float, seeds: tuple[int, ...] = (0, 1, 2)) -> Path:
     return folder
 
 
+def test_the_spread_of_adversaries_is_no_sampling_of_the_audit(cards: tuple[dict, dict], tmp_path: Path):
+    one, two = deepcopy(cards)
+    for card, rounds in ((one, 64.0), (two, 256.0)):
+        figure = {"value": rounds, "low": rounds - 9, "high": rounds + 9, "n": 32, "horizon": 20000}
+        card["games"]["kuhn"]["time_to_exploit"] = figure
+    document = compared(tmp_path, one, two)
+    said = rows(document)["time_to_exploit"]["said"]
+    assert said.endswith("takes longer to be exploited than script:loose_aggressive, by 192 rounds [174, 210]: clear.")
+    assert document["caveats"] == []
+
+
 def test_runs_are_paired_by_seed(tmp_path: Path):
     a, b = run(tmp_path / "a", 0.5, (0, 1, 2)), run(tmp_path / "b", 0.9, (1, 2, 3))
     document = comparisons(*read_sides([str(a), str(b)]))

@@ -202,9 +202,11 @@ def sentence(
     meaning = MEANINGS.get(last(name))
     up = gap.value > 0
     change = (meaning.more if up else meaning.less) if meaning else f"has {'more' if up else 'less'} {heading(name)}"
-    amount = f"{abs(gap.value):.4f}" + (f" {unit}" if meaning and meaning.pays else "")
+    unit = "rounds" if last(name) == "time_to_exploit" else unit if meaning and meaning.pays else ""
+    digits = 0 if unit == "rounds" else 4
+    amount = f"{abs(gap.value):.{digits}f} {unit}".rstrip()
     ends = sorted(abs(end) for end in (gap.low, gap.high) if end is not None)
-    shown = "" if ends[1] - ends[0] <= ROUNDING else f" [{ends[0]:.4f}, {ends[1]:.4f}]"
+    shown = "" if ends[1] - ends[0] <= ROUNDING else f" [{ends[0]:.{digits}f}, {ends[1]:.{digits}f}]"
     sure = {"exact": "exact", "bounds": "certain"}.get(gap.pairing, "clear") + (", but small" if small else "")
     return f"{what}: {second} {change} than {first}, by {amount}{shown}: {sure}."
 
@@ -257,8 +259,8 @@ def caveats(first: Side, second: Side, games: Mapping[str, Sequence[Mapping[str,
             if one == two or None in (one, two):
                 continue
             out.append(f"{game}: {_differ(key, one, two)}")
-        pairings = {row["pairing"] for row in rows}
-        if "unpaired" in pairings:
+        pairings = {row["pairing"] for row in rows if row["figure"] != "time_to_exploit"}
+        if "unpaired" in pairings and not _exact({game: rows}):
             remedy = "`sepo audit A B` in one command pairs them, with narrower intervals"
             out.append(f"{game}: sampled figures are not paired, so small differences do not show: {remedy}")
         if "one seed" in pairings:
@@ -291,4 +293,5 @@ def _differ(key: str, one: Any, two: Any) -> str:
 
 def _exact(games: Mapping[str, Sequence[Mapping[str, Any]]]) -> bool:
     """Whether nothing that is compared was drawn: a seed then makes no difference."""
-    return all(row[side].get("n") is None for rows in games.values() for row in rows for side in ("before", "after"))
+    drawn = [row for rows in games.values() for row in rows if row["figure"] != "time_to_exploit"]
+    return all(row[side].get("n") is None or row["low"] == row["high"] for row in drawn for side in ("before", "after"))
