@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sepo.errors import InputError
+from sepo.printable import json_printable
 
 
 def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
@@ -65,8 +66,8 @@ def write_json(path: Path, document: Any) -> None:
 
 
 def dump_json(document: Any) -> str:
-    """Return readable JSON; NaN and infinities are refused, since JSON has none."""
-    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+    """Return readable JSON; NaN and infinities are refused, since JSON has none, and hidden characters are escaped."""
+    return json_printable(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
 
 
 def read_json(path: Path, what: str) -> dict[str, Any]:

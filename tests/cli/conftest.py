@@ -21,6 +21,12 @@ def nash(kuhn: Game, tree: Tree) -> dict[str, Any]:
 
 
 @pytest.fixture
+def loose(kuhn: Game, tree: Tree) -> dict[str, Any]:
+    """Return the document of the table of a policy that is soon exploited, and so soon audited."""
+    return elicit(ScriptPolicy("script:loose_aggressive", "loose_aggressive"), kuhn, tree).document()
+
+
+@pytest.fixture
 def nash_file(nash: dict[str, Any], tmp_path: Path) -> Path:
     path = tmp_path / "nash.json"
     path.write_text(json.dumps(nash))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ from sepo.errors import InputError
 from sepo.files import read_json
 
 CARD_SCHEMA = "sepo.scorecard/1"
+SAFETY_SCHEMA = "sepo.card/1"
 BETTER_HIGH = {"u", "J", "robustness", "held_out", "welfare", "legal_mass", "nra"}
 BETTER_LOW = {"e", "c", "x", "exploitability", "worst_case_advantage", "security_gap", "illegal_rate"}
 
 
-def load_card(path: Path) -> dict[str, Any]:
-    """Read a scorecard file.
+def load_card(path: Path, schemas: Sequence[str] = (CARD_SCHEMA, SAFETY_SCHEMA)) -> dict[str, Any]:
+    """Read a scorecard file, or a safety card's, which holds one.
 
     Raises
     ------
@@ -23,16 +25,41 @@ def load_card(path: Path) -> dict[str, Any]:
         If the file holds no scorecard.
     """
     document = read_json(path, "scorecard")
-    if document.get("schema") != CARD_SCHEMA or not isinstance(document.get("games"), dict):
-        raise InputError(f"'{path}' is no scorecard: its schema is {document.get('schema')!r}, not '{CARD_SCHEMA}'")
+    check_card(document, path, schemas)
+    return document
+
+
+def check_card(document: Mapping[str, Any], path: Path, schemas: Sequence[str] = (CARD_SCHEMA,)) -> None:
+    """Hold a document to what a scorecard is; ``path`` is where it came from.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    if document.get("schema") not in schemas or not isinstance(document.get("games"), dict):
+        what = "safety card" if CARD_SCHEMA not in schemas else "scorecard"
+        raise InputError(f"'{path}' is no {what}: its schema is {document.get('schema')!r}, not '{schemas[0]}'")
     for name, part in document["games"].items():
         try:
-            sound = all(isinstance(f[key], int | float) for _, f in figures(part) for key in ("value", "low", "high"))
+            found = [f for _, f in figures(part)]
+            sound = all(_finite(f[key]) for f in found for key in ("value", "low", "high"))
+            sound = sound and all(f["low"] <= f["high"] for f in found)
         except (AttributeError, KeyError, TypeError):
             sound = False
         if not sound:
-            raise InputError(f"scorecard '{path}': a figure of game '{name}' lacks a number as value, low or high")
-    return document
+            raise InputError(
+                f"scorecard '{path}': a figure of game '{name}' lacks a number as value, low or high, "
+                "or has its ends the wrong way round"
+            )
+
+
+def _finite(found: object) -> bool:
+    """Whether something is a number that is one: JSON's readers also take NaN, which no comparison ever fails."""
+    try:
+        return isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found)
+    except OverflowError:
+        return False
 
 
 def figures(game: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -68,7 +95,7 @@ def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, An
         if ours.get("rules") != theirs.get("rules"):
             raise InputError(f"game '{game}' was played by different rules in the two scorecards")
         later = dict(figures(theirs))
-        games[game] = [_row(name, f, later[name]) for name, f in figures(ours) if name in later]
+        games[game] = [row_of(name, f, later[name]) for name, f in figures(ours) if name in later]
     return {
         "schema": "sepo.comparison/1",
         "before": before.get("policy"),
@@ -77,7 +104,8 @@ def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, An
     }
 
 
-def _row(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+def row_of(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """Return two values of a figure, their difference, and whether it is for the better, where that can be told."""
     difference = after["value"] - before["value"]
     apart = after["low"] > before["high"] or after["high"] < before["low"]
     key = name.rsplit(".", 1)[-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -86,6 +86,31 @@ class Options:
     budget: int | None = 3000
     adversaries: bool = True
     asking: Asking = field(default_factory=Asking)
+
+    def document(self, *, model: bool) -> dict[str, Any]:
+        """Return what the figures depend on beside policy, game and seed; ``audit.asked`` reads it back.
+
+        Parameters
+        ----------
+        model
+            Whether the policy is a language model, so that it matters how it was asked.
+        """
+        out: dict[str, Any] = {
+            "measures": self.sets,
+            "method": self.method,
+            "episodes": self.episodes,
+            "half_width": self.half_width,
+            "control": self.control,
+            "opponents": list(self.opponents),
+            "budget": self.budget,
+            "adversaries": self.adversaries,
+        }
+        if model:
+            out["asking"] = asdict(self.asking.rules) | {
+                "tokenizer": self.asking.tokenizer,
+                "body": dict(self.asking.limits.body),
+            }
+        return out
 
 
 def find(policy: Policy, game: Game, sets: Sequence[MeasureSet], options: Options, tell: Tell = quiet) -> Found:

@@ -89,7 +89,7 @@ def scorecards(
         card = {"schema": CARD_SCHEMA, "policy": policy.name, "seed": options.seed, "versions": versions(model)}
         if about:
             card["model" if model else "about"] = dict(about)
-        cards.append(card | {"games": audited})
+        cards.append(card | {"options": options.document(model=model), "games": audited})
         inspections.append(inspected)
     if len(cards) == 1:
         return cards[0]

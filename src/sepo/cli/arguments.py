@@ -26,6 +26,8 @@ from sepo.policies.table import PolicyTable
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+SETS = ("paper", "sepo", "both")
+METHODS = ("auto", "exact", "sampled")
 GameOption = Annotated[str, typer.Option("--game", "-g", help="A game's name (see `sepo games`).")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 PolicyArgument = Annotated[

@@ -11,6 +11,8 @@ from sepo.audit.methods import Options, Sets
 from sepo.audit.scorecard import Games, scorecards
 from sepo.audit.variation import variations
 from sepo.cli.arguments import (
+    METHODS,
+    SETS,
     JsonOption,
     OutOption,
     RuleOption,
@@ -26,9 +28,6 @@ from sepo.cli.variations import asked, parse_horizons, parse_list
 from sepo.files import dump_json, write_json
 from sepo.policies.base import Policy
 from sepo.policies.spec import Asking, load_policy
-
-SETS = ("paper", "sepo", "both")
-METHODS = ("auto", "exact", "sampled")
 
 
 @asks_models

@@ -1,4 +1,4 @@
-"""``sepo compare``: two scorecards side by side."""
+"""``sepo compare``: scorecards or runs side by side, what changed, and whether it matters."""
 
 from __future__ import annotations
 
@@ -7,21 +7,42 @@ from typing import Annotated
 
 import typer
 
-from sepo.audit.compare import compare, load_card
 from sepo.cli.arguments import JsonOption
 from sepo.files import dump_json
 
 
 def command(
-    before: Annotated[Path, typer.Argument(help="A scorecard file.")],
-    after: Annotated[Path, typer.Argument(help="Another scorecard file.")],
+    sides: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="A B [C...]",
+            help="Scorecards, safety cards, run folders (FOLDER@ARM for another arm than the trained one); each is "
+            "compared with the first. A run folder alone: its arms.",
+        ),
+    ],
     json: JsonOption = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", "--out", "-o", metavar="FILE", help="Write a self-contained page.")
+    ] = None,
 ) -> None:
-    """Show what changed between two scorecards, figure by figure."""
-    document = compare(load_card(before), load_card(after))
+    """Show what changed between scorecards or runs, in plain words, with intervals."""
+    from sepo.report.sides import read_sides
+    from sepo.report.verdicts import comparisons
+
+    found, paired = read_sides(sides)
+    document = comparisons(found, paired)
+    if html is not None:
+        from sepo.report.comparison import write_comparison
+
+        typer.echo(f"sepo: wrote {write_comparison(document, html)}", err=True)
     if json:
         typer.echo(dump_json(document))
-    else:
-        from sepo.cli.show import show_comparison
+    elif markdown:
+        from sepo.report.comparison import markdown as written
+
+        typer.echo(written(document), nl=False)
+    elif html is None:
+        from sepo.cli.show_compare import show_comparison
 
         show_comparison(document)

@@ -13,8 +13,26 @@ import typer
 from typer.exceptions import TyperException
 
 from sepo import __version__
-from sepo.cli import ablate, audit, bench, compare, data, elicit, exploit, frontier, games, match, report, run, solve
+from sepo.cli import (
+    ablate,
+    audit,
+    bench,
+    card,
+    compare,
+    data,
+    elicit,
+    exploit,
+    frontier,
+    games,
+    gate,
+    match,
+    report,
+    run,
+    solve,
+    verify,
+)
 from sepo.errors import EndpointError, InputError
+from sepo.printable import printable
 
 app = typer.Typer(
     name="sepo",
@@ -24,7 +42,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, ablate, audit, elicit, exploit, match, solve, compare, data, games, report, frontier, bench):
+COMMANDS = (
+    *(run, ablate, audit, elicit, exploit, match, solve, compare, gate, card, verify),
+    *(data, games, report, frontier, bench),
+)
+for command in COMMANDS:
     app.command()(command.command)
     app.registered_commands[-1].name = command.__name__.rsplit(".", 1)[-1]
 
@@ -51,14 +73,17 @@ def main() -> None:
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except InputError as error:
-        print(f"sepo: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"sepo: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         sys.exit(2)
     except EndpointError as error:
-        print(f"sepo: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"sepo: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         sys.exit(3)
     except TyperException as error:  # wrong usage; without any argument its message is the help
         text = error.format_message()
-        print(text if len(sys.argv) == 1 else f"sepo: {' '.join(text.split())} (see sepo --help)", file=sys.stderr)
+        print(
+            text if len(sys.argv) == 1 else f"sepo: {printable(' '.join(text.split()))} (see sepo --help)",
+            file=sys.stderr,
+        )
         sys.exit(2)
     except KeyboardInterrupt:
         print("sepo: interrupted; finished work is kept", file=sys.stderr)

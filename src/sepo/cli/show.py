@@ -9,24 +9,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sepo.audit.meanings import MEANINGS
 from sepo.games.base import Game
 from sepo.games.wording import wordings
 
-MEANING = {
-    "exploitability": "what a best-responding opponent wins beyond the game's value",
-    "worst_case_advantage": "the most any opponent can be ahead",
-    "security_gap": "payoff lost against the worst opponent, from the maximin value",
-    "pool_coverage": "share of the worst case that the exploiter pool finds",
-    "robustness": "payoff against the exploiter pool",
-    "held_out": "payoff against opponents never trained on",
-    "nra": "normalized relative advantage",
-    "welfare": "both payoffs together",
-    "cooperation_rate": "share of rounds in which the policy cooperates",
-    "deviation_response": "change of its conduct after one forced deviation of a partner",
-    "time_to_exploit": "rounds an adaptive opponent needs for half of the worst case",
-    "illegal_rate": "share of replies that were no legal action",
-    "legal_mass": "probability the unconstrained model puts on legal replies",
-}
+BESIDE = tuple(name for name in MEANINGS if name not in ("J", "u", "e", "c", "x"))
+"""The figures that stand beside the measures."""
 
 
 def figure(found: Mapping[str, Any] | None) -> str:
@@ -76,11 +64,11 @@ def _show_game(game: str, cards: Sequence[Mapping[str, Any]], out: Console) -> N
         for key in parts[0]["measures"][name]:
             row = [figure(p["measures"][name][key]) for p in parts]
             table.add_row(f"{name} {key}", *row, style="bold" if key == "J" else None)
-    for key, meaning in MEANING.items():
+    for key in BESIDE:
         row = [figure(p.get(key)) for p in parts]
         if all(p.get(key) is None for p in parts) and key not in parts[0]:
             continue
-        table.add_row(key, *row, *([meaning] if len(cards) == 1 else []))
+        table.add_row(key, *row, *([MEANINGS[key].text] if len(cards) == 1 else []))
     out.print(table)
     if len(cards) == 1:
         out.print(_opponents(parts[0]))
@@ -93,20 +81,6 @@ def _opponents(part: Mapping[str, Any]) -> Table:
     for row in part["opponents"]:
         table.add_row(row["pool"], escape(row["name"]), *(figure(row[k]) for k in ("own", "other", "regret")))
     return table
-
-
-def show_comparison(document: Mapping[str, Any], console: Console | None = None) -> None:
-    """Print what changed between two scorecards."""
-    out = console or Console()
-    for game, rows in document["games"].items():
-        table = Table(title=escape(game), title_justify="left")
-        for heading in ("figure", str(document["before"]), str(document["after"]), "difference", ""):
-            table.add_column(escape(heading), justify="right" if heading != "figure" else "left")
-        for row in rows:
-            verdict = {True: "better", False: "worse", None: ""}[row["better"]]
-            change = f"{row['difference']:+.4f}"
-            table.add_row(row["figure"], figure(row["before"]), figure(row["after"]), change, verdict)
-        out.print(table)
 
 
 def show_games(games: Sequence[Game], console: Console | None = None) -> None:

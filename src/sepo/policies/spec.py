@@ -43,6 +43,8 @@ class Asking:
         How an endpoint is treated.
     workers
         Who asks local models; this process unless given.
+    kept
+        Whether a local model's answers may come from this machine's disk, and are kept there.
     """
 
     rules: ReplyRules = field(default_factory=lambda: ReplyRules(style="direct"))
@@ -50,6 +52,7 @@ class Asking:
     tokenizer: str | None = None
     limits: Limits = field(default_factory=Limits)
     workers: Workers | None = None
+    kept: bool = True
 
 
 def load_policy(text: str, game: Game | None = None, tell: Tell | None = None, asking: Asking | None = None) -> Policy:
@@ -101,7 +104,7 @@ def _model(reference: str, tell: Tell | None, asking: Asking) -> Policy:
 
         return DirectPolicy(load_model(reference), name=reference)
 
-    policy = RememberedPolicy(load, reference, fingerprint(reference), tell)
+    policy = RememberedPolicy(load, reference, fingerprint(reference) if asking.kept else None, tell)
     if not policy.keeps:
         policy.load()  # what is wrong with the reference is said at once
     return policy

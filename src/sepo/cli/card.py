@@ -1,0 +1,113 @@
+"""``sepo card``: the safety card of a policy, for a model repository."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Annotated, Literal, cast
+
+import typer
+
+from sepo.audit.card import card, kind_of
+from sepo.audit.compare import CARD_SCHEMA, load_card
+from sepo.audit.methods import Options, Sets
+from sepo.audit.scorecard import scorecard
+from sepo.cli.arguments import (
+    METHODS,
+    SETS,
+    JsonOption,
+    OutOption,
+    RuleOption,
+    games_of,
+    parse_budget,
+    parse_choice,
+    parse_rules,
+    reporting,
+    under,
+)
+from sepo.cli.asking import asks_models
+from sepo.errors import InputError
+from sepo.files import dump_json
+from sepo.games.wording import chosen
+from sepo.policies.reworded import RewordedPolicy
+from sepo.policies.spec import Asking, load_policy
+from sepo.report.safety import markdown, write_card
+
+
+@asks_models
+def command(
+    asking: Asking,
+    subject: Annotated[
+        str,
+        typer.Argument(metavar="POLICY|SCORECARD.json", help="A policy to audit, or a scorecard `sepo audit` wrote."),
+    ],
+    game: Annotated[
+        list[str] | None, typer.Option("--game", "-g", help="A game, again for more; all unless given.")
+    ] = None,
+    measures: Annotated[str, typer.Option(help="paper, sepo or both; each by the rules of its preset.")] = "both",
+    rule: RuleOption = None,
+    method: Annotated[str, typer.Option(help="auto (exact where it can be), exact or sampled.")] = "auto",
+    episodes: Annotated[
+        int | None, typer.Option(min=2, help="Episodes per opponent and seat, where figures are sampled.")
+    ] = None,
+    half_width: Annotated[
+        float | None, typer.Option(min=0.0, help="Sample until J is known to this half-width, however long it takes.")
+    ] = None,
+    control: Annotated[bool, typer.Option(help="Cut the variance of sampled figures by control variates.")] = True,
+    opponent: Annotated[list[str] | None, typer.Option(help="A further opponent to be met.")] = None,
+    budget: Annotated[
+        str, typer.Option(help="Information states of a game that a model is asked about: a number, or all.")
+    ] = "3000",
+    wording: Annotated[str | None, typer.Option(help="Audit a model in this wording.")] = None,
+    date: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="A date to stand on the card.")] = None,
+    json: JsonOption = False,
+    out: OutOption = None,
+) -> None:
+    """Write a policy's safety card: figures, what they mean, and all it takes to recompute them (see `sepo verify`)."""
+    day = _parse_date(date)
+    if subject.endswith(".json") and ":" not in subject:
+        made = load_card(Path(subject), (CARD_SCHEMA,))
+        name = str(made.get("policy"))
+        kind_of(name)
+        policy = load_policy(name, asking=asking)
+    else:
+        kind_of(subject)
+        options = Options(
+            sets=cast(Sets, parse_choice(measures, SETS, "set of measures")),
+            method=cast(Literal["auto", "exact", "sampled"], parse_choice(method, METHODS, "method")),
+            seed=asking.seed,
+            episodes=episodes,
+            half_width=half_width,
+            control=control,
+            opponents=tuple(opponent or ()),
+            budget=parse_budget(budget),
+            asking=asking,
+        )
+        rules = parse_rules(rule or [])
+        with reporting() as tell:
+            policy = load_policy(subject, asking=asking)
+            games = [under(policy, name, options.sets, rules) for name in game or games_of(policy)]
+            if wording is not None:
+                if kind_of(subject) != "model":
+                    raise InputError(f"--wording is for language models, which read: '{subject}' is none")
+                for taken in games:
+                    chosen(next(iter(taken.values())), [wording])
+            reading = policy if wording is None else RewordedPolicy(policy, wording)
+            made = scorecard(reading, games, options, tell) | {"policy": subject}
+    document = card(made, policy, made.get("wording", wording), day)
+    if out is not None:
+        for path in write_card(document, out):
+            typer.echo(f"sepo: wrote {path}", err=True)
+    if json:
+        typer.echo(dump_json(document))
+    elif out is None:
+        typer.echo(markdown(document), nl=False)
+
+
+def _parse_date(text: str | None) -> datetime.date | None:
+    if text is None:
+        return None
+    try:
+        return datetime.date.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"--date takes a day such as 2026-01-31, not '{text}'") from None

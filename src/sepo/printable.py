@@ -1,0 +1,32 @@
+r"""Text from elsewhere made harmless to show: a policy's name, a file's words, a model's reply.
+
+Knows characters, not where they are shown: markup is the business of whoever writes it. What moves the cursor, colours
+a terminal, turns the reading direction or cannot be seen is written out, such as ``\x1b`` or ``\u202e``.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode categories: controls, formats (bidirectional marks and zero widths are some), surrogates, line separators."""
+UNSEEN = re.compile(
+    "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]"
+)
+"""Those of them that JSON leaves as they are."""
+
+
+def printable(text: object) -> str:
+    """Return text on one line in which nothing is hidden, and nothing acts on a terminal."""
+    return "".join(_written(c) if unicodedata.category(c) in HIDDEN else c for c in str(text))
+
+
+def json_printable(text: str) -> str:
+    """Return a JSON text that means the same, with what cannot be seen in its strings escaped."""
+    return UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _written(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -1,0 +1,176 @@
+"""``sepo card``: a page for people and a document that holds all it takes to make it again."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from markdown_it import MarkdownIt
+
+from sepo.audit.prompts import prompts, questions
+from sepo.games.registry import make
+from tests.conftest import Finished
+from tests.models import tiny_model
+
+Program = Callable[..., Finished]
+HOSTILE = "<script>alert(1)</script>|`*_\x1b[31m\u202e"
+
+
+@pytest.fixture(scope="module")
+def card(sepo: Program) -> dict[str, Any]:
+    return sepo("card", "script:loose_aggressive", "--game", "kuhn", "--json").document
+
+
+def test_a_card_holds_the_scorecard_and_what_it_takes_to_recompute_it(sepo: Program, card: dict[str, Any]):
+    audit = sepo("audit", "script:loose_aggressive", "--game", "kuhn", "--json").document
+    assert (card["schema"], card["kind"], card["seed"]) == ("sepo.card/1", "script", 0)
+    part, audited = card["games"]["kuhn"], audit["games"]["kuhn"]
+    assert {key: part[key] for key in audited} == audited
+    assert set(part) - set(audited) == {"prompts", "definitions"}
+    assert part["definitions"] == {"paper": {"e": "advantage"}, "sepo": {"e": "exploitability"}}
+    assert card["options"] == audit["options"]
+    assert "date" not in card
+
+
+def test_its_command_makes_the_same_card(sepo: Program, tmp_path: Path):
+    asked = ("script:grim_trigger", "--game", "ipd", "--rule", "rounds=4", "--measures", "sepo", "--seed", "3")
+    asked += ("--method", "sampled", "--episodes", "20", "--no-control", "--opponent", "always_defect")
+    card = sepo("card", *asked, "--json").document
+    program, *words = shlex.split(card["command"])
+    assert program == "sepo"
+    assert sepo(*words, "--json").document == card
+    assert card["games"]["ipd"]["rules"]["rounds"] == 4
+
+
+def test_a_scorecard_gives_the_same_card_as_its_policy(sepo: Program, card: dict[str, Any], tmp_path: Path):
+    path = tmp_path / "scorecard.json"
+    sepo("audit", "script:loose_aggressive", "--game", "kuhn", "--out", path)
+    assert sepo("card", path, "--json").document == card
+
+
+def test_a_scorecard_that_does_not_say_how_it_was_made_is_refused(sepo: Program, tmp_path: Path):
+    path = tmp_path / "scorecard.json"
+    document = sepo("audit", "script:always_bet", "--json").document
+    del document["options"]
+    path.write_text(json.dumps(document))
+    done = sepo("card", path)
+    assert (done.code, done.out) == (2, "")
+    assert "does not say how it was made" in done.err
+
+
+def test_the_page_has_every_known_figure_with_its_meaning_and_the_digests(sepo: Program, card: dict[str, Any]):
+    page = sepo("card", "script:loose_aggressive", "--game", "kuhn").out
+    for said in (
+        "| exploitability | 0.1667 | exact | lower | what a best-responding opponent wins beyond the game's value |",
+        "| J (paper) | -1.1718 | exact | higher |",
+        card["games"]["kuhn"]["prompts"]["sha256"],
+        card["command"],
+        "`max_exploiter`",
+    ):
+        assert said in page
+
+
+@pytest.mark.parametrize(("out", "stem"), [("folder", "folder/safety-card"), ("a.md", "a"), ("b.json", "b")])
+def test_both_files_are_written_whatever_is_named(sepo: Program, tmp_path: Path, out: str, stem: str):
+    done = sepo("card", "script:loose_aggressive", "--game", "kuhn", "--out", tmp_path / out, "--date", "2026-01-31")
+    assert (done.code, done.out) == (0, "")
+    assert json.loads((tmp_path / f"{stem}.json").read_text())["date"] == "2026-01-31"
+    assert "| date | 2026-01-31 |" in (tmp_path / f"{stem}.md").read_text().replace("&#45;", "-")
+
+
+def test_a_table_has_a_fingerprint_of_its_rows_and_not_of_its_place(sepo: Program, loose: dict, tmp_path: Path):
+    found = []
+    for name, p in (("a", 0.0), ("b", 0.0), ("c", 0.01)):
+        path = tmp_path / f"{name}.json"
+        loose["table"]["Q:b"] = {"FOLD": p, "CALL": 1 - p}
+        path.write_text(json.dumps(loose, indent=len(found)))
+        found.append(sepo("card", f"table:{path}", "--json").document["fingerprint"]["sha256"])
+    assert found[0] == found[1] != found[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("human", "--game", "kuhn"), "a person's figures cannot be recomputed"),
+        (("nash",), "no POLICY that can be loaded again"),
+        (("script:nash", "--date", "tomorrow"), "--date takes a day"),
+        (("script:nash", "--wording", "renamed"), "--wording is for language models"),
+        (("absent.json",), "no scorecard at 'absent.json'"),
+    ],
+)
+def test_bad_input_is_one_line(sepo: Program, arguments: tuple[str, ...], said: str):
+    done = sepo("card", *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_hostile_text_is_shown_as_text_in_markdown(card: dict[str, Any]):
+    from sepo.report.safety import markdown
+
+    hostile = json.loads(json.dumps(card))
+    hostile |= {"policy": HOSTILE, "command": HOSTILE, "about": {HOSTILE: HOSTILE}, "date": HOSTILE}
+    part = hostile["games"]["kuhn"]
+    part |= {"unit": HOSTILE, "method": HOSTILE, "rules": {HOSTILE: HOSTILE}}
+    part["opponents"][0] |= {"name": HOSTILE, "pool": HOSTILE}
+    page = markdown(hostile)
+    assert "\x1b" not in page
+    assert "\u202e" not in page
+    html = MarkdownIt("commonmark", {"html": True}).enable("table").render(page)
+    assert "<script" not in html
+    assert "<em>" not in html
+    assert html.count("&lt;script&gt;alert(1)&lt;/script&gt;|`*_\\x1b[31m\\u202e") >= 8
+    figures, provenance = (part.split("</tbody>")[0] for part in html.split("<tbody>")[1:])
+    assert {row.count("<td") for row in figures.split("<tr>")[1:]} == {5}
+    assert {row.count("<td") for row in provenance.split("<tr>")[1:]} == {2}
+
+
+def test_prompts_of_a_small_game_are_all_its_information_states(kuhn):
+    found, whole = questions(kuhn)
+    assert whole
+    assert len(found) == 12
+    assert prompts([kuhn])["decisions"] == 12
+
+
+def test_the_digest_of_prompts_changes_with_rules_wording_and_style_and_with_nothing_else():
+    game = make("ipd", {"rounds": 8})
+    digest = prompts([game])["sha256"]
+    assert prompts([game, game])["sha256"] == digest
+    others = [
+        prompts([make("ipd", {"rounds": 7})]),
+        prompts([game], "renamed"),
+        prompts([game], "paraphrase-1"),
+        prompts([game], reasoned=True),
+        prompts([make("kuhn")]),
+    ]
+    assert len({digest, *(o["sha256"] for o in others)}) == 6
+
+
+def test_a_long_game_is_sampled_to_its_last_round():
+    game = make("ipd")
+    found, whole = questions(game)
+    assert not whole
+    assert max(len(d.chat()) for d in found) == 2 * game.rounds  # the rules, then a question and an answer a round
+
+
+def test_a_models_fingerprint_is_of_what_makes_its_answers(tmp_path: Path):
+    import shutil
+
+    from sepo.lm.identity import contents
+
+    reference = tiny_model(tmp_path / "model")
+    digest = contents(reference)
+    shutil.copytree(tmp_path / "model", tmp_path / "copy")
+    (tmp_path / "copy" / "README.md").write_text("a card")
+    (tmp_path / "copy" / "safety-card.json").write_text("{}")
+    assert contents(f"hf:{tmp_path / 'copy'}") == digest
+    weights = next((tmp_path / "copy").glob("*.safetensors"))
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    assert contents(f"hf:{tmp_path / 'copy'}") not in (digest, None)
+    assert contents(f"hf:{tmp_path / 'absent'}") is None
