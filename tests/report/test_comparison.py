@@ -314,7 +314,8 @@ def test_the_page_works_in_a_browser_and_sends_nothing(
         charts = seen.page.locator(".chart")
         assert charts.count() == 3  # payoffs; J; shares and rates
         for index in range(charts.count()):
-            assert charts.nth(index).locator(".points path").count() > 3
+            charts.nth(index).evaluate("chart => chart.scrollIntoView()")
+            charts.nth(index).locator(".points path").nth(3).wait_for(state="attached")
         assert seen.page.locator("article.spoken").count() == 2
         assert seen.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         button = seen.page.locator(".legend button").first

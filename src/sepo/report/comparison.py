@@ -20,7 +20,7 @@ from sepo.report.plots import MARKS, Panel, Plot, colour, layout, mark
 from sepo.report.safety import code, text
 from sepo.report.tables import Cell, Head, Row, Table
 from sepo.report.verdicts import SEVERAL
-from sepo.report.words import count, csv_uri, number, plain
+from sepo.report.words import count, csv_text, number, plain
 
 DIGITS = 4
 HOVER = "%{customdata[0]}<br>%{customdata[1]}<extra></extra>"
@@ -177,7 +177,7 @@ def _panel(game: str, title: str, values: Mapping[str, Mapping[int, Mapping[str,
         f"{title}: figures side by side",
         "Each figure of each side with its interval; no bar where it is exact.",
         [_plot(what, {n: values[n] for n in chosen}, names) for what, chosen in groups.items() if chosen],
-        csv_uri(("figure", "side", "value", "low", "high", "n"), [[printable(v) for v in row] for row in rows]),
+        csv_text(("figure", "side", "value", "low", "high", "n"), [[printable(v) for v in row] for row in rows]),
     )
 
 
