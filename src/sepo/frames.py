@@ -36,7 +36,7 @@ def frame(rows: Sequence[Sequence[Any]], columns: Columns, kind: str = "pandas")
         raise InputError(f"unknown kind of frame '{kind}': it is pandas or polars")
     try:
         library = import_module(kind)
-    except ImportError:
+    except ModuleNotFoundError:
         raise InputError(f"{kind} is not installed: pip install 'sepo[frames]'") from None
     if kind == "polars":
         schema = {name: getattr(library, POLARS[of]) for name, of in columns.items()}

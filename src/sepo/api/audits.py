@@ -28,7 +28,6 @@ from sepo.display import figure, table
 from sepo.errors import InputError
 from sepo.files import write_json
 from sepo.frames import Columns, Kind, frame
-from sepo.games.base import Game
 from sepo.policies.base import Policy
 from sepo.policies.script import ScriptPolicy
 from sepo.policies.script import opponent as scripted
@@ -101,7 +100,7 @@ def audit(
     >>> sepo.audit(lambda decision: decision.legal[0], ["kuhn", "split"], measures="sepo")
     Scorecard('function:<lambda>', kuhn: J -2.5278, exploitability 1.0000, split: J -2.1000)
     """
-    listed = [games] if isinstance(games, str | Game) else list(games)
+    listed = list(games) if isinstance(games, Sequence) and not isinstance(games, str) else [games]
     only = listed[0] if len(listed) == 1 and listed != ["all"] else None
     loaded = as_policy(policy, only, seed)
     options = Options(
@@ -195,7 +194,7 @@ class Comparison:
             [game, row["figure"], figure(row["before"]), figure(row["after"]), row["difference"], words[row["better"]]]
             for game, row in self._rows()
         ]
-        headings = ["game", "figure", "before", "after", "difference", ""]
+        headings = ["game", "figure", "before", "after", "difference", "change"]
         return table(f"from {self.document['before']} to {self.document['after']}", headings, rows)
 
 

@@ -43,6 +43,9 @@ class Figure(NamedTuple):
     high: float | None
     n: int | None = None
 
+    def __repr__(self) -> str:
+        return f"Figure({figure(self._asdict())}{'' if self.n is None else f', n={self.n}'})"
+
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> Figure:
         """Read one from a document."""
@@ -64,8 +67,8 @@ class Scorecard:
     >>> card = sepo.audit("script:nash", "kuhn")
     >>> card
     Scorecard('script:nash', kuhn: J 0.0139, exploitability 0.0000)
-    >>> round(card.figure("kuhn", "paper.e").value, 6)
-    0.0
+    >>> card.figure("kuhn", "sepo.J"), card.figure("kuhn", "robustness").value
+    (Figure(0.0139), 0.02777777777777777)
     """
 
     document: Mapping[str, Any]

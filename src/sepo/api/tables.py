@@ -217,6 +217,4 @@ def _weights(given: Mapping[str, float] | Sequence[float] | None, usual: Weights
             return Weights(*map(float, chosen))
     except (TypeError, ValueError):
         pass
-    raise InputError(
-        f"weights are of e, c and x and not negative, such as (2.4, 1, 1.8) or {{'e': 2.4}}, not {given!r}"
-    )
+    raise InputError(f"weights are three numbers, such as (2.4, 1, 1.8), or some by name: {{'e': 2.4}}, not {given!r}")
