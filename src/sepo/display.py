@@ -63,15 +63,21 @@ def table(caption: str, headings: Sequence[str], rows: Sequence[Sequence[Cell]],
     rows
         Cells: text, or numbers, which get four digits.
     """
-    head = "".join(f'<th scope="col" style="text-align:left">{html(h)}</th>' for h in headings)
+    sides = map(_side, rows[0] if rows else [""] * len(headings))
+    head = "".join(
+        f'<th scope="col" style="text-align:{side}">{html(h)}</th>' for h, side in zip(headings, sides, strict=True)
+    )
     body = "".join(f"<tr>{_cell(row[0], 'th')}{''.join(_cell(c, 'td') for c in row[1:])}</tr>" for row in rows)
     foot = f"<p>{html(note)}</p>" if note else ""
-    title = f'<caption style="text-align:left">{html(caption)}</caption>'
+    title = f'<caption style="text-align:left;white-space:nowrap">{html(caption)}</caption>'
     return f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{foot}"
+
+
+def _side(value: Cell) -> str:
+    return "left" if isinstance(value, str) else "right"
 
 
 def _cell(value: Cell, tag: str) -> str:
     text = value if isinstance(value, str) else str(value) if isinstance(value, int) else number(value)
-    align = "left" if isinstance(value, str) else "right"
     scope = ' scope="row"' if tag == "th" else ""
-    return f'<{tag}{scope} style="text-align:{align}">{html(text)}</{tag}>'
+    return f'<{tag}{scope} style="text-align:{_side(value)}">{html(text)}</{tag}>'
