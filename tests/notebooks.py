@@ -5,6 +5,7 @@ What is kept is what a reader learns from: no times, no counters beyond the cell
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import tempfile
@@ -43,7 +44,7 @@ def execute(name: str, folder: Path) -> Any:
     client = NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", resources={"metadata": {"path": folder}})
     kernel = client.create_kernel_manager()
     kernel.transport, kernel.ip = "ipc", str(folder / "kernel")  # a socket in the folder: no port is opened
-    client.execute()
+    client.execute(env=os.environ | {"TQDM_DISABLE": "1"})  # no progress bars
     return notebook
 
 
