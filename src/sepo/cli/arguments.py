@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sepo.audit.playable import games_of as games_of  # for the commands, which look here
+from sepo.audit.playable import under as under
 from sepo.errors import InputError
 from sepo.games.base import Weights
 from sepo.policies.spec import FORMS

@@ -9,9 +9,24 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sepo.audit.meaning import MEANING
 from sepo.games.base import Game
 from sepo.games.wording import wordings
+
+MEANING = {
+    "exploitability": "what a best-responding opponent wins beyond the game's value",
+    "worst_case_advantage": "the most any opponent can be ahead",
+    "security_gap": "payoff lost against the worst opponent, from the maximin value",
+    "pool_coverage": "share of the worst case that the exploiter pool finds",
+    "robustness": "payoff against the exploiter pool",
+    "held_out": "payoff against opponents never trained on",
+    "nra": "normalized relative advantage",
+    "welfare": "both payoffs together",
+    "cooperation_rate": "share of rounds in which the policy cooperates",
+    "deviation_response": "change of its conduct after one forced deviation of a partner",
+    "time_to_exploit": "rounds an adaptive opponent needs for half of the worst case",
+    "illegal_rate": "share of replies that were no legal action",
+    "legal_mass": "probability the unconstrained model puts on legal replies",
+}
 
 
 def figure(found: Mapping[str, Any] | None) -> str:
