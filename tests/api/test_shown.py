@@ -104,7 +104,7 @@ def test_a_runs_frames_are_its_files(run):
     [
         (lambda run: run.policy("nobody"), "run 'made' has no arm 'nobody': it has sft, sepo"),
         (lambda run: run.policy("sepo", 9), "has no seed 9: it has 0, 1"),
-        (lambda run: run.scorecard("sepo"), "no scorecard at "),
+        (lambda run: run.scorecard("sepo", at="first"), "no scorecard at "),
         (lambda run: api.load_run(run.folder / "arms"), "has no summary.json"),
         (lambda run: api.train({"games": ["a.yaml"], "name": "x"}), "is of several games"),
         (lambda run: api.train({"name": "x", "game": "kuhn", "arms": [], "seads": [1]}), "unknown key 'seads'|arms"),
