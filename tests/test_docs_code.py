@@ -277,8 +277,11 @@ def parsed(words: list[str]) -> dict[str, Any]:
 
 def check_values(values: dict[str, Any]) -> None:
     """Hold to the program what it checks only after its parser: games, policies, choices, wordings."""
-    if values.get("game", "all") not in ("all", *OWN):
-        make(values["game"])
+    given = values.get("game") or "all"
+    games = [given] if isinstance(given, str) else list(given)  # some commands take several
+    for name in games:
+        if name not in ("all", *OWN):
+            make(name)
     for policy in (*values.get("policies", ()), *([values["policy"]] if "policy" in values else [])):
         kind, _, rest = policy.partition(":")
         assert kind in MAKERS, policy

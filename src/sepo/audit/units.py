@@ -21,6 +21,7 @@ from sepo.games.base import Game
 from sepo.games.registry import make
 from sepo.lm.identity import fingerprint
 from sepo.policies.base import Policy, Tally
+from sepo.policies.function import FunctionPolicy
 from sepo.policies.reasoned import ReasonedPolicy
 from sepo.policies.script import ScriptPolicy, UniformPolicy
 from sepo.policies.spec import Asking
@@ -33,7 +34,7 @@ CLUSTERS = 128
 """Clusters of a unit."""
 MEETING = 60_000
 """Largest tree of a meeting in a game whose tree does not grow a round at a time."""
-Known = PolicyTable | ScriptPolicy | UniformPolicy
+Known = PolicyTable | ScriptPolicy | UniformPolicy | FunctionPolicy
 Tell = Callable[[int, int], None]
 
 
@@ -115,6 +116,8 @@ def _said(policy: Policy, asking: Asking) -> object | None:
     """Return all that a policy's conduct depends on; None where that is not known."""
     if isinstance(policy, PolicyTable):
         return json.dumps([policy.game, dict(policy.rules), policy.table, policy.default], sort_keys=True, default=str)
+    if isinstance(policy, FunctionPolicy):
+        return None
     if isinstance(policy, Known):
         return policy.name
     model = fingerprint(policy.name)

@@ -5,23 +5,18 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sepo.audit.methods import Sets
-from sepo.audit.scorecard import Games, by_set
+from sepo.audit.playable import games_of as games_of  # for the commands, which look here
+from sepo.audit.playable import under as under
 from sepo.errors import InputError
 from sepo.games.base import Weights
-from sepo.games.registry import GAMES, games, make
-from sepo.policies.base import Policy
-from sepo.policies.human import HumanPolicy
-from sepo.policies.script import AXELROD, ScriptPolicy, opponent
 from sepo.policies.spec import FORMS
-from sepo.policies.table import PolicyTable
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -41,51 +36,6 @@ RuleOption = Annotated[
     list[str] | None, typer.Option("--rule", metavar="NAME=VALUE", help="A rule of the game, before any preset.")
 ]
 OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Write the result to this file.")]
-
-
-def games_of(policy: Policy) -> list[str]:
-    """Return the names of the games that a policy can play: a table its own, a script those that have it, else all.
-
-    Raises
-    ------
-    InputError
-        If there is none, or the policy is a person, who is asked about one game at a time.
-    """
-    if isinstance(policy, PolicyTable):
-        return [policy.game]
-    if isinstance(policy, HumanPolicy):
-        raise InputError(f"name the game that you want to be asked about: --game {' or '.join(GAMES)}")
-    if isinstance(policy, ScriptPolicy) and policy.script.startswith(AXELROD):
-        return ["ipd"]
-    found = list(games())
-    if isinstance(policy, ScriptPolicy):
-        found = [name for name in found if policy.script in make(name).opponents]
-        if not found:
-            raise InputError(f"unknown script '{policy.script}': no game has it (see `sepo games NAME`)")
-    return found
-
-
-def under(policy: Policy, name: str, sets: Sets, rules: Mapping[str, Any]) -> Games:
-    """Return a game as each set of measures is taken in it: by the rules given, else by those of the set's preset.
-
-    A policy table has rules of its own.
-
-    Raises
-    ------
-    InputError
-        If there is no such game, rule or script, or a table is for another game.
-    """
-    if isinstance(policy, PolicyTable) and policy.game == name and not rules:
-        try:
-            game = make(policy.game, policy.rules)
-        except InputError as error:
-            raise InputError(f"policy table '{policy.name}': {error}") from None
-        return by_set(game, sets)
-    out = {of: make(name, rules, preset=of) for of in by_set(make(name, rules), sets)}
-    if isinstance(policy, ScriptPolicy):
-        for game in out.values():
-            opponent(game, policy.script)
-    return out
 
 
 def parse_rules(texts: Sequence[str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, cast
 import typer
 
 from sepo.audit.methods import Options, Sets
+from sepo.audit.playable import games_of, under
 from sepo.audit.scorecard import Games, scorecards
 from sepo.audit.variation import variations
 from sepo.cli.arguments import (
@@ -16,12 +17,10 @@ from sepo.cli.arguments import (
     JsonOption,
     OutOption,
     RuleOption,
-    games_of,
     parse_budget,
     parse_choice,
     parse_rules,
     reporting,
-    under,
 )
 from sepo.cli.asking import asks_models
 from sepo.cli.variations import asked, parse_horizons, parse_list

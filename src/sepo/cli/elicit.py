@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sepo.audit.elicitation import Inquiry
-from sepo.audit.methods import SMALL
+from sepo.audit.behaviour import behaviour
 from sepo.cli.arguments import (
     GameOption,
     PolicyArgument,
@@ -18,11 +17,8 @@ from sepo.cli.arguments import (
     reporting,
 )
 from sepo.cli.asking import asks_models
-from sepo.errors import TooLargeError
 from sepo.games.registry import make
 from sepo.policies.spec import Asking, load_policy
-from sepo.policies.table import elicit
-from sepo.solve.expand import MAX_NODES, expand
 
 
 @asks_models
@@ -44,17 +40,6 @@ def command(
     asked = parse_budget(budget)
     with reporting() as tell:
         loaded = load_policy(policy, played, lambda done, total: tell(f"asking about {game}", done, total), asking)
-        try:
-            tree = expand(played, SMALL) if asked is None else None
-        except TooLargeError:
-            tree = None
-        if tree is not None:
-            table = elicit(loaded, played, tree)
-        else:
-            pools = played.measures("sepo").pools.values()
-            opponents = tuple(dict.fromkeys(o for names in pools for o in names))
-            inquiry = Inquiry(loaded, played, opponents, asked, tell, MAX_NODES)
-            inquiry.ask()
-            table = inquiry.table()
+        table = behaviour(loaded, played, asked, tell)
     table.save(out)
     typer.echo(f"{len(table.table)} information states of {policy} written to {out}", err=True)

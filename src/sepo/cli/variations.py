@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sepo.audit.methods import Sets
+from sepo.audit.playable import games_of, under
 from sepo.audit.scorecard import Games
 from sepo.audit.variation import Variation
-from sepo.cli.arguments import games_of, under
 from sepo.errors import InputError
 from sepo.games.registry import make
 from sepo.games.wording import chosen, remark, wordings

@@ -52,11 +52,12 @@ def episodes(
 
 
 def stepped(
-    policy: Policy, game: Game, opponent: Opponent, count: int, key: tuple[object, ...]
+    policy: Policy, game: Game, opponent: Opponent | Policy, count: int, key: tuple[object, ...]
 ) -> list[dict[str, Any]]:
     """Play and record episodes as ``episodes`` does, decision by decision: in games too large for a tree.
 
-    Where an instance is drawn at first, episode k plays instance k. All episodes ask the policy at once.
+    Where an instance is drawn at first, episode k plays instance k. All episodes ask the policy at once, and likewise
+    an opponent that is a policy.
     """
     rng = generator(*key)
     seats = [game.seats[hand % len(game.seats)] for hand in range(game.hands)]
@@ -64,6 +65,8 @@ def stepped(
     while any(r.state.actor != TERMINAL for r in running):
         asking = [r for r in running if r.state.actor == r.seat]
         answers = iter(checked(policy, [game.decision(r.state) for r in asking]) if asking else [])
+        facing = [] if isinstance(opponent, Opponent) else [r for r in running if r.state.actor == 1 - r.seat]
+        replies = iter(_replies(opponent, [game.decision(r.state) for r in facing]))
         for number, r in enumerate(running):
             if r.state.actor == CHANCE:
                 outcomes = r.state.chance()
@@ -73,13 +76,20 @@ def stepped(
                 r.enter(outcomes[drawn][0])
             elif r.state.actor != TERMINAL:
                 decision = game.decision(r.state)
-                p = next(answers) if decision.seat == r.seat else played(opponent, decision)
+                if decision.seat == r.seat:
+                    p = next(answers)
+                else:
+                    p = played(opponent, decision) if isinstance(opponent, Opponent) else next(replies)
                 r.act(decision, p / p.sum(), rng)
     hands = [r.record() for r in running]
     return [
         _episode(game, opponent.name, number, hands[number * len(seats) : (number + 1) * len(seats)])
         for number in range(count)
     ]
+
+
+def _replies(opponent: Opponent | Policy, decisions: list[Decision]) -> list[Floats]:
+    return [] if isinstance(opponent, Opponent) or not decisions else checked(opponent, decisions)
 
 
 class _Running:

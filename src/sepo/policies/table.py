@@ -7,23 +7,29 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from sepo.display import Cell
+from sepo.display import table as html_table
 from sepo.errors import InputError
 from sepo.files import read_json, write_json
+from sepo.frames import Columns, Kind, frame
 from sepo.games.base import Decision, Game
 from sepo.keys import generator
 from sepo.policies.base import SUM_TOLERANCE, Estimated, Policy, checked
 from sepo.solve.tree import Floats, Layout, Tree
 
 SCHEMA = "sepo.policy/1"
+WHAT = "policy table"
 DRAWS = 4000
 """Of what a policy may be, for the intervals of its probabilities."""
+SHOWN, COLUMNS = 40, 6
+"""Information states that a notebook shows, and actions that get a column each there."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +108,53 @@ class PolicyTable:
             out["intervals"] = {key: {a: list(ends) for a, ends in row.items()} for key, row in self.intervals.items()}
         return out | {"table": {key: dict(row) for key, row in self.table.items()}}
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write the file, whole or not at all."""
-        write_json(path, self.document())
+        write_json(Path(path), self.document())
+
+    def frame(self, kind: Kind = "pandas") -> Any:
+        """Return a data frame: one row per information state and action, with its probability.
+
+        ``low`` and ``high`` are the ends of its interval, missing where the table is no estimate.
+
+        Raises
+        ------
+        InputError
+            If the library is not installed.
+        """
+        columns: Columns = {"policy": str, "game": str, "state": str, "action": str}
+        ends = self.intervals or {}
+        rows = [
+            (self.name, self.game, key, action, p, *(ends.get(key, {}).get(action) or (None, None)))
+            for key, row in self.table.items()
+            for action, p in row.items()
+        ]
+        return frame(rows, {**columns, "probability": float, "low": float, "high": float}, kind)
+
+    def __repr__(self) -> str:
+        size = len(self.table)
+        return f"PolicyTable({self.name!r}, {self.game!r}, {size} information state{'' if size == 1 else 's'})"
+
+    def __rich_repr__(self) -> Iterator[Any]:
+        yield self.name
+        yield "game", self.game
+        yield "states", len(self.table)
+
+    def _repr_html_(self) -> str:
+        shown = dict(list(self.table.items())[:SHOWN])
+        actions = list(dict.fromkeys(a for row in shown.values() for a in row))
+        caption = f"{self.name} in {describe(self.game, self.rules)}"
+        more = len(self.table) - len(shown)
+        note = f"and {more} more information states" if more else ""
+        if len(actions) <= COLUMNS:
+            cells: list[list[Cell]] = [
+                [key or "(start)", *(row.get(a, "") for a in actions)] for key, row in shown.items()
+            ]
+            return html_table(caption, ["information state", *actions], cells, note)
+        said = [
+            [key or "(start)", ", ".join(f"{a} {p:.4f}" for a, p in row.items() if p)] for key, row in shown.items()
+        ]
+        return html_table(caption, ["information state", "probabilities"], said, note)
 
 
 def describe(game: str, rules: Mapping[str, Any]) -> str:
@@ -121,30 +171,39 @@ def load_table(path: Path, name: str | None = None) -> PolicyTable:
     InputError
         Naming the file, the information state and what is wrong there.
     """
-    what = "policy table"
-    document = read_json(path, what)
+    return parse_table(read_json(path, WHAT), f"{WHAT} '{path}'", name or f"table:{path}")
+
+
+def parse_table(document: Mapping[str, Any], where: str, name: str) -> PolicyTable:
+    """Check the document of a policy table; ``where`` begins what is said of it.
+
+    Raises
+    ------
+    InputError
+        As ``load_table`` does.
+    """
     if document.get("schema") != SCHEMA:
-        raise InputError(f"{what} '{path}': schema must be '{SCHEMA}', not {document.get('schema')!r}")
+        raise InputError(f"{where}: schema must be '{SCHEMA}', not {document.get('schema')!r}")
     known = {"schema", "game", "rules", "table", "default", "legal_mass", "intervals", "about"}
     if extra := sorted(set(document) - known):
-        raise InputError(f"{what} '{path}': unknown key '{extra[0]}'; known are {', '.join(sorted(known))}")
+        raise InputError(f"{where}: unknown key '{extra[0]}'; known are {', '.join(sorted(known))}")
     if not isinstance(document.get("game"), str):
-        raise InputError(f"{what} '{path}': 'game' must name a game")
+        raise InputError(f"{where}: 'game' must name a game")
     if document.get("default") not in (None, "uniform"):
-        raise InputError(f"{what} '{path}': 'default' can only be 'uniform'")
+        raise InputError(f"{where}: 'default' can only be 'uniform'")
     for key in ("rules", "legal_mass", "intervals", "about"):
         if not isinstance(document.get(key, {}), dict):
-            raise InputError(f"{what} '{path}': '{key}' must be an object")
+            raise InputError(f"{where}: '{key}' must be an object")
     table = document.get("table")
     if not isinstance(table, dict) or not table:
-        raise InputError(f"{what} '{path}': 'table' must map information states to action probabilities")
+        raise InputError(f"{where}: 'table' must map information states to action probabilities")
     for key, row in table.items():
-        _check_row(path, key, row)
+        _check_row(where, key, row)
     for key, mass in document.get("legal_mass", {}).items():
         if not _finite(mass) or not 0 <= mass <= 1 + SUM_TOLERANCE:
-            raise InputError(f"{what} '{path}': the legal mass of '{key}' must be a probability, not {mass!r}")
+            raise InputError(f"{where}: the legal mass of '{key}' must be a probability, not {mass!r}")
     return PolicyTable(
-        name=name or f"table:{path}",
+        name=name,
         game=document["game"],
         rules=document.get("rules", {}),
         table=table,
@@ -160,8 +219,8 @@ def _finite(p: object) -> bool:
     return isinstance(p, int | float) and not isinstance(p, bool) and abs(p) <= sys.float_info.max
 
 
-def _check_row(path: Path, key: str, row: object) -> None:
-    where = f"policy table '{path}' at information state '{key}'"
+def _check_row(where: str, key: str, row: object) -> None:
+    where = f"{where} at information state '{key}'"
     if not isinstance(row, dict) or not row:
         raise InputError(f"{where}: must map actions to probabilities")
     for action, p in row.items():

@@ -393,7 +393,7 @@ def read_document(path: Path, settings: Sequence[str] = ()) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InputError(f"recipe '{path}' must be a mapping of keys to values")
     for setting in settings:
-        _set(document, setting)
+        set_key(document, setting)
     return document
 
 
@@ -415,7 +415,8 @@ def validated(kind: type[S], document: Mapping[str, Any], where: str) -> S:
         raise InputError(f"recipe '{where}'{f', key {key!r}' if key else ''}: {message}") from None
 
 
-def _set(document: dict[str, Any], setting: str) -> None:
+def set_key(document: dict[str, Any], setting: str) -> None:
+    """Apply one ``key=value`` setting to a recipe's document, in place; see ``load_recipe``."""
     key, equals, text = setting.partition("=")
     if not equals or not key:
         raise InputError(f"--set takes key=value, not '{setting}'")

@@ -1,0 +1,227 @@
+"""Scorecards made and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sepo.api.card import Scorecard, load_scorecard
+from sepo.api.given import (
+    METHODS,
+    GameLike,
+    Method,
+    PathLike,
+    PolicyLike,
+    Tell,
+    as_game,
+    as_policy,
+    count,
+    one_of,
+    path_of,
+)
+from sepo.audit.compare import compare as compared
+from sepo.audit.methods import Options, Sets, quiet
+from sepo.audit.playable import games_of, under
+from sepo.audit.scorecard import Games, by_set, scorecard
+from sepo.display import figure, table
+from sepo.errors import InputError
+from sepo.files import write_json
+from sepo.frames import Columns, Kind, frame
+from sepo.policies.base import Policy
+from sepo.policies.script import ScriptPolicy
+from sepo.policies.script import opponent as scripted
+
+
+def audit(
+    policy: PolicyLike,
+    games: GameLike | Sequence[GameLike] = "all",
+    *,
+    measures: Sets = "both",
+    rules: Mapping[str, Any] | None = None,
+    method: Method = "auto",
+    episodes: int | None = None,
+    half_width: float | None = None,
+    control: bool = True,
+    opponents: Sequence[str] = (),
+    budget: int | None = 3000,
+    adversaries: bool = True,
+    seed: int = 0,
+    tell: Tell | None = None,
+) -> Scorecard:
+    """Audit a policy: payoff, exploitability, collusion, externality and what stands behind them.
+
+    Parameters
+    ----------
+    policy
+        In any form that ``load_policy`` takes: a POLICY string, a table, your own function.
+    games
+        A game's name, a game, several of them, or ``all`` that the policy can play.
+    measures
+        ``paper``, ``sepo`` or ``both``; of a game given by name, each by the rules of its preset.
+    rules
+        Rules of games given by name, before any preset.
+    method
+        ``auto``: exact where it can be; ``exact``: refuse what cannot; ``sampled``: play episodes.
+    episodes
+        Clusters of episodes per opponent and seat, where figures are sampled.
+    half_width
+        Sample until J is known to this half-width, however long it takes.
+    control
+        Whether the variance of sampled figures is cut by control variates.
+    opponents
+        Names of further opponents to be met.
+    budget
+        Information states of a game that a language model is asked about; None for all.
+    adversaries
+        Whether the worst case and the time to exploit are searched for.
+    seed
+        Of whatever is drawn; exact figures do not depend on it.
+    tell
+        Hears of progress.
+
+    Returns
+    -------
+    Scorecard
+        The figures that ``sepo audit`` prints.
+
+    Raises
+    ------
+    InputError
+        If there is no such policy, game, rule or opponent, or the method asked for cannot be had.
+    EndpointError
+        If an endpoint fails after its retries.
+
+    Examples
+    --------
+    >>> import sepo
+    >>> sepo.audit("script:nash", "kuhn")
+    Scorecard('script:nash', kuhn: J 0.0139, exploitability 0.0000)
+    >>> sepo.audit(lambda decision: decision.legal[0], ["kuhn", "split"], measures="sepo")
+    Scorecard('function:<lambda>', kuhn: J -2.5278, exploitability 1.0000, split: J -2.1000)
+    """
+    listed = list(games) if isinstance(games, Sequence) and not isinstance(games, str) else [games]
+    only = listed[0] if len(listed) == 1 and listed != ["all"] else None
+    loaded = as_policy(policy, only, seed)
+    options = Options(
+        sets=one_of(measures, ("paper", "sepo", "both"), "set of measures"),
+        method=one_of(method, METHODS, "method"),
+        seed=seed,
+        episodes=None if episodes is None else count(episodes, "episodes", least=2),
+        half_width=None if half_width is None else positive(half_width),
+        control=control,
+        opponents=tuple(opponents),
+        budget=None if budget is None else count(budget, "budget"),
+        adversaries=adversaries,
+    )
+    taken = [t for given in listed for t in _taken(loaded, given, options.sets, rules or {})]
+    return Scorecard(scorecard(loaded, taken, options, tell or quiet))
+
+
+def _taken(policy: Policy, given: GameLike, sets: Sets, rules: Mapping[str, Any]) -> list[Games]:
+    """Return games to audit a policy in, each as every set of measures is taken in it."""
+    if isinstance(given, str):
+        return [under(policy, n, sets, rules) for n in (games_of(policy) if given == "all" else [given])]
+    game = as_game(given, rules)
+    if isinstance(policy, ScriptPolicy):
+        scripted(game, policy.script)
+    return [by_set(game, sets)]
+
+
+def positive(half_width: float) -> float:
+    """Return a half-width that is a positive number.
+
+    Raises
+    ------
+    InputError
+        Otherwise.
+    """
+    if isinstance(half_width, bool) or not isinstance(half_width, int | float) or not half_width > 0:
+        raise InputError(f"half_width must be a positive number, not {half_width!r}")
+    return float(half_width)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What changed between two scorecards.
+
+    Attributes
+    ----------
+    document
+        The figures of ``sepo compare --json``.
+    """
+
+    document: Mapping[str, Any]
+
+    def frame(self, kind: Kind = "pandas") -> Any:
+        """Return a data frame: one row per game and figure that both have.
+
+        ``apart`` is 1 where the intervals do not meet; ``better`` is 1 or 0 where that is for the better or the worse,
+        and missing where it cannot be said.
+
+        Raises
+        ------
+        InputError
+            If the library is not installed.
+        """
+        rows = [
+            (
+                *(game, row["figure"], row["before"]["value"], row["after"]["value"], row["difference"]),
+                *(int(row["intervals_apart"]), None if row["better"] is None else int(row["better"])),
+            )
+            for game, row in self._rows()
+        ]
+        numbers: Columns = {"before": float, "after": float, "difference": float, "apart": int, "better": int}
+        return frame(rows, {"game": str, "figure": str, **numbers}, kind)
+
+    def save(self, path: PathLike) -> None:
+        """Write the document to a file, whole or not at all."""
+        write_json(path_of(path), dict(self.document))
+
+    def _rows(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        for game, rows in self.document["games"].items():
+            for row in rows:
+                yield game, row
+
+    def __repr__(self) -> str:
+        said = [row["better"] for _, row in self._rows()]
+        ends = f"{self.document['before']!r}, {self.document['after']!r}"
+        return f"Comparison({ends}: {said.count(True)} better, {said.count(False)} worse, {said.count(None)} neither)"
+
+    def _repr_html_(self) -> str:
+        words = {True: "better", False: "worse", None: ""}
+        rows = [
+            [game, row["figure"], figure(row["before"]), figure(row["after"]), row["difference"], words[row["better"]]]
+            for game, row in self._rows()
+        ]
+        headings = ["game", "figure", "before", "after", "difference", "change"]
+        return table(f"from {self.document['before']} to {self.document['after']}", headings, rows)
+
+
+def compare(before: Scorecard | PathLike, after: Scorecard | PathLike) -> Comparison:
+    """Return what changed between two scorecards, figure by figure.
+
+    Parameters
+    ----------
+    before, after
+        Scorecards, or their files.
+
+    Returns
+    -------
+    Comparison
+        Of each figure that both have: the difference, whether intervals are apart, and whether it is for the better.
+
+    Raises
+    ------
+    InputError
+        If they share no game, or played one by different rules.
+
+    Examples
+    --------
+    >>> import sepo
+    >>> before, after = (sepo.audit(name, "kuhn", measures="sepo") for name in ("uniform", "script:nash"))
+    >>> sepo.compare(before, after)
+    Comparison('uniform', 'script:nash': 8 better, 0 worse, 0 neither)
+    """
+    cards = [given if isinstance(given, Scorecard) else load_scorecard(given) for given in (before, after)]
+    return Comparison(compared(cards[0].document, cards[1].document))

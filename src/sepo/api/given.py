@@ -1,0 +1,229 @@
+"""What people give: policies and games in every form they come in, made into what the rooms below take."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast
+
+import numpy as np
+
+from sepo.errors import InputError
+from sepo.games.base import Decision, Game, MeasureName, Opponent
+from sepo.games.registry import make
+from sepo.lm.endpoint import Limits
+from sepo.policies import spec
+from sepo.policies.base import Policy
+from sepo.policies.function import Answer, FunctionPolicy
+from sepo.policies.reasoned import ReplyRules
+from sepo.policies.script import ScriptPolicy, opponent
+from sepo.policies.table import SCHEMA, WHAT, PolicyTable, parse_table
+
+PolicyLike = str | Policy | Opponent | Mapping[str, Any] | os.PathLike[str] | Callable[[Decision], Answer]
+"""A POLICY string, a policy, a table's rows or document or file, or a function from a decision to probabilities."""
+GameLike = str | Game
+PathLike = str | os.PathLike[str]
+T = TypeVar("T", bound=str)
+Method = Literal["auto", "exact", "sampled"]
+METHODS = ("auto", "exact", "sampled")
+Tell = Callable[[str, int, int], None]
+"""Hears of progress: of what, how much is done, and how much there is; ``print`` will do."""
+PARTS = ("name", "probabilities", "legal_mass", "about")
+
+
+def load_game(
+    name: str, rules: Mapping[str, Any] | None = None, preset: Literal["paper", "sepo"] | None = None
+) -> Game:
+    """Make a game by name.
+
+    Parameters
+    ----------
+    name
+        A built-in game (``kuhn``, ``ipd``, ``auction``, ``split``, ``items`` or ``commons``), one of an installed
+        package, or ``openspiel:NAME``.
+    rules
+        Options of the game, such as ``{"rounds": 4}``; the rest are those of the preset.
+    preset
+        The rules that a set of measures is taken by; the game's defaults unless given.
+
+    Returns
+    -------
+    Game
+        Its ``rules``, ``opponents`` and ``measures`` say what it is; the same name and rules give the same object.
+
+    Raises
+    ------
+    InputError
+        If there is no such game, rule or preset.
+
+    Examples
+    --------
+    >>> import sepo
+    >>> sepo.load_game("ipd", rules={"rounds": 4}).rounds
+    4
+    """
+    return make(name, rules, preset)
+
+
+def load_policy(
+    policy: PolicyLike,
+    game: GameLike | None = None,
+    *,
+    name: str | None = None,
+    style: Literal["direct", "reasoned"] = "direct",
+    samples: int = 32,
+    tokens: int = 200,
+    illegal: Literal["forfeit", "random", "retry"] = "forfeit",
+    retries: int = 2,
+    seed: int = 0,
+    tokenizer: str | None = None,
+    concurrency: int = 8,
+    body: Mapping[str, Any] | None = None,
+) -> Policy:
+    """Make a policy of whatever plays.
+
+    Parameters
+    ----------
+    policy
+        A POLICY string as on the command line (``script:nash``, ``uniform``, ``table:FILE``, ``bundled:smollm2``,
+        ``hf:ID_OR_PATH``, ``openai:MODEL@BASE_URL``); the path of a table file; the rows of a table,
+        ``{"J:": {"PASS": 0.7, "BET": 0.3}, …}``; a policy; or a Python function. A function is called with a decision
+        and returns the probability of each action (a mapping, or a sequence in the order of ``decision.legal``), or one
+        action. It must answer the same question alike.
+    game
+        What the rows of a table are of; a script's name is checked against it.
+    name
+        What rows and functions are called in results.
+    style, samples, tokens, illegal, retries, seed
+        How a language model is asked: scored on its legal actions (``direct``), or writing freely (``reasoned``), with
+        so many answers at each information state and at most so many tokens each; what counts where no reply is
+        legal, how often it is asked again before that, and the seed of what it writes.
+    tokenizer, concurrency, body
+        Of a model behind an endpoint: the tokenizer, where the model's name is none; calls open at once; and further
+        fields of every call.
+
+    Returns
+    -------
+    Policy
+        Its ``probabilities`` answer a batch of decisions.
+
+    Raises
+    ------
+    InputError
+        If it is of no known form, or what it names is not there.
+    EndpointError
+        If an endpoint does not answer.
+
+    Examples
+    --------
+    >>> import sepo
+    >>> bold = sepo.load_policy(lambda decision: decision.legal[-1], name="bold")
+    >>> sepo.audit(bold, "kuhn").figure("kuhn", "exploitability").value
+    0.3333333333333333
+    """
+    if isinstance(policy, str):
+        rules = ReplyRules(
+            one_of(style, ("direct", "reasoned"), "style"),
+            count(samples, "samples"),
+            count(tokens, "tokens"),
+            one_of(illegal, ("forfeit", "random", "retry"), "illegal-move rule"),
+            count(retries, "retries", least=0),
+        )
+        limits = Limits(count(concurrency, "concurrency"), body=dict(body or {}))
+        asking = spec.Asking(rules, seed, tokenizer, limits)
+        return spec.load_policy(policy, None if game is None else as_game(game), asking=asking)
+    return _made(policy, game, name)
+
+
+def _made(policy: PolicyLike, game: GameLike | None, name: str | None) -> Policy:
+    """Make a policy of what is no POLICY string."""
+    if isinstance(policy, os.PathLike):
+        return load_policy(f"table:{os.fspath(policy)}", game)
+    if isinstance(policy, Opponent):
+        return FunctionPolicy(name or f"script:{policy.name}", policy.script)
+    if isinstance(policy, Mapping):
+        return _table(policy, game, name)
+    if hasattr(policy, "probabilities"):
+        if lacking := [part for part in PARTS if not hasattr(policy, part)]:
+            raise InputError(f"a policy of type {type(policy).__name__} lacks '{lacking[0]}': see sepo.policies.base")
+        if isinstance(policy, ScriptPolicy) and game is not None:
+            opponent(as_game(game), policy.script)
+        return cast(Policy, policy)
+    if callable(policy):
+        return FunctionPolicy(name or f"function:{getattr(policy, '__name__', type(policy).__name__)}", policy)
+    raise InputError(
+        "a policy is a POLICY string, a policy, a table's rows, the path of a table file or a function from a decision "
+        f"to probabilities, not {type(policy).__name__}"
+    )
+
+
+def _table(given: Mapping[str, Any], game: GameLike | None, name: str | None) -> PolicyTable:
+    """Read a policy table's document, or its rows alone."""
+    if "schema" in given:
+        return parse_table(given, WHAT, name or "table")
+    if game is None:
+        raise InputError("the rows of a policy table are of one game: say which, such as game='kuhn'")
+    of = as_game(game)
+    rows = {
+        key: {a: float(p) if isinstance(p, Real) and not isinstance(p, bool) else p for a, p in row.items()}
+        if isinstance(row, Mapping)
+        else row
+        for key, row in given.items()
+    }
+    document = {"schema": SCHEMA, "game": of.name, "rules": dict(of.rules), "table": rows}
+    return parse_table(document, WHAT, name or "table")
+
+
+def as_game(given: GameLike, rules: Mapping[str, Any] | None = None, preset: MeasureName | None = None) -> Game:
+    """Return a game given by name or as itself.
+
+    Raises
+    ------
+    InputError
+        If there is none, or rules are given for one that is made already.
+    """
+    if isinstance(given, str):
+        return make(given, rules, preset)
+    if not isinstance(given, Game):
+        raise InputError(f"a game is a name or a Game, not {type(given).__name__}")
+    if rules:
+        raise InputError(f"game '{given.name}' is made already and keeps its rules: leave out 'rules', or give a name")
+    return given
+
+
+def as_policy(policy: PolicyLike, game: GameLike | None = None, seed: int = 0) -> Policy:
+    """Return a policy given in any form, a model being asked in the direct style."""
+    return load_policy(policy, game, seed=seed)
+
+
+def one_of(value: T, choices: Sequence[str], what: str) -> T:
+    """Return a word that is one of some.
+
+    Raises
+    ------
+    InputError
+        Otherwise, naming them.
+    """
+    if value not in choices:
+        raise InputError(f"unknown {what} {value!r}: it is one of {', '.join(choices)}")
+    return value
+
+
+def count(value: int, what: str, least: int = 1) -> int:
+    """Return a whole number of at least some size.
+
+    Raises
+    ------
+    InputError
+        Otherwise.
+    """
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+        raise InputError(f"{what} must be a whole number of at least {least}, not {value!r}")
+    return int(value)
+
+
+def path_of(given: PathLike) -> Path:
+    """Return a path given as text or as itself."""
+    return Path(os.fspath(given))
