@@ -1,0 +1,352 @@
+"""What a person's game against a policy came to: each move beside the best response, and how exploitable the person was.
+
+The first is exact, on the tree of what the policy may do (``audit.ahead``): what every action was worth at every
+decision, hence what each move cost. What was paid splits into three parts that sum up,
+
+    paid = best response's expectation - cost of the moves + luck,
+
+where luck is what cards, coins and the policy's draws did; its expectation is 0 whatever the person plays (the martingale
+control of N. Burch et al., "AIVAT", AAAI 2018, with values against a known policy). The second treats the person as a
+policy that is known where it was seen, its shares of actions there, and unknown elsewhere: bounds over all it might do.
+What cannot be computed is said in words.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from sepo.audit.ahead import QUESTIONS, Answers, ahead, starts
+from sepo.audit.board import Subject
+from sepo.audit.exact import Expectations, extremes
+from sepo.audit.figures import ANYONE
+from sepo.errors import InputError
+from sepo.games.base import CHANCE, Decision, Game, State
+from sepo.games.repeated import RepeatedGame, Stage
+from sepo.play.session import Hand, Move, Session
+from sepo.policies.base import Estimated
+from sepo.policies.table import PolicyTable
+from sepo.solve.tree import Floats
+
+EXPOSED = 140_000
+"""Largest tree of a person against anyone that is held; the whole ipd fits."""
+TINY = 1e-9
+Tell = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A decision of the person.
+
+    Attributes
+    ----------
+    worth
+        What each action was worth, all that was still to come, if the best had been done afterwards; None if that
+        cannot be computed.
+    now
+        What each action paid in this round alone, in expectation; None if that has no meaning.
+    """
+
+    hand: int
+    decision: Decision
+    action: str
+    worth: Mapping[str, float] | None
+    now: Mapping[str, float] | None
+
+    @property
+    def best(self) -> str | None:
+        """The best action: the one that was taken if none was better."""
+        if self.worth is None:
+            return None
+        most = max(self.worth.values())
+        good = [a for a, value in self.worth.items() if value >= most - TINY]
+        return self.action if self.action in good else good[0]
+
+    @property
+    def cost(self) -> float | None:
+        """What the move gave away, in points: 0 if it was as good as any."""
+        if self.worth is None or self.best is None:
+            return None
+        return max(0.0, self.worth[self.best] - self.worth[self.action])
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """A hand, from the person's side.
+
+    Attributes
+    ----------
+    paid, other
+        What the person and the policy got.
+    best
+        What the best response gets in expectation, from the first decision that is judged on; None if none is.
+    whole
+        Whether that is from the hand's beginning.
+    cost, luck
+        What the person's moves gave away from there on, and what chance made of the rest.
+    response
+        The best response in words; empty where it is none of the whole hand.
+    """
+
+    seat: int
+    paid: float
+    other: float
+    judged: tuple[Judged, ...]
+    best: float | None
+    whole: bool
+    cost: float | None
+    luck: float | None
+    response: str
+    why: str
+
+
+class Bounds(NamedTuple):
+    """Between what and what a figure lies."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """How exploitable the person was.
+
+    Attributes
+    ----------
+    seen
+        Information states at which the person was seen to act.
+    figures
+        ``worst``: how far the best of all opponents would be ahead per round, and in zero-sum games
+        ``exploitability``; over all that the person might do where nothing was seen. Empty if that takes too much.
+    ahead
+        Where those are empty: by hand, how far somebody who made the policy's moves up to some round and then the best
+        against the person's own would have been ahead by its end, and the number of that round, from 1. In repeated
+        games, where the person would have seen the same until then.
+    why
+        Why there are no figures.
+    """
+
+    seen: int
+    figures: Mapping[str, Bounds]
+    ahead: tuple[tuple[float, int], ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class Debrief:
+    """All of it; ``unknown`` says why the policy itself cannot be computed with, and is empty where it can."""
+
+    hands: tuple[Reviewed, ...]
+    exposure: Exposure
+    unknown: str
+
+    @property
+    def best(self) -> float | None:
+        """What the best response gets in all hands together, None unless it is known of each whole hand."""
+        return _total(hand.best if hand.whole else None for hand in self.hands)
+
+    @property
+    def cost(self) -> float | None:
+        """What the person's moves gave away, as far as they could be judged; None if none could."""
+        known = [hand.cost for hand in self.hands if hand.cost is not None]
+        return sum(known) if known else None
+
+    @property
+    def luck(self) -> float | None:
+        """What chance did, None unless the best is known."""
+        return None if self.best is None else _total(hand.luck for hand in self.hands)
+
+
+def debrief(session: Session, questions: int = QUESTIONS, tell: Tell = lambda done, total: None) -> Debrief:
+    """Look back at a game, or at what was played of it.
+
+    Parameters
+    ----------
+    questions
+        The most that a model is asked about for each hand, to know what it would have done.
+    tell
+        Hears how many hands are done.
+
+    Raises
+    ------
+    InputError
+        If the policy breaks its contract.
+    """
+    exposed = exposure(session)
+    policy = session.learner
+    if isinstance(policy, Estimated):
+        unknown = "This policy writes freely: it is known from its replies alone, so no best response can be computed."
+        return Debrief(tuple(_bare(session, n) for n in range(len(session.hands))), exposed, unknown)
+    answers = Answers(policy, session.game, questions)
+    out = []
+    for number in range(len(session.hands)):
+        tell(number, len(session.hands))
+        out.append(_reviewed(session, number, answers))
+    return Debrief(tuple(out), exposed, "")
+
+
+def hints(session: Session, answers: Answers) -> Mapping[str, float] | None:
+    """Return what each action is worth at the decision that the person faces; None where that cannot be computed."""
+    decision = session.decision
+    if decision is None or isinstance(session.learner, Estimated):
+        return None
+    try:
+        found, _ = ahead(answers, session.hand)
+    except InputError:
+        return None
+    place = len(session.hand.labels)
+    if found is None or place < found.since:
+        return None
+    return _by_action(decision, found.worth(place))
+
+
+def _bare(session: Session, number: int) -> Reviewed:
+    hand = session.hands[number]
+    judged = tuple(Judged(number, m.decision, m.action, None, None) for _, m in hand.moves if not m.learner)
+    seat = 1 - hand.seat
+    return Reviewed(seat, hand.paid(seat), hand.paid(hand.seat), judged, None, False, None, None, "", "")
+
+
+def _reviewed(session: Session, number: int, answers: Answers) -> Reviewed:
+    hand, plain = session.hands[number], _bare(session, number)
+    try:
+        found, why = ahead(answers, hand)
+    except InputError as error:  # a table may lack what was never met
+        found, why = None, str(error)
+    judged = tuple(
+        Judged(
+            number,
+            move.decision,
+            move.action,
+            _by_action(move.decision, found.worth(place)) if found is not None and place >= found.since else None,
+            _now(answers, hand, place, move) if found is None or place < found.since else None,
+        )
+        for place, move in hand.moves
+        if not move.learner
+    )
+    if found is None:
+        return Reviewed(plain.seat, plain.paid, plain.other, judged, None, False, None, None, "", why)
+    paid = float(sum(state.rewards()[plain.seat] for state in hand.states[found.since + 1 :]))
+    cost = sum(j.cost for j in judged if j.cost is not None)
+    whole = found.since == starts(session.game, hand)[0]
+    return Reviewed(
+        seat=plain.seat,
+        paid=plain.paid,
+        other=plain.other,
+        judged=judged,
+        best=found.value,
+        whole=whole,
+        cost=cost,
+        luck=paid - (found.value - cost) if session.over or number < session.number else None,
+        response=found.about if whole else "",
+        why=why,
+    )
+
+
+def _now(answers: Answers, hand: Hand, place: int, move: Move) -> Mapping[str, float] | None:
+    """Return what each action pays in its round in expectation, given what the person saw."""
+    game, person = answers.game, 1 - hand.seat
+    begins = [k for k in starts(game, hand) if k <= place]
+    if not isinstance(game, RepeatedGame) or not begins:
+        return None
+    start, view = hand.states[begins[-1]], hand.states[place].view(person)
+    dealt = [(start.child(label), p) for label, p in start.chance()] if start.actor == CHANCE else [(start, 1.0)]
+    alike = [(state, p) for state, p in dealt if state.view(person) == view]
+    if not alike:
+        return None
+    total = np.zeros(len(move.decision.legal))
+    try:
+        for state, p in alike:
+            assert isinstance(state, Stage)
+            total += p * _paying(game, answers, state, hand.seat, move.decision.legal)
+    except InputError:
+        return None
+    return _by_action(move.decision, total / sum(p for _, p in alike))
+
+
+def _paying(game: RepeatedGame, answers: Answers, state: Stage, seat: int, actions: Sequence[str]) -> Floats:
+    asked: State = state if seat == 0 else state.child(actions[0])  # seat 1 has not seen it
+    replies = list(zip(asked.legal(), answers(game.decision(asked)).tolist(), strict=True))
+    out = np.zeros(len(actions))
+    for i, own in enumerate(actions):
+        for other, q in replies:
+            if q > 0:
+                first, second = (other, own) if seat == 0 else (own, other)
+                out[i] += q * game.settled(state.public, state.private, first, second).rewards[1 - seat]
+    return out
+
+
+def exposure(session: Session) -> Exposure:
+    """Return how exploitable the person was, as far as what was seen says."""
+    game = session.game
+    chosen: dict[str, Counter[str]] = {}
+    for hand in session.hands:
+        for _, move in hand.moves:
+            if not move.learner:
+                chosen.setdefault(move.decision.key, Counter())[move.action] += 1
+    figures, why = _bounds(game, chosen) if chosen else ({}, "No move was made.")
+    on_path = () if figures else tuple(_taken(game, hand) for hand in session.hands if isinstance(game, RepeatedGame))
+    return Exposure(len(chosen), figures, tuple(x for x in on_path if x is not None), why)
+
+
+def _bounds(game: Game, chosen: Mapping[str, Counter[str]]) -> tuple[dict[str, Bounds], str]:
+    if game.sampled_chance:
+        return {}, "There is a new instance each time, and you were seen in one."
+    rows = {key: {a: n / seen.total() for a, n in seen.items()} for key, seen in chosen.items()}
+    subject = Subject(game, PolicyTable("you", game.name, game.rules, rows), unknown=True)
+    values = Expectations()
+    values.add(ANYONE, "nothing", np.zeros(1))
+    try:
+        extremes(subject, values, max_nodes=EXPOSED)
+    except InputError as error:
+        return {}, str(error)
+    found = {}
+    for name in ("worst", "exploitability"):
+        if (ANYONE, name) in values.fixed:
+            known = values.fixed[ANYONE, name]
+            found[name] = Bounds(float(known.low[0]), float(known.high[0]))
+        elif values.has(ANYONE, name):
+            exact = float(values.values[values.columns[ANYONE, name]][0])
+            found[name] = Bounds(exact, exact)
+    return found, "" if found else "All that you might do elsewhere is too large a tree to bound what anyone could gain."
+
+
+def _taken(game: RepeatedGame, hand: Hand) -> tuple[float, int] | None:
+    """Return the most by which the policy's seat could have been ahead after some round, and that round from 1."""
+    person, lead = 1 - hand.seat, 0.0
+    best: tuple[float, int] | None = None
+    begun: Stage | None = None
+    for state in hand.states:
+        assert isinstance(state, Stage)
+        if begun is not None and state.number > begun.number:
+            pair = state.rounds[-1] if person == 0 else state.mirrored[-1]
+            options = []
+            for other in game.actions(begun.public):
+                first, second = (pair.own, other) if person == 0 else (other, pair.own)
+                paid = game.settled(begun.public, begun.private, first, second).rewards
+                options.append(lead + paid[hand.seat] - paid[person])
+            if best is None or max(options) > best[0] + TINY:
+                best = max(options), state.number
+            lead += state.rewards()[hand.seat] - state.rewards()[person]
+            begun = None
+        if state.dealt and not state.pending:
+            begun = state
+    return best
+
+
+def _by_action(decision: Decision, values: Floats) -> Mapping[str, float]:
+    return dict(zip(decision.legal, (float(v) + 0.0 for v in values), strict=True))
+
+
+def _total(parts: Iterable[float | None]) -> float | None:
+    """Return a sum, None unless all of it is known."""
+    total = 0.0
+    for part in parts:
+        if part is None:
+            return None
+        total += part
+    return total
