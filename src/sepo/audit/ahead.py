@@ -243,5 +243,5 @@ def _forgetting(game: Game, hand: Hand, answers: Answers) -> list[State]:
         return hand.states
     out = [game.forgetful(answers.memory)]
     for label in hand.labels:
-        out.append(out[-1].child(label))  # noqa: PERF401 - each from the one before
+        out.append(out[-1].child(label))
     return out

@@ -1,14 +1,14 @@
-"""What a person's game against a policy came to: each move beside the best response, and how exploitable the person was.
+"""What a person's game against a policy came to: each move beside the best response, and the person's own weakness.
 
 The first is exact, on the tree of what the policy may do (``audit.ahead``): what every action was worth at every
 decision, hence what each move cost. What was paid splits into three parts that sum up,
 
     paid = best response's expectation - cost of the moves + luck,
 
-where luck is what cards, coins and the policy's draws did; its expectation is 0 whatever the person plays (the martingale
-control of N. Burch et al., "AIVAT", AAAI 2018, with values against a known policy). The second treats the person as a
-policy that is known where it was seen, its shares of actions there, and unknown elsewhere: bounds over all it might do.
-What cannot be computed is said in words.
+where luck is what cards, coins and the policy's draws did; its expectation is 0 whatever the person plays (the
+martingale control of N. Burch et al., "AIVAT", AAAI 2018, with values against a known policy). The second treats the
+person as a policy that is known where it was seen, by its shares of actions there, and unknown elsewhere: bounds over
+all that it might do. What is exact in neither way is said in words.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from sepo.solve.tree import Floats
 
 EXPOSED = 140_000
 """Largest tree of a person against anyone that is held; the whole ipd fits."""
+TOO_LARGE = "All that you might do elsewhere makes too large a tree to bound what anyone could gain."
 TINY = 1e-9
 Tell = Callable[[int, int], None]
 
@@ -184,7 +185,8 @@ def debrief(session: Session, questions: int = QUESTIONS, tell: Tell = lambda do
     answers = Answers(policy, session.game, questions)
     out = []
     for number in range(len(session.hands)):
-        tell(number, len(session.hands))
+        if not answers.cheap:
+            tell(number, len(session.hands))
         out.append(_reviewed(session, number, answers))
     return Debrief(tuple(out), exposed, "")
 
@@ -308,11 +310,15 @@ def _bounds(game: Game, chosen: Mapping[str, Counter[str]]) -> tuple[dict[str, B
     for name in ("worst", "exploitability"):
         if (ANYONE, name) in values.fixed:
             known = values.fixed[ANYONE, name]
-            found[name] = Bounds(float(known.low[0]), float(known.high[0]))
+            least = 0.0 if name == "exploitability" else -np.inf  # nobody is exploited by less than nothing
+            found[name] = Bounds(max(least, float(known.low[0])), float(known.high[0]))
         elif values.has(ANYONE, name):
             exact = float(values.values[values.columns[ANYONE, name]][0])
             found[name] = Bounds(exact, exact)
-    return found, "" if found else "All that you might do elsewhere is too large a tree to bound what anyone could gain."
+    return (
+        found,
+        "" if found else "All that you might do elsewhere makes too large a tree to bound what anyone could gain.",
+    )
 
 
 def _taken(game: RepeatedGame, hand: Hand) -> tuple[float, int] | None:

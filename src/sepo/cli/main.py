@@ -13,7 +13,23 @@ import typer
 from typer.exceptions import TyperException
 
 from sepo import __version__
-from sepo.cli import ablate, audit, bench, compare, data, elicit, exploit, frontier, games, match, report, run, solve
+from sepo.cli import (
+    ablate,
+    audit,
+    bench,
+    compare,
+    data,
+    elicit,
+    exploit,
+    frontier,
+    games,
+    match,
+    play,
+    report,
+    run,
+    serve,
+    solve,
+)
 from sepo.errors import EndpointError, InputError
 
 app = typer.Typer(
@@ -24,7 +40,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, ablate, audit, elicit, exploit, match, solve, compare, data, games, report, frontier, bench):
+for command in (
+    run,
+    ablate,
+    audit,
+    elicit,
+    exploit,
+    match,
+    play,
+    serve,
+    solve,
+    compare,
+    data,
+    games,
+    report,
+    frontier,
+    bench,
+):
     app.command()(command.command)
     app.registered_commands[-1].name = command.__name__.rsplit(".", 1)[-1]
 

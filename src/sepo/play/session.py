@@ -19,6 +19,8 @@ from sepo.keys import generator
 from sepo.play.episode import episode
 from sepo.play.lockstep import LONGEST, Lots, drawn
 from sepo.policies.base import Estimated, Policy, checked
+from sepo.policies.script import ScriptPolicy, UniformPolicy
+from sepo.policies.table import PolicyTable
 from sepo.solve.tree import Floats
 
 PERSON = "human"
@@ -278,3 +280,23 @@ def _written(move: Move) -> dict[str, Any]:
         out["probability"] = float(p[decision.legal.index(move.action)])
         out["probabilities"] = {a: q for a, q in zip(decision.legal, p.tolist(), strict=True) if q > 0}
     return out
+
+
+def rehearse(session: Session) -> None:
+    """Ask the models of a session about the last decisions of some line of the game.
+
+    Whether a model's prompts may be packed is checked again whenever they grow, which takes several passes. So it is
+    checked once, before the first move, and not at every one.
+    """
+    game = session.game
+    state, last = game.root(), {}
+    while state.actor != TERMINAL:
+        if state.actor == CHANCE:
+            state = state.child(state.chance()[0][0])
+        else:
+            last[state.actor] = game.decision(state)
+            state = state.child(state.legal()[0])
+    for policy, seats in ((session.learner, session.seats), (session.opponent, [1 - s for s in session.seats])):
+        known = isinstance(policy, ScriptPolicy | UniformPolicy | PolicyTable | Estimated)
+        if policy is not None and not known and (asked := [last[s] for s in sorted(set(seats)) if s in last]):
+            checked(policy, asked)
