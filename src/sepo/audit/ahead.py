@@ -187,8 +187,13 @@ class Ahead:
         return written(plays, lambda d: d.legal[0]).about if plays else "moves never"
 
 
-def ahead(answers: Answers, hand: Hand) -> tuple[Ahead | None, str]:
+def ahead(answers: Answers, hand: Hand, *, latest: bool = False) -> tuple[Ahead | None, str]:
     """Return the rest of a hand from as early on as it can be held, and why it is not from the beginning.
+
+    Parameters
+    ----------
+    latest
+        Only from as late on as it can be judged by itself: what the decision that is due takes, and no more.
 
     Raises
     ------
@@ -198,7 +203,8 @@ def ahead(answers: Answers, hand: Hand) -> tuple[Ahead | None, str]:
     game, seat = answers.game, hand.seat
     why = ""
     states = _forgetting(game, hand, answers)
-    for since in starts(game, hand):
+    places = starts(game, hand)
+    for since in places[-1:] if latest else places:
         try:
             if not answers.cheap:
                 answers.ask_ahead(hand.states[since], seat)

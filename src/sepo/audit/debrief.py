@@ -197,7 +197,7 @@ def hints(session: Session, answers: Answers) -> Mapping[str, float] | None:
     if decision is None or isinstance(session.learner, Estimated):
         return None
     try:
-        found, _ = ahead(answers, session.hand)
+        found, _ = ahead(answers, session.hand, latest=True)
     except InputError:
         return None
     place = len(session.hand.labels)
@@ -286,18 +286,20 @@ def exposure(session: Session) -> Exposure:
     """Return how exploitable the person was, as far as what was seen says."""
     game = session.game
     chosen: dict[str, Counter[str]] = {}
-    for hand in session.hands:
-        for _, move in hand.moves:
-            if not move.learner:
-                chosen.setdefault(move.decision.key, Counter())[move.action] += 1
-    figures, why = _bounds(game, chosen) if chosen else ({}, "No move was made.")
+    made = [move for hand in session.hands for _, move in hand.moves if not move.learner]
+    for move in made:
+        chosen.setdefault(move.decision.key, Counter())[move.action] += 1
+    least = min((len(move.decision.legal) for move in made), default=0)
+    figures, why = _bounds(game, chosen, least) if chosen else ({}, "No move was made.")
     on_path = () if figures else tuple(_taken(game, hand) for hand in session.hands if isinstance(game, RepeatedGame))
     return Exposure(len(chosen), figures, tuple(x for x in on_path if x is not None), why)
 
 
-def _bounds(game: Game, chosen: Mapping[str, Counter[str]]) -> tuple[dict[str, Bounds], str]:
+def _bounds(game: Game, chosen: Mapping[str, Counter[str]], actions: int) -> tuple[dict[str, Bounds], str]:
     if game.sampled_chance:
         return {}, "There is a new instance each time, and you were seen in one."
+    if isinstance(game, RepeatedGame) and actions ** (2 * game.rounds) > EXPOSED:  # said at once, not after a walk
+        return {}, TOO_LARGE
     rows = {key: {a: n / seen.total() for a, n in seen.items()} for key, seen in chosen.items()}
     subject = Subject(game, PolicyTable("you", game.name, game.rules, rows), unknown=True)
     values = Expectations()

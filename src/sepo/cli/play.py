@@ -59,6 +59,10 @@ def command(
     rehearse(session)
     try:
         table.play()
+    except KeyboardInterrupt:
+        kept = f"; what was played is in {out}" if out is not None else ""
+        typer.echo(f"\nsepo: the game was broken off{kept}", err=True)
+        raise
     finally:
         if out is not None and session.count:
             _append(out, session, chosen)

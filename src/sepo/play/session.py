@@ -192,7 +192,7 @@ class Session:
             raise InputError("it is not your turn")
         if action not in decision.legal:
             raise InputError(f"'{action}' is no legal action: they are {', '.join(decision.legal)}")
-        self._note(Move(False, decision, action, None))
+        self.note(Move(False, decision, action, None))
 
     @property
     def rounds(self) -> list[Round]:
@@ -255,9 +255,10 @@ class Session:
         else:
             answer = checked(policy, [decision])[0]
         p = answer / answer.sum()
-        self._note(Move(learner, decision, decision.legal[drawn(p, self._lot(party))], p))
+        self.note(Move(learner, decision, decision.legal[drawn(p, self._lot(party))], p))
 
-    def _note(self, move: Move) -> None:
+    def note(self, move: Move) -> None:
+        """Let a side make a move that was decided."""
         self.hand.moves.append((len(self.hand.labels), move))
         self.hand.enter(move.action)
 

