@@ -11,8 +11,9 @@ import pytest
 from sepo.audit import ahead as ahead_module
 from sepo.audit.ahead import Answers, ahead
 from sepo.audit.board import Subject, facing
-from sepo.audit.debrief import debrief, exposure, hints
+from sepo.audit.debrief import debrief, hints
 from sepo.audit.exact import best_values
+from sepo.audit.exposure import exposure
 from sepo.audit.told import exposed, lines, outcome, points, summary
 from sepo.games.base import CHANCE, TERMINAL, Decision, Game, State
 from sepo.games.registry import GAMES, make

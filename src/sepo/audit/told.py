@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from sepo.audit.debrief import TINY, Bounds, Debrief, Judged
+from sepo.audit.debrief import TINY, Debrief, Judged
+from sepo.audit.exposure import Bounds
 from sepo.games.base import Game
 from sepo.play.session import Round
 
