@@ -25,6 +25,7 @@ from sepo.policies.spec import load_policy
 from sepo.policies.table import PolicyTable
 from sepo.solve.expand import expand
 from sepo.solve.response import best_response, exploitability
+from tests.hidden import Hidden, written_out
 from tests.writers import TableWriter, random_table
 
 SCRIPTS = (
@@ -166,12 +167,13 @@ def laid(tree, table):
 def test_worth_is_that_of_the_whole_tree_from_any_round_on(monkeypatch: pytest.MonkeyPatch):
     """A game that is judged from its third round on is worth there what it is in the whole tree."""
     game = make("ipd", {"rounds": 5})
-    policy = PolicyTable("drawn", "ipd", game.rules, random_table(game, 1))
-    session = play(game, policy, by_lot(3))
-    whole, why = ahead(Answers(policy, game), session.hands[0])
+    model = Hidden(1)
+    session = play(game, model, by_lot(3))
+    table = written_out(model, game, expand(game).questions)
+    whole, why = ahead(Answers(table, game), session.hands[0])
     assert whole is not None
     assert (whole.since, why) == (0, "")
-    rest, why = ahead(Answers(Asked(policy), game, questions=30), session.hands[0])  # 1 + 4 + 16 of the last 3 rounds
+    rest, why = ahead(Answers(model, game, questions=30), session.hands[0])  # 1 + 4 + 16 of the last 3 rounds
     assert rest is not None
     assert rest.since == 4
     assert "asked about more than 30" in why
@@ -180,38 +182,21 @@ def test_worth_is_that_of_the_whole_tree_from_any_round_on(monkeypatch: pytest.M
             assert rest.worth(place) == pytest.approx(whole.worth(place))
 
 
-class Asked:
-    """A policy as a model is one: it is not to be asked too often, and notes what it was."""
-
-    def __init__(self, policy: Policy) -> None:
-        self.policy, self.name = policy, "asked"
-        self.count = 0
-
-    def probabilities(self, decisions):
-        self.count += len(decisions)
-        return self.policy.probabilities(decisions)
-
-    def legal_mass(self):
-        return None
-
-    def about(self):
-        return {}
-
-
 def test_a_model_is_asked_no_more_than_is_granted_and_what_is_not_known_is_said():
     game = make("split")
-    model = Asked(load_policy("uniform"))
+    model = Hidden(1)
     session = play(game, model, lambda s, d: "5", key=(7,))
-    model.count = 0
+    model.calls.clear()
     found = debrief(session, questions=128)
-    assert model.count <= 128 + 2  # and what it was asked in the first two rounds, where only the round is judged
+    assert len(model.asked) <= 128 + 2  # and what it said in the first two rounds, where only the round is judged
     assert found.best is None
     assert found.luck is None
     known = [j.worth is not None for j in found.hands[0].judged]
     assert known == [False, False, True, True]
     first = found.hands[0].judged[0]
     assert first.now is not None
-    assert first.now["5"] == pytest.approx(5 * 5 / 9)  # five of nine demands fit
+    answer = model.answer(game.decision(session.hands[0].states[0]))
+    assert first.now["4"] == pytest.approx(4 * answer[:6].sum())  # six of nine demands fit
     told = summary(game, found)
     assert any("cannot be computed" in text and "more than 128 situations" in text for text in told)
     assert any("The 2 of your moves that can be judged" in text for text in told)

@@ -17,6 +17,7 @@ from sepo.policies.base import Policy
 from sepo.policies.spec import load_policy
 from sepo.policies.table import PolicyTable
 from sepo.solve.expand import expand
+from tests.hidden import Hidden
 
 OPPONENTS = {
     "kuhn": "script:nash",
@@ -176,29 +177,10 @@ def test_a_table_that_lacks_a_situation_says_so_and_the_game_stands_where_it_sto
     assert not session.over
 
 
-class Counting:
-    """The uniform policy, which counts what it is asked."""
-
-    name = "counting"
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-
-    def probabilities(self, decisions):
-        self.asked += [d.key for d in decisions]
-        return [np.full(len(d.legal), 1 / len(d.legal)) for d in decisions]
-
-    def legal_mass(self):
-        return None
-
-    def about(self):
-        return {}
-
-
 def test_a_model_is_asked_first_about_the_longest_that_it_will_read():
-    policy = Counting()
+    policy = Hidden(1)
     rehearse(Session(make("ipd"), policy))
     assert policy.asked == [",".join(["CC"] * 7)]
-    policy = Counting()
+    policy = Hidden(1)
     rehearse(Session(make("kuhn"), policy))
     assert policy.asked == ["J:", "Q:p"]  # one in each seat

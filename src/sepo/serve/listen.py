@@ -73,6 +73,7 @@ def _bound(host: str, port: int) -> socket.socket:
     try:
         out.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         out.bind(where)
+        out.listen()  # from now on a browser waits instead of being refused
         return out
     except OSError as error:
         out.close()
