@@ -319,3 +319,19 @@ def test_words():
     game = make("kuhn")
     session = play(game, load_policy("script:always_pass", game), lambda s, d: d.legal[1], hands=1)
     assert outcome(session.rounds[0], True).startswith("Hand 1: you bet; they check, fold. You get 1, they get -1.")
+
+
+def test_what_is_left_of_a_large_instance_is_judged_from_where_it_can_be_held():
+    """A pool of 4, 4 and 4: 125 demands, and an answer to each of them in every round."""
+    game = make("items", {"instances": 1, "instance_seed": 4})
+    session = play(game, load_policy("script:tit_for_tat", game), lambda s, d: "2 2 2", key=(1,))
+    found = debrief(session)
+    assert [j.worth is not None for j in found.hands[0].judged] == [False, False, True, True]
+    assert found.best is None
+    assert "too large to hold as a tree" in " ".join(summary(game, found))
+    first, last = found.hands[0].judged[0], found.hands[0].judged[-1]
+    assert first.now is not None
+    values = session.hands[0].moves[1][1].decision.view.private[-1]
+    assert first.now["2 2 2"] == 2 * sum(values)  # two thirds of 4 is 2, which leaves 2
+    assert last.worth is not None
+    assert max(last.worth.values()) == 2 * sum(values)  # what the last demand of 2 2 2 left to the policy, it takes

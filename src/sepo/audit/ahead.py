@@ -27,8 +27,8 @@ from sepo.solve.response import best_response
 from sepo.solve.tree import Floats, Tree
 from sepo.solve.value import infoset_reach, node_values, reach
 
-NODES, WALKED = 400_000, 120_000
-"""Largest tree that is held: one that grows a round at a time, and one that is walked state by state."""
+NODES, WALKED, MOVES = 400_000, 120_000, 300_000
+"""Largest tree that is held: one that grows a round at a time, one that is walked state by state, and its moves."""
 QUESTIONS = 128
 """Information states that a model is asked about for one tree."""
 
@@ -211,12 +211,28 @@ def ahead(answers: Answers, hand: Hand, *, latest: bool = False) -> tuple[Ahead 
             whole = since == 0
             rest = game if whole else cast(Game, Rest(game, states[since]))
             quick = whole and isinstance(game, RepeatedGame) and game.alike
+            if not quick:
+                _refuse_early(answers, states[since], seat)
             tree = walk(rest, {seat: answers}, answers.memory, NODES if quick else WALKED)
         except TooLargeError as error:
             why = why or str(error)
             continue
         return Ahead(tree, 1 - seat, since, tuple(states[since:]), answers.memory != "all"), why
     return None, why
+
+
+def _refuse_early(answers: Answers, start: State, seat: int) -> None:
+    """Refuse to walk what is left of a repeated game if its moves come to too many, before a minute is spent on it."""
+    game = answers.game
+    if not isinstance(game, RepeatedGame) or not isinstance(start, Stage) or not start.dealt:
+        return
+    own = len(game.actions(start.public))
+    asked: State = start if seat == 0 else start.child(start.legal()[0])
+    taken = int((answers(game.decision(asked)) > 0).sum())
+    least = {"round": 1, "last": own * own, "all": (own * taken) ** game.rounds}[answers.memory]
+    moves = sum(own * taken * min((own * taken) ** k, least) for k in range(game.rounds - start.number))
+    if moves > MOVES:
+        raise TooLargeError(f"what is left of the game has about {moves} moves: too large to hold as a tree")
 
 
 def starts(game: Game, hand: Hand) -> list[int]:
