@@ -51,8 +51,8 @@ def test_what_is_typed_wrong_is_asked_again_and_a_beginning_is_enough(sepo):
 def test_hints_say_what_each_action_is_worth_before_the_move(sepo):
     done = sepo("play", "ipd", "script:grim_trigger", "--rule", "rounds=3", "--hints", input="c\nc\nd\n")
     assert done.code == 0
-    assert "cooperate 11, defect 7" in done.out  # 3 + 3 + 5, or 5 + 1 + 1
-    assert "defect 5, cooperate 3" in done.out
+    assert "cooperate: 11, defect: 7" in done.out  # 3 + 3 + 5, or 5 + 1 + 1
+    assert "defect: 5, cooperate: 3" in done.out
 
 
 def test_no_probability_of_the_policy_and_no_move_is_shown_before_its_time(sepo):

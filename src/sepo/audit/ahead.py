@@ -232,7 +232,7 @@ def _refuse_early(answers: Answers, start: State, seat: int) -> None:
     least = {"round": 1, "last": own * own, "all": (own * taken) ** game.rounds}[answers.memory]
     moves = sum(own * taken * min((own * taken) ** k, least) for k in range(game.rounds - start.number))
     if moves > MOVES:
-        raise TooLargeError(f"what is left of the game has about {moves} moves: too large to hold as a tree")
+        raise TooLargeError(f"what is left of the game has about {moves:,} moves: too large to hold as a tree")
 
 
 def starts(game: Game, hand: Hand) -> list[int]:

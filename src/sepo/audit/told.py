@@ -117,7 +117,7 @@ def _line(judged: Judged, number: int) -> Line:
 def _listed(values: dict[str, float]) -> str:
     ranked = sorted(values.items(), key=lambda item: -item[1])
     more = f", and {len(ranked) - FEW} more" if len(ranked) > FEW else ""
-    return ", ".join(f"{word} {points(value)}" for word, value in ranked[:FEW]) + more
+    return ", ".join(f"{word}: {points(value)}" for word, value in ranked[:FEW]) + more
 
 
 def _between(bounds: Bounds) -> str:

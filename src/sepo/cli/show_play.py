@@ -155,5 +155,5 @@ class Table:
             self.say("hint: what the actions are worth cannot be computed here", "dim")
             return
         ranked = sorted(worth.items(), key=lambda item: -item[1])[:SHOWN]
-        told = ", ".join(f"{decision.word(a)} {points(v)}" for a, v in ranked)
+        told = ", ".join(f"{decision.word(a)}: {points(v)}" for a, v in ranked)
         self.say(f"hint: still to come, if the best is done after: {told}", "dim")
