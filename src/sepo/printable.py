@@ -17,9 +17,17 @@ UNSEEN = re.compile(
 """Those of them that JSON leaves as they are."""
 
 
-def printable(text: object) -> str:
-    """Return text on one line in which nothing is hidden, and nothing acts on a terminal."""
-    return "".join(_written(c) if unicodedata.category(c) in HIDDEN else c for c in str(text))
+def printable(text: object, kept: str = "") -> str:
+    """Return text in which nothing is hidden, and nothing acts on a terminal.
+
+    It is on one line, unless the line break is among the characters that are ``kept`` as they are.
+    """
+    return "".join(_written(c) if unicodedata.category(c) in HIDDEN and c not in kept else c for c in str(text))
+
+
+def visible(text: object) -> str:
+    """Return text of several lines in which nothing is hidden otherwise."""
+    return printable(text, "\n\t")
 
 
 def json_printable(text: str) -> str:

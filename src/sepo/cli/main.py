@@ -26,8 +26,10 @@ from sepo.cli import (
     games,
     gate,
     match,
+    play,
     report,
     run,
+    serve,
     solve,
     verify,
 )
@@ -43,7 +45,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
-    *(run, ablate, audit, elicit, exploit, match, solve, compare, gate, card, verify),
+    *(run, ablate, audit, elicit, exploit, match, play, serve, solve, compare, gate, card, verify),
     *(data, games, report, frontier, bench),
 )
 for command in COMMANDS:

@@ -47,7 +47,7 @@ def episodes(
             profile = tree.join(seat, learner, other)
             made = rollout(tree, profile, rng.random((1, len(tree.levels) - 1))).moves[0]
             hands.append(_hand(tree, profile, seat, made[made >= 0]))
-        out.append(_episode(game, opponent, number, hands))
+        out.append(episode(game, opponent, number, hands))
     return out
 
 
@@ -83,7 +83,7 @@ def stepped(
                 r.act(decision, p / p.sum(), rng)
     hands = [r.record() for r in running]
     return [
-        _episode(game, opponent.name, number, hands[number * len(seats) : (number + 1) * len(seats)])
+        episode(game, opponent.name, number, hands[number * len(seats) : (number + 1) * len(seats)])
         for number in range(count)
     ]
 
@@ -121,7 +121,8 @@ class _Running:
         }
 
 
-def _episode(game: Game, opponent: str, number: int, hands: list[dict[str, Any]]) -> dict[str, Any]:
+def episode(game: Game, opponent: str, number: int, hands: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the record of one episode from those of its hands."""
     return {
         "schema": SCHEMA,
         "game": game.name,

@@ -1,0 +1,1 @@
+"""The browser's side of ``sepo serve``: play, watch, explore, and see a run go on."""
