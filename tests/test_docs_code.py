@@ -62,7 +62,7 @@ PROSE = {
 NOT_RUN = {
     r"^(make|pip|pytest|accelerate|python) ": "installs or starts processes: held to pyproject.toml, Makefile, parsers",
     r"^sepo (run|ablate|frontier) ": "trains a model for minutes or hours: the recipe is read with its settings",
-    r" (hf|openai):": "needs a model from the hub, or a server",
+    r" (hf|openai):|your-model/": "needs a model from the hub, or a server",
     r"^sepo audit bundled:smollm2( +#|$)": "asks the model about all six games: 15 minutes",
     r"runs/|before\.json after\.json": "needs the run that the page has just started",
 }
@@ -72,6 +72,11 @@ WAITS = ("play", "serve")
 """Commands that end when somebody ends them; tests of their own run them."""
 
 PREPARE = {
+    "docs/cards.md": [
+        *(f"sepo audit script:tight_passive --game kuhn --out {name}.json" for name in ("before", "a", "b")),
+        *(f"sepo audit script:nash_approx --game kuhn --out {name}.json" for name in ("after", "c")),
+        "sepo card after.json --out .",
+    ],
     "docs/data.md": ["sepo games new stag_hunt", "sepo data kuhn --style both --examples 60 --out DIR"],
 }
 """What a page takes to have been done on another page, or by its synopsis."""
@@ -282,12 +287,13 @@ def check_values(values: dict[str, Any]) -> None:
     for name in games:
         if name not in ("all", *OWN):
             make(name)
-    for policy in (*values.get("policies", ()), *([values["policy"]] if "policy" in values else [])):
+    named = values.get("policy") or ()
+    for policy in (*values.get("policies", ()), *([named] if isinstance(named, str) else named)):
         kind, _, rest = policy.partition(":")
         assert kind in MAKERS, policy
         assert bool(rest) != (kind in ("uniform", "human")), policy
-        if kind == "script" and values.get("game", "all") != "all":
-            assert rest in make(values["game"]).opponents
+        if kind == "script" and isinstance(given, str) and given != "all":
+            assert rest in make(given).opponents
     for name, choices in CHOICES.items():
         assert values.get(name) in (None, *choices), (name, values[name])
     if (values.get("words") or "all") != "all" and isinstance(values["words"], str):
