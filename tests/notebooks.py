@@ -20,7 +20,8 @@ from sepo.files import write_text
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?![\w.])")
-SECONDS = 300
+SECONDS = 1200
+"""That a cell may take, on a machine that is busy with other things: the longest takes one on a quiet one."""
 
 
 class Shown(NamedTuple):

@@ -55,7 +55,7 @@ ELSEWHERE = {"docs/extend.md": "tests/plugin/test_extend.py"}
 
 PROSE = {
     "J = s*u - le*s*e - lc*c - lx*x": "the objective; tests/audit computes it",
-    "cli > report > train, data > audit > play > policies > lm, solve > games": "the order of the rooms",
+    "cli > serve, api > report > train, data > audit > play > policies > lm, solve > games": "the order of the rooms",
 }
 """Indented blocks that are neither code nor commands."""
 
@@ -72,6 +72,9 @@ WAITS = ("play", "serve")
 """Commands that end when somebody ends them; tests of their own run them."""
 
 PREPARE = {
+    "README.md": [
+        f"sepo audit script:{s} --game kuhn --out {n}.json" for n, s in (("before", "nash_approx"), ("after", "nash"))
+    ],
     "docs/cards.md": [
         *(f"sepo audit script:tight_passive --game kuhn --out {name}.json" for name in ("before", "a", "b")),
         *(f"sepo audit script:nash_approx --game kuhn --out {name}.json" for name in ("after", "c")),
