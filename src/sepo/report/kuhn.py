@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sepo.report.behaviour import Behaviour, spread, spread_cell
-from sepo.report.plots import HOVER, Panel, Plot, colour, layout, mark
+from sepo.report.dots import Whisker, dots, offset
+from sepo.report.plots import Panel, Plot, layout
 from sepo.report.read import Run
 from sepo.report.tables import Cell, Head, Row, Table
-from sepo.report.words import csv_text, number, plain
-
-LANE = 0.78  # share of a card's lane that dots may use
+from sepo.report.words import csv_text, number
 
 
 class Range(NamedTuple):
@@ -100,35 +99,11 @@ def kuhn(run: Run) -> Behaviour:
 
 def _kuhn_plot(run: Run, spot: Spot) -> Plot:
     arms = len(run.histories)
-    pitch = LANE / max(arms, 1)
-    data: list[dict[str, Any]] = []
+    data = []
     for index, (name, seeds) in enumerate(run.histories.items()):
-        offset = (index - (arms - 1) / 2) * pitch
         found = {lane: spread(seeds, f"{card}:{spot.betting}", spot.action) for lane, card in enumerate(CARDS)}
-        shown = {lane: s for lane, s in found.items() if s is not None}
-        data.append(
-            {
-                "type": "scatter",
-                "name": plain(name),
-                "x": [s.mean for s in shown.values()],
-                "y": [lane + offset for lane in shown],
-                "error_x": {
-                    "type": "data",
-                    "symmetric": False,
-                    "array": [s.high - s.mean for s in shown.values()],
-                    "arrayminus": [s.mean - s.low for s in shown.values()],
-                    "color": colour(index),
-                    "thickness": 1.6,
-                    "width": 3,
-                },
-                "mode": "markers",
-                "cliponaxis": False,
-                "marker": {"size": 9, "color": colour(index), "symbol": mark(index).symbol},
-                "customdata": [[number(v) for v in s] for s in shown.values()],
-                "hovertemplate": f"{HOVER}<extra>%{{fullData.name}}</extra>",
-                "meta": {"arm": index},
-            }
-        )
+        shown = {lane + offset(index, arms): Whisker(*s) for lane, s in found.items() if s is not None}
+        data.append(dots(index, name, shown))
     drawn = layout(
         "probability",
         "",
