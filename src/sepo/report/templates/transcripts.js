@@ -37,7 +37,8 @@ for (const section of document.querySelectorAll(".transcripts")) {
     if (move.illegal > refused.length) {
       add("refused", "not counted", `${move.illegal - refused.length} more refused replies, not shown here`);
     }
-    if (move.text) add("counted", move.by === "learner" ? "the policy wrote" : "the opponent wrote", move.text);
+    const who = `${move.illegal ? "counted: " : ""}the ${move.by === "learner" ? "policy" : "opponent"} wrote`;
+    if (move.text) add("counted", who, move.text);
     else if (move.illegal) add("refused", "no reply was legal", "the rule for illegal replies stands for the move");
     return rows;
   };
