@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+from rich.console import Console
 
-from sepo.games.registry import GAMES
+from sepo.audit.debrief import debrief
+from sepo.cli.play import _append
+from sepo.cli.show_play import Table
+from sepo.games.registry import GAMES, make
+from sepo.lm.reasoned import Reply
+from sepo.play.session import Session
+from sepo.policies.reasoned import ReasonedPolicy, ReplyRules
+from tests.writers import TableWriter, random_table
 
 FIRST = {"kuhn": ["check", "fold"], "ipd": ["d"], "auction": ["medium"], "split": ["5"], "items": ["0 0 0"]} | {
     "commons": ["high"]
@@ -137,3 +148,37 @@ def test_hostile_names_steer_no_terminal(sepo, tmp_path: Path):
         assert bad not in done.out + done.err
     assert "\\x1b[31mred" in done.out.replace("\n", "")
     assert "[bold]" in done.out.replace("\n", "")
+
+
+class Hostile(TableWriter):
+    """Says, before each answer or in place of it, what should do nothing."""
+
+    def write(self, chats: Sequence[Sequence[tuple[str, str]]], lots: np.ndarray) -> list[Reply]:
+        return [r._replace(text=f"<b>[red]\x1b[31m\u202e\n{r.text}") for r in super().write(chats, lots)]
+
+
+def test_what_a_model_wrote_is_shown_as_text_when_looking_back_and_not_before(tmp_path: Path):
+    game = make("kuhn")
+    writer = Hostile(game, random_table(game, 1), fault=0.5)
+    session = Session(game, ReasonedPolicy(writer, "m", ReplyRules(tokens=2, retries=1)), hands=12, key=(1,))
+    out = io.StringIO()
+    table = Table(
+        session, console=Console(file=out, highlight=False, width=100), typed=io.StringIO("pass\ncheck\nfold\n" * 99)
+    )
+    table.play()
+    assert "wrote" not in out.getvalue()
+    assert "<b>" not in out.getvalue()
+    table.look_back(debrief(session))
+    text = out.getvalue()
+    moves = [m for h in session.episode()["hands"] for m in h["moves"] if m["by"] == "learner"]
+    assert text.count("it wrote") == len(moves)
+    assert text.count("not counted, illegal:") == sum(m.get("illegal", 0) for m in moves) > 0
+    assert text.count("no reply was legal") == sum("text" not in m for m in moves) > 0
+    assert text.count("ACTION: ") == sum("text" in m for m in moves) > 0
+    assert r"<b>[red]\x1b[31m\u202e" in text
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    path = tmp_path / "games.jsonl"
+    _append(path, session, 1)
+    assert "\u202e" not in path.read_text(encoding="utf-8")
+    assert json.loads(path.read_text(encoding="utf-8"))["hands"] == session.episode()["hands"]

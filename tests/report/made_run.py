@@ -249,3 +249,38 @@ def _estimate(values: Sequence[float]) -> dict[str, Any]:
     mean, n = float(np.mean(values)), len(values)
     half = float(student.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else 0.0
     return {"value": mean, "low": mean - half, "high": mean + half, "n": n, "seeds": list(values)}
+
+
+FAULTS = (("illegal", "Let me think about it."), ("truncated", "On the one hand, the"))
+
+
+def made_written(folder: Path, text: str = "A weak card.\nACTION: pass") -> dict[str, Any]:
+    """Write a run whose arm ``sepo`` writes freely, ever more legally, and return the counts of its scorecards.
+
+    Of its moves every third has the reply ``text`` alone, every third has two replies before it that did not count,
+    and to every third no reply was legal.
+    """
+    made_run(folder)
+    counts = {"decisions": 40, "replies": 50, "illegal": 12, "truncated": 3, "unanswered": 4}
+    for home in sorted((folder / "arms" / "sepo").iterdir()):
+        lines = [json.loads(line) for line in (home / "metrics.jsonl").read_text().splitlines()]
+        for line in lines:
+            bad = {"illegal": 0.3 / (1 + line["step"]), "truncated": 0.1 / (1 + line["step"])}
+            line |= bad | {"replies": 20, "legal_mass": 1 - sum(bad.values())}
+        write_text(home / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+        card = json.loads((home / "scorecards" / "last.json").read_text())
+        card["games"]["kuhn"]["replies"] = counts
+        write_json(home / "scorecards" / "last.json", card)
+        played = [json.loads(line) for line in (home / "episodes.jsonl").read_text().splitlines()]
+        moves = [m for e in played for h in e["hands"] for m in h["moves"] if m["by"] == "learner"]
+        for number, move in enumerate(moves):
+            if number % 3 < 2:
+                move["text"] = text
+            if number % 3 > 0:
+                move["refused"] = [{"fault": fault, "text": said} for fault, said in FAULTS]
+                move["illegal"] = len(move["refused"])
+        write_text(home / "episodes.jsonl", "".join(json.dumps(e) + "\n" for e in played))
+    summary = json.loads((folder / "summary.json").read_text())
+    summary["arms"][1]["last"]["illegal_rate"] = _estimate([0.25, 0.35])
+    write_json(folder / "summary.json", summary)
+    return counts

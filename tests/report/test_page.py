@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_run import ARMS, MadeArm, made_run
+from made_run import ARMS, MadeArm, made_run, made_written
 
 from sepo.errors import InputError
 from sepo.report.cards import cards
@@ -24,7 +24,9 @@ from sepo.report.packing import unpacked
 from sepo.report.page import render, write_report
 from sepo.report.panels import behaviour
 from sepo.report.read import Run, read_run
+from sepo.report.replies import replies
 from sepo.report.tables import results
+from sepo.report.transcripts import SHOWN, transcripts
 from sepo.report.words import number
 
 HOSTILE = "<script>alert(1)</script>"
@@ -190,6 +192,81 @@ def test_a_curve_is_the_mean_over_seeds_between_its_extremes(tmp_path: Path) -> 
     rows = page(read_run(tmp_path)).download("exploitability")
     assert rows[0][:3] == ["arm", "step", "mean"]
     assert [float(r[2]) for r in rows if r[0] == "sepo"] == pytest.approx([p.mean for p in points])
+
+
+def test_shares_of_replies_that_were_no_answer_are_charts_and_counts_a_table_where_somebody_wrote(
+    tmp_path: Path,
+) -> None:
+    counts = made_written(tmp_path)
+    found = page(run := read_run(tmp_path))
+    plots = found.panels()["legal"]["plots"]
+    names = [[trace["name"] for trace in plot["data"] if "name" in trace] for plot in plots]
+    assert names == [["sft", "sepo"], ["sepo"], ["sepo"]]  # legal mass; illegal; truncated
+    for plot, start in zip(plots[1:], (0.3, 0.1), strict=True):
+        assert plot["data"][-1]["y"] == pytest.approx([start / (1 + step) for step in range(4)])
+    rows = found.download("legal")
+    assert rows[0] == ["arm", "figure", "step", "mean", "lowest seed", "highest seed", "seeds"]
+    assert [float(r[3]) for r in rows if r[1] == "truncated replies"] == pytest.approx([0.1, 0.05, 0.1 / 3, 0.025])
+    table = replies(run)
+    assert table is not None
+    (row,) = table.rows
+    assert (row.heads[0].text, row.heads[0].arm) == ("sepo", 1)
+    assert [cell.text for cell in row.cells] == [
+        *(f"{2 * counts[c]}" for c in ("replies", "illegal", "truncated", "decisions", "unanswered")),
+        "0.300",
+    ]
+    assert [cell.note for cell in row.cells[1:3]] == ["24.0%", "6.0%"]
+    assert table.caption in found.text
+
+
+def test_where_nobody_wrote_the_page_says_nothing_of_replies(tmp_path: Path) -> None:
+    made_run(tmp_path)
+    found = page(run := read_run(tmp_path))
+    assert len(found.panels()["legal"]["plots"]) == 1
+    assert replies(run) is None
+    assert "truncated" not in found.text
+    shown = transcripts(run)
+    assert shown is not None
+    assert not shown["written"]
+
+
+def test_counts_of_audited_scorecards_stand_with_their_results(tmp_path: Path) -> None:
+    made_written(tmp_path)
+    text = Page(
+        write_report(tmp_path / "arms/sepo/seed-0/scorecards/last.json", tmp_path / "out.html").read_text("utf-8")
+    ).text
+    assert "Illegal and truncated replies by arm" in text
+
+
+@pytest.mark.parametrize("counts", ["none", {"replies": "<b>7"}, {"replies": True}, []])
+def test_counts_that_are_none_are_left_out(tmp_path: Path, counts: object) -> None:
+    made_written(tmp_path)
+    for seed in (0, 1):
+        path = tmp_path / f"arms/sepo/seed-{seed}/scorecards/last.json"
+        card = json.loads(path.read_text())
+        given = card["games"]["kuhn"]["replies"]
+        card["games"]["kuhn"]["replies"] = given | counts if isinstance(counts, dict) else counts
+        path.write_text(json.dumps(card))
+    assert replies(read_run(tmp_path)) is None
+
+
+def test_replies_are_text_in_which_nothing_is_hidden_and_not_longer_than_a_page_can_bear(tmp_path: Path) -> None:
+    made_written(tmp_path, f"{HOSTILE}\x1b[31m\u202e\ud800" + "A" * 1_000_000 + "\nACTION: pass")
+    found = page(run := read_run(tmp_path))
+    shown = transcripts(run)
+    assert shown is not None
+    assert shown["written"]
+    moves = [m for e in shown["episodes"] for h in e["hands"] for m in h["moves"] if m["by"] == "learner"]
+    texts = {m["text"] for m in moves if "text" in m}
+    assert len(texts) == 1
+    (text,) = texts
+    assert text.startswith(f"{HOSTILE}\\x1b[31m\\u202e\\ud800AAA")
+    assert text.endswith("A\nACTION: pass")
+    assert len(text) < SHOWN + 100
+    refused = [m for m in moves if "refused" in m]
+    assert {m["illegal"] for m in refused} == {2}
+    assert [one["fault"] for one in refused[0]["refused"]] == ["illegal", "truncated"]
+    assert "alert(1)" not in "".join(found.scripts) + found.text
 
 
 def test_one_seed_has_no_interval_and_the_page_says_so(tmp_path: Path) -> None:

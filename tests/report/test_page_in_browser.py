@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from made_run import SCRIPTS, made_of_scripts, made_run
+from made_run import FAULTS, SCRIPTS, made_of_scripts, made_run, made_written
 from playwright.sync_api import Browser, Page
 from tests.browser import PHONE, chromium, visit
 
@@ -158,3 +158,34 @@ def test_text_of_the_run_does_nothing_in_the_browser(tmp_path: Path, browser: Br
         assert "<script>" in seen.page.locator("#episodes .episode").inner_text()
         assert seen.page.evaluate("window.harmed") is None
         assert seen.errors == []
+
+
+def test_what_a_model_wrote_stands_below_its_moves_as_text(tmp_path: Path, browser: Browser) -> None:
+    made_written(tmp_path, f"{HOSTILE}\nACTION: pass")
+    for size in (None, PHONE):
+        with visit(browser, write_report(tmp_path).as_uri(), **({"viewport": size} if size else {})) as seen:
+            page = seen.page
+            page.locator("#episodes select[name=arm]").select_option("sepo")
+            page.locator("#episodes .episodes button").first.click()
+            shown = page.locator("#episodes .episode")
+            counted = shown.locator("td.counted").first.inner_text()
+            assert "the policy wrote" in counted
+            assert "<script>window.harmed = 1</script>\\u202e\\x1b[31m\nACTION: pass" in counted
+            refused = shown.locator("td.refused").all_inner_texts()
+            for fault, text in FAULTS:
+                assert any("not counted" in cell and fault in cell and text in cell for cell in refused)
+            assert any("no reply was legal" in cell for cell in refused)
+            # a round's number and payoffs stand beside all rows of the round, and no row is wider than the table's head
+            widths = shown.locator("table").first.evaluate(
+                """table => [...table.tBodies[0].rows].map(row => {
+                    const head = table.querySelector("tbody th").getBoundingClientRect();
+                    const cell = [...row.cells].find(c => c.tagName === "TD").getBoundingClientRect();
+                    return cell.left >= head.right - 1;
+                })"""
+            )
+            assert all(widths)
+            wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+            assert not wide
+            assert page.evaluate("window.harmed") is None
+            assert seen.errors == []
+            assert seen.faults() == []

@@ -259,6 +259,13 @@ def test_a_run_that_is_killed_at_any_step_ends_with_the_same_figures(tiny: str, 
             assert torch.equal(value, killed[name]), name
         assert steps_of(tmp_path / "whole", arm) == steps_of(tmp_path / "killed", arm)
         assert not (tmp_path / "killed" / "arms" / arm / "seed-0" / "checkpoints" / "trl").exists()
+        first, second = ((tmp_path / n / "arms" / arm / "seed-0" / "episodes.jsonl") for n in ("whole", "killed"))
+        assert first.read_text() == second.read_text()
+        for episode in map(json.loads, first.read_text().splitlines()):
+            for move in (m for m in episode["hands"][0]["moves"] if m["by"] == "learner"):
+                assert move["illegal"] == len(move["refused"]) == 1  # it is not asked again
+                assert move["refused"][0]["text"]
+                assert "text" not in move
     summaries = [json.loads((tmp_path / n / "summary.json").read_text()) for n in ("whole", "killed")]
     assert summaries[0] == summaries[1]
     card = json.loads((tmp_path / "whole" / "arms" / "sepo" / "seed-0" / "scorecards" / "last.json").read_text())

@@ -19,6 +19,7 @@ from sepo.policies.human import HumanPolicy
 from sepo.policies.reasoned import ReplyRules, Style
 from sepo.policies.spec import FORMS, Asking, load_policy
 from sepo.policies.table import PolicyTable
+from sepo.printable import json_printable
 
 if TYPE_CHECKING:
     from sepo.play.session import Session
@@ -92,5 +93,5 @@ def _append(path: Path, session: Session, seed: int) -> None:
         before = path.read_text(encoding="utf-8") if path.exists() else ""
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read '{path}': {error}") from None
-    line = json.dumps(session.episode() | {"seed": seed}, ensure_ascii=False, allow_nan=False)
+    line = json_printable(json.dumps(session.episode() | {"seed": seed}, ensure_ascii=False, allow_nan=False))
     write_text(path, before + "\n" * bool(before and not before.endswith("\n")) + line + "\n")

@@ -19,10 +19,13 @@ from sepo.audit.told import chances, exposed, lines, outcome, points, summary
 from sepo.errors import InputError
 from sepo.games.base import Decision, Turn
 from sepo.play.session import Session
+from sepo.policies.reasoned import kept
 from sepo.printable import visible
 
 SHOWN = 20
 """Replies that are listed where a person is asked."""
+WRITTEN = 2_000
+"""Characters of what a model wrote that are shown when looking back; the record has more."""
 
 
 class Table:
@@ -95,6 +98,7 @@ class Table:
         if rows.row_count:
             self.out.print(rows)
         self.out.print(self._policy_moves(several))
+        self._tell_written()
         for text in exposed(self.session.game, found):
             self.say(text)
 
@@ -114,6 +118,23 @@ class Table:
                     cells = [*([str(number)] if several else []), d.key or "(start)", d.word(move.action), said]
                     rows.add_row(*(Text(visible(cell)) for cell in cells))
         return rows
+
+    def _tell_written(self) -> None:
+        """Say what a model wrote before its moves, and which of its replies did not count."""
+        for hand in self.session.hands:
+            for _, move in hand.moves:
+                if not move.learner or move.written is None:
+                    continue
+                self.say(
+                    f"\nbefore {move.decision.word(move.action)} at {move.decision.key or '(start)'} it wrote", "bold"
+                )
+                for reply in move.written.refused:
+                    self.say(f"not counted, {reply.fault}:", "yellow")
+                    self.say(kept(reply.text, WRITTEN), "dim")
+                if move.written.text is None:
+                    self.say("no reply was legal: the rule for illegal replies stood for the move", "yellow")
+                else:
+                    self.say(kept(move.written.text, WRITTEN))
 
     def _tell_rounds(self) -> None:
         rounds = self.session.rounds

@@ -3,6 +3,9 @@
 A move says who made it (``by``), at which information state (``state``), in which ``round``, which ``action`` it was
 and with what ``probability``, and what was ``paid`` before the next move, learner first. The learner's moves have its
 whole ``policy`` there, less what it hardly ever plays.
+
+A move of a model that writes has the reply that counted (``text``; none where no reply was legal) and, where replies
+before it were no answer, how many (``illegal``) and what each said and why it did not count (``refused``).
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import numpy as np
 from sepo.games.base import CHANCE, TERMINAL, Decision, Game, Opponent, State
 from sepo.keys import generator
 from sepo.play.rollout import rollout
-from sepo.policies.base import Policy, checked
+from sepo.policies.base import Policy, Spoken, Written, spoken
 from sepo.policies.script import played
 from sepo.solve.tree import Floats, Tree
 
@@ -64,7 +67,7 @@ def stepped(
     running = [_Running(game.root(), seat) for _ in range(count) for seat in seats]
     while any(r.state.actor != TERMINAL for r in running):
         asking = [r for r in running if r.state.actor == r.seat]
-        answers = iter(checked(policy, [game.decision(r.state) for r in asking]) if asking else [])
+        answers = iter(spoken(policy, [game.decision(r.state) for r in asking]) if asking else [])
         facing = [] if isinstance(opponent, Opponent) else [r for r in running if r.state.actor == 1 - r.seat]
         replies = iter(_replies(opponent, [game.decision(r.state) for r in facing]))
         for number, r in enumerate(running):
@@ -77,10 +80,12 @@ def stepped(
             elif r.state.actor != TERMINAL:
                 decision = game.decision(r.state)
                 if decision.seat == r.seat:
-                    p = next(answers)
+                    said = next(answers)
+                elif isinstance(opponent, Opponent):
+                    said = Spoken(played(opponent, decision))
                 else:
-                    p = played(opponent, decision) if isinstance(opponent, Opponent) else next(replies)
-                r.act(decision, p / p.sum(), rng)
+                    said = next(replies)
+                r.act(decision, said, rng)
     hands = [r.record() for r in running]
     return [
         episode(game, opponent.name, number, hands[number * len(seats) : (number + 1) * len(seats)])
@@ -88,8 +93,8 @@ def stepped(
     ]
 
 
-def _replies(opponent: Opponent | Policy, decisions: list[Decision]) -> list[Floats]:
-    return [] if isinstance(opponent, Opponent) or not decisions else checked(opponent, decisions)
+def _replies(opponent: Opponent | Policy, decisions: list[Decision]) -> list[Spoken]:
+    return [] if isinstance(opponent, Opponent) or not decisions else spoken(opponent, decisions)
 
 
 class _Running:
@@ -106,10 +111,11 @@ class _Running:
         self.paid = [a + b for a, b in zip(self.paid, due, strict=True)]
         pay(self.moves, due[self.seat], due[1 - self.seat])
 
-    def act(self, decision: Decision, p: Floats, rng: np.random.Generator) -> None:
+    def act(self, decision: Decision, said: Spoken, rng: np.random.Generator) -> None:
+        p = said.p / said.p.sum()
         which = int(rng.choice(len(p), p=p))
         after = self.state.child(decision.legal[which]).round
-        self.moves.append(move(decision, p, which, after, learner=decision.seat == self.seat))
+        self.moves.append(move(decision, p, which, after, learner=decision.seat == self.seat) | wrote(said.written))
         self.enter(decision.legal[which])
 
     def record(self) -> dict[str, Any]:
@@ -159,6 +165,16 @@ def move(decision: Decision, p: Floats, which: int, number: int, *, learner: boo
     }
     if learner:
         out["policy"] = {a: round(float(q), 4) for a, q in zip(decision.legal, p, strict=True) if q >= HARDLY}
+    return out
+
+
+def wrote(written: Written | None) -> dict[str, Any]:
+    """Return what a move's record says of what was written for it."""
+    if written is None:
+        return {}
+    out: dict[str, Any] = {} if written.text is None else {"text": written.text}
+    if written.refused:
+        out |= {"illegal": len(written.refused), "refused": [one._asdict() for one in written.refused]}
     return out
 
 

@@ -112,9 +112,9 @@ def _asking(policy: Policy) -> Ask:
     """Return how episodes ask a policy: one that draws its answers draws by the episode, whoever else plays."""
     if not isinstance(policy, Estimated):
         return lambda _, decisions: answered(policy, decisions)
-    return lambda asking, decisions: policy.replies(
-        decisions, [(e.cluster, e.opponent.name, e.seat, e.moves) for e in asking]
-    )
+    return lambda asking, decisions: [
+        one.p for one in policy.replies(decisions, [(e.cluster, e.opponent.name, e.seat, e.moves) for e in asking])
+    ]
 
 
 def run(

@@ -16,9 +16,9 @@ from sepo.errors import ContractError, InputError
 from sepo.games.base import CHANCE, TERMINAL, Decision, Game, State
 from sepo.games.repeated import Stage
 from sepo.keys import generator
-from sepo.play.episode import episode, pay
+from sepo.play.episode import episode, pay, wrote
 from sepo.play.lockstep import LONGEST, Lots, drawn
-from sepo.policies.base import Estimated, Policy, checked
+from sepo.policies.base import Estimated, Policy, Spoken, Written, checked
 from sepo.policies.script import ScriptPolicy, UniformPolicy
 from sepo.policies.table import PolicyTable
 from sepo.solve.tree import Floats
@@ -35,12 +35,15 @@ class Move(NamedTuple):
         Whether the policy made it, rather than whoever plays against it.
     p
         The probability of each legal action, (legal actions,); None of a person, who does not say.
+    written
+        What a model wrote before it; None of whoever writes nothing.
     """
 
     learner: bool
     decision: Decision
     action: str
     p: Floats | None
+    written: Written | None = None
 
 
 class Round(NamedTuple):
@@ -226,7 +229,7 @@ class Session:
     def episode(self) -> dict[str, Any]:
         """Return the record of the game so far, as ``play.episode`` writes it; see ``docs/play.md``.
 
-        A policy's move carries all its probabilities; a person's has none: null.
+        A policy's move carries all its probabilities, and what a model wrote; a person's has none: null.
         """
         hands = [
             {
@@ -253,9 +256,9 @@ class Session:
             cluster = int(generator(*self.key, "cluster").integers(2**31))
             answer = policy.replies([decision], [(cluster, self.number, len(self.hand.labels))])[0]
         else:
-            answer = checked(policy, [decision])[0]
-        p = answer / answer.sum()
-        self.note(Move(learner, decision, decision.legal[drawn(p, self._lot(party))], p))
+            answer = Spoken(checked(policy, [decision])[0])
+        p = answer.p / answer.p.sum()
+        self.note(Move(learner, decision, decision.legal[drawn(p, self._lot(party))], p, answer.written))
 
     def note(self, move: Move) -> None:
         """Let a side make a move that was decided."""
@@ -293,7 +296,7 @@ def _move(move: Move, number: int) -> dict[str, Any]:
     if p is not None:
         out["probability"] = float(p[decision.legal.index(move.action)])
         out["policy"] = {a: q for a, q in zip(decision.legal, p.tolist(), strict=True) if q > 0}
-    return out
+    return out | wrote(move.written)
 
 
 def rehearse(session: Session) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -117,6 +117,35 @@ class Tally:
         )
 
 
+class Refused(NamedTuple):
+    """A reply that was no answer, and why: ``illegal``, or ``truncated``, it never ended."""
+
+    fault: str
+    text: str
+
+
+class Written(NamedTuple):
+    """What a model wrote at a decision.
+
+    Attributes
+    ----------
+    text
+        The reply that counted; None where none was legal, and a rule stood in for it.
+    refused
+        The replies before it, in order.
+    """
+
+    text: str | None
+    refused: tuple[Refused, ...] = ()
+
+
+class Spoken(NamedTuple):
+    """An answer, (legal actions,), and what was written for it; None where nothing was, or too much to keep."""
+
+    p: Floats
+    written: Written | None = None
+
+
 @runtime_checkable
 class Estimated(Protocol):
     """A policy that is only known from replies drawn: its probabilities are estimates, new ones each time."""
@@ -135,7 +164,10 @@ class Estimated(Protocol):
     def once(self) -> Policy:
         """Return the policy as a player: one reply a decision, which is all its probability."""
 
-    def replies(self, decisions: Sequence[Decision], keys: Sequence[Key]) -> list[Floats]:
+    def spoken(self, decisions: Sequence[Decision]) -> list[Spoken]:
+        """Answer as ``probabilities`` does; a player says what it wrote as well."""
+
+    def replies(self, decisions: Sequence[Decision], keys: Sequence[Key]) -> list[Spoken]:
         """Draw one reply at each decision by the numbers of its key."""
 
 
@@ -147,7 +179,26 @@ def checked(policy: Policy, decisions: Sequence[Decision]) -> list[Floats]:
     ContractError
         If an answer is not a distribution over the legal actions; the message names the state.
     """
-    answers = policy.probabilities(decisions)
+    return _held(policy, decisions, policy.probabilities(decisions))
+
+
+def spoken(policy: Policy, decisions: Sequence[Decision]) -> list[Spoken]:
+    """Ask ``policy`` as ``checked`` does, and keep what a model wrote beside its answers.
+
+    Raises
+    ------
+    ContractError
+        As ``checked`` does.
+    """
+    if not isinstance(policy, Estimated):
+        return [Spoken(p) for p in checked(policy, decisions)]
+    found = policy.spoken(decisions)
+    _held(policy, decisions, [one.p for one in found])
+    return found
+
+
+def _held(policy: Policy, decisions: Sequence[Decision], answers: list[Floats]) -> list[Floats]:
+    """Hold answers to the contract."""
     if len(answers) != len(decisions):
         raise ContractError(f"policy '{policy.name}' gave {len(answers)} answers to {len(decisions)} decisions")
     sizes = [len(d.legal) for d in decisions]

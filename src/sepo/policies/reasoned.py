@@ -3,11 +3,14 @@
 A reply cannot be scored, so a probability is an estimate: the share of the replies, each drawn anew, that came to an
 action. A reply that gives no legal answer is asked for again, with the same question, a bounded number of times; what
 counts then is a rule that the scorecard states. Such replies are counted, whatever the rule.
+
+What was written is handed over beside an answer where it is one reply's: when the model plays. Of the thousands behind
+a table only the counts are kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -16,8 +19,8 @@ import numpy as np
 from sepo.errors import InputError
 from sepo.games.base import Decision
 from sepo.keys import generator
-from sepo.lm.reasoned import Reply, asked, read, read_bare
-from sepo.policies.base import Key, Policy, Tally
+from sepo.lm.reasoned import Fault, Reply, asked, read, read_bare
+from sepo.policies.base import Key, Policy, Refused, Spoken, Tally, Written
 from sepo.policies.remembered import title
 from sepo.solve.tree import Floats
 
@@ -25,6 +28,8 @@ Style = Literal["direct", "reasoned"]
 Rule = Literal["forfeit", "random", "retry"]
 LAST_RETRY = 20
 """Replies after which the rule ``retry`` gives up."""
+KEPT = 20_000
+"""Characters of a reply that are kept; of a longer one the middle is left out, since the answer stands at its end."""
 
 
 class Writes(Protocol):
@@ -78,6 +83,10 @@ class Wanted(NamedTuple):
     half: int
 
 
+Hear = Callable[[Wanted, Reply, int | Fault], None]
+"""Hears of each reply, and which of the legal answers it gives or what is wrong with it."""
+
+
 class ReasonedPolicy:
     """A language model that writes, as a behavioural strategy estimated from samples.
 
@@ -116,6 +125,16 @@ class ReasonedPolicy:
         InputError
             If the rule is ``retry`` and a decision got no legal reply.
         """
+        return [one.p for one in self.spoken(decisions)]
+
+    def spoken(self, decisions: Sequence[Decision]) -> list[Spoken]:
+        """Answer as ``probabilities`` does; where a decision gets one answer, say what was written for it.
+
+        Raises
+        ------
+        InputError
+            As ``probabilities`` does.
+        """
         samples, places = self.rules.samples, [_where(d) for d in decisions]
         begun: dict[tuple[str, str], int] = {}
         wanted = []
@@ -125,7 +144,7 @@ class ReasonedPolicy:
             wanted += [Wanted(i, (number + k,), (number + k) % 2) for k in range(samples)]
         return self._answers(decisions, wanted)
 
-    def replies(self, decisions: Sequence[Decision], keys: Sequence[Key]) -> list[Floats]:
+    def replies(self, decisions: Sequence[Decision], keys: Sequence[Key]) -> list[Spoken]:
         """Draw one answer at each decision by the numbers of its key, whatever else was drawn or is.
 
         Raises
@@ -135,12 +154,13 @@ class ReasonedPolicy:
         """
         return self._answers(decisions, [Wanted(i, key, key[0] % 2) for i, key in enumerate(keys)])
 
-    def _answers(self, decisions: Sequence[Decision], wanted: Sequence[Wanted]) -> list[Floats]:
-        drawn = self.draw(decisions, wanted)
+    def _answers(self, decisions: Sequence[Decision], wanted: Sequence[Wanted]) -> list[Spoken]:
+        notes = _Notes(len(decisions)) if len(wanted) == len(decisions) else None
+        drawn = self.draw(decisions, wanted, notes)
         for decision, tally in zip(decisions, drawn, strict=True):
             before = self._tallies.get(where := _where(decision))
             self._tallies[where] = tally if before is None else before.plus(tally)
-        return [tally.policy for tally in drawn]
+        return [Spoken(tally.policy, None if notes is None else notes.at(i)) for i, tally in enumerate(drawn)]
 
     def add(self, tallies: Mapping[tuple[str, str], Tally]) -> None:
         """Take in what was drawn elsewhere, by game and information state."""
@@ -174,7 +194,7 @@ class ReasonedPolicy:
         """Return style and rules, and what the writer says of itself."""
         return {**asdict(self.rules), **self.writer.about()}
 
-    def draw(self, decisions: Sequence[Decision], wanted: Sequence[Wanted]) -> list[Tally]:
+    def draw(self, decisions: Sequence[Decision], wanted: Sequence[Wanted], hear: Hear | None = None) -> list[Tally]:
         """Draw answers at decisions, all at once, and again where a reply is none."""
         sizes = [len(d.legal) for d in decisions]
         bare = self.rules.style == "direct"
@@ -194,6 +214,8 @@ class ReasonedPolicy:
             left = []
             for w, reply in zip(waiting, replies, strict=True):
                 answer = understood(reply, words[w.at])
+                if hear is not None:
+                    hear(w, reply, answer)
                 faults[w.at]["replies"] += 1
                 if isinstance(answer, int):
                     chosen[w.at][w.half, answer] += 1
@@ -220,6 +242,37 @@ class ReasonedPolicy:
             return np.full(len(decision.legal), 1 / len(decision.legal))
         forfeited = decision.game.forfeit(decision)
         return np.array([float(action == forfeited) for action in decision.legal])
+
+
+class _Notes:
+    """What is written at decisions that get one answer each."""
+
+    def __init__(self, decisions: int) -> None:
+        self._texts: list[str | None] = [None] * decisions
+        self._refused: list[list[Refused]] = [[] for _ in range(decisions)]
+
+    def __call__(self, wanted: Wanted, reply: Reply, answer: int | Fault) -> None:
+        if isinstance(answer, int):
+            self._texts[wanted.at] = kept(reply.text)
+        else:
+            self._refused[wanted.at].append(Refused(answer, kept(reply.text)))
+
+    def at(self, decision: int) -> Written | None:
+        """Return what was written at a decision; None where nothing was heard, since others wrote."""
+        text, refused = self._texts[decision], tuple(self._refused[decision])
+        return None if text is None and not refused else Written(text, refused)
+
+
+def kept(text: str, most: int = KEPT) -> str:
+    """Return a reply as it is kept: whole, or its two ends and how much is left out between them.
+
+    Half of a surrogate pair, which is no character and fits in no file, is written out.
+    """
+    if len(text) > most:
+        tail = most // 4
+        left = len(text) - most
+        text = f"{text[: most - tail]}\n[… {left:,} characters left out …]\n{text[-tail:]}"
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _where(decision: Decision) -> tuple[str, str]:

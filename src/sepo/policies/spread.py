@@ -16,7 +16,7 @@ import numpy as np
 from sepo.games.base import Decision
 from sepo.lm.identity import fingerprint
 from sepo.policies.base import Policy, Tally
-from sepo.policies.reasoned import ReasonedPolicy, ReplyRules, Wanted
+from sepo.policies.reasoned import Hear, ReasonedPolicy, ReplyRules, Wanted
 from sepo.policies.remembered import digest
 from sepo.policies.workers import Answer, Workers, finished
 from sepo.solve.tree import Floats
@@ -76,8 +76,8 @@ class SpreadWriter(ReasonedPolicy):
         super().__init__(self.elsewhere, name, asking.rules, asking.seed)
         self.asking, self.workers, self.model = replace(asking, workers=None), workers, fingerprint(name)
 
-    def draw(self, decisions: Sequence[Decision], wanted: Sequence[Wanted]) -> list[Tally]:
-        """Draw answers, some decisions a unit."""
+    def draw(self, decisions: Sequence[Decision], wanted: Sequence[Wanted], hear: Hear | None = None) -> list[Tally]:
+        """Draw answers, some decisions a unit. Counts come back from workers, and no texts: there is none to hear."""
         starts = range(0, len(decisions), WRITTEN)
         units, keys = [], []
         for start in starts:

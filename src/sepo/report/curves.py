@@ -1,4 +1,4 @@
-"""The learning curves: exploitability, J, its parts and legal mass over steps, an arm a line, its seeds a band."""
+"""The learning curves: exploitability, J, its parts and legal replies over steps, an arm a line, its seeds a band."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ from sepo.report.read import Run, SeedRun, Step
 from sepo.report.words import csv_text, number, plain
 
 PARTS = {"u": "payoff u", "e": "exploitability e", "c": "collusion c", "x": "externality x"}
+MASS = "legal mass"
+LEGALITY: Mapping[str, Callable[[Step], float | None]] = {
+    MASS: lambda step: step.legal_mass,
+    "illegal replies": lambda step: step.illegal,
+    "truncated replies": lambda step: step.truncated,
+}
 FLOOR = 1e-4  # smallest value drawn on a logarithmic axis
 
 
@@ -114,19 +120,33 @@ def _parts(run: Run) -> Panel | None:
 
 
 def _legal(run: Run) -> Panel | None:
-    """Return how much probability the model leaves to legal replies."""
-    found = {name: curve(seeds, lambda s: s.legal_mass) for name, seeds in run.histories.items()}
-    if not any(found.values()):
+    """Return how much probability the model leaves to legal replies, and the shares of replies that were none."""
+    found = {
+        what: by_arm
+        for what, value in LEGALITY.items()
+        if any((by_arm := {name: curve(seeds, value) for name, seeds in run.histories.items()}).values())
+    }
+    if not found:
         return None
+    written = any(what != MASS for what in found)
+    told = [
+        "The probability that the unconstrained model puts on legal replies, mean over the states asked; the rest goes "
+        "to text that is no move." * (MASS in found),
+        "Of a model that writes it is the share of its replies that were legal. The others were read and are no legal "
+        "answer (illegal), or never ended (truncated): shares of the replies of a step." * written,
+        _reading(found.values()),
+    ]
     return Panel(
         "legal",
         "Legal replies over steps",
-        "The probability that the unconstrained model puts on legal replies, mean over the states asked; the rest goes "
-        f"to text that is no move. {_reading([found])}",
-        [_plot("", "legal mass", "probability", found, log=False)],
+        " ".join(filter(None, told)),
+        [
+            _plot(what if written else "", what, "probability" if what == MASS else "share", by_arm, log=False)
+            for what, by_arm in found.items()
+        ],
         csv_text(
-            ("arm", "step", "mean", "lowest seed", "highest seed", "seeds"),
-            [(name, *point) for name, points in found.items() for point in points],
+            ("arm", "figure", "step", "mean", "lowest seed", "highest seed", "seeds"),
+            [(name, what, *point) for what, by_arm in found.items() for name, ps in by_arm.items() for point in ps],
         ),
     )
 

@@ -29,6 +29,7 @@ from sepo.report.packing import packed, packed_json
 from sepo.report.panels import behaviour
 from sepo.report.plots import MARKS
 from sepo.report.read import Run, read_run, runs_in
+from sepo.report.replies import replies
 from sepo.report.risk import multiples, risks
 from sepo.report.scorecards import audited
 from sepo.report.tables import columns, published, results
@@ -148,6 +149,7 @@ def chapter(run: Run, key: str) -> dict[str, Any]:
         "multiples": multiples(run),
         "published": published(run.summary),
         "curves": curves(run),
+        "replies": replies(run),
         "risk": risks(run),
         "opponents": opponents(run),
         "behaviour": behaviour(run),

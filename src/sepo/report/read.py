@@ -94,13 +94,15 @@ class LedgerLine(_Read):
 
 
 class Step(_Read):
-    """A line of ``metrics.jsonl``."""
+    """A line of ``metrics.jsonl``; ``illegal`` and ``truncated`` are shares of the replies of a model that writes."""
 
     step: int
     stage: str = "train"
     measures: Mapping[str, Mapping[str, Number]] = Field(default_factory=dict)
     exploitability: Number = None
     legal_mass: Number = None
+    illegal: Number = None
+    truncated: Number = None
     ledger: tuple[LedgerLine, ...] = ()
     warnings: tuple[str, ...] = ()
 

@@ -10,9 +10,9 @@ from sepo.games.base import Decision, Game
 from sepo.games.registry import make
 from sepo.lm.generate import Writer
 from sepo.lm.load import LanguageModel
+from sepo.policies.base import Spoken
 from sepo.policies.reasoned import ReasonedPolicy, ReplyRules
 from sepo.policies.table import PolicyTable, intervals, row
-from sepo.solve.tree import Floats
 from sepo.train.auditor import Audited, Auditor, measures_of
 from sepo.train.part import Part
 
@@ -63,11 +63,11 @@ class Listed(ReasonedPolicy):
         super().__init__(writer, name, rules, seed)
         self._asked: dict[Game, dict[str, Decision]] = {}
 
-    def probabilities(self, decisions: Sequence[Decision]) -> list[Floats]:
+    def spoken(self, decisions: Sequence[Decision]) -> list[Spoken]:
         """Draw new answers."""
         for decision in decisions:
             self._asked.setdefault(decision.game, {})[decision.key] = decision
-        return super().probabilities(decisions)
+        return super().spoken(decisions)
 
     def decisions(self, game: Game) -> list[Decision]:
         """Return the decisions of a game that it was asked about, each once."""

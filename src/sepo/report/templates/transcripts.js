@@ -20,6 +20,29 @@ for (const section of document.querySelectorAll(".transcripts")) {
   let kept = [];
   let start = 0;
 
+  // What a model wrote before a move: first the replies that did not count, each marked as such, then the one that did.
+  const written = (move) => {
+    const rows = [];
+    const add = (kind, label, text) => {
+      const row = make("tr", null);
+      const cell = make("td", null, { colspan: "4", class: `said ${kind}` });
+      cell.append(make("small", label), make("span", text));
+      row.append(cell);
+      rows.push(row);
+    };
+    const refused = move.refused ?? [];
+    refused.forEach((reply, place) =>
+      add("refused", `not counted: refused reply ${place + 1} of ${move.illegal}, ${reply.fault}`, reply.text || "(empty)"),
+    );
+    if (move.illegal > refused.length) {
+      add("refused", "not counted", `${move.illegal - refused.length} more refused replies, not shown here`);
+    }
+    const who = `${move.illegal ? "counted: " : ""}the ${move.by === "learner" ? "policy" : "opponent"} wrote`;
+    if (move.text) add("counted", who, move.text);
+    else if (move.illegal) add("refused", "no reply was legal", "the rule for illegal replies stands for the move");
+    return rows;
+  };
+
   const played = (hand) => {
     const rows = [];
     const rounds = new Map();
@@ -30,10 +53,12 @@ for (const section of document.querySelectorAll(".transcripts")) {
     }
     for (const [round, moves] of rounds) {
       const paid = [0, 1].map((side) => moves.reduce((sum, m) => sum + (m.paid ? m.paid[side] : 0), 0));
+      const texts = moves.map(written);
+      const rowspan = String(texts.reduce((sum, found) => sum + 1 + found.length, 0));
       moves.forEach((move, place) => {
         const row = make("tr", null);
         if (place === 0) {
-          row.append(make("th", String(round + 1), { scope: "rowgroup", rowspan: String(moves.length) }));
+          row.append(make("th", String(round + 1), { scope: "rowgroup", rowspan }));
         }
         const own = move.by === "learner";
         row.append(make("td", own ? "policy" : "opponent"), make("td", move.action));
@@ -45,22 +70,14 @@ for (const section of document.querySelectorAll(".transcripts")) {
         if (place === 0) {
           const known = moves.some((m) => m.paid);
           const behind = known && paid[1] > paid[0] + 1e-9;
-          const cell = make("td", known ? `${number(paid[0])} : ${number(paid[1])}` : "n/a", {
-            rowspan: String(moves.length),
-          });
+          const cell = make("td", known ? `${number(paid[0])} : ${number(paid[1])}` : "n/a", { rowspan });
           if (behind) {
             cell.className = "behind";
             cell.append(make("small", `behind by ${number(paid[1] - paid[0])}`));
           }
           row.append(cell);
         }
-        rows.push(row);
-        if (move.text) {
-          const said = make("tr", null);
-          const cell = make("td", move.text, { colspan: "6", class: "said" });
-          said.append(cell);
-          rows.push(said);
-        }
+        rows.push(row, ...texts[place]);
       });
     }
     return rows;
