@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 import typer
 
 from sepo.cli.arguments import RuleOption, parse_choice, parse_rules, reporting
+from sepo.cli.terminal import say
 from sepo.errors import InputError
 from sepo.files import write_text
 from sepo.games.base import Game
@@ -19,6 +20,7 @@ from sepo.policies.human import HumanPolicy
 from sepo.policies.reasoned import ReplyRules, Style
 from sepo.policies.spec import FORMS, Asking, load_policy
 from sepo.policies.table import PolicyTable
+from sepo.printable import json_printable
 
 if TYPE_CHECKING:
     from sepo.play.session import Session
@@ -61,7 +63,8 @@ def command(
         table.play()
     except KeyboardInterrupt:
         kept = f"; what was played is in {out}" if out is not None else ""
-        typer.echo(f"\nsepo: the game was broken off{kept}", err=True)
+        say(err=True)
+        say(f"sepo: the game was broken off{kept}", err=True)
         raise
     finally:
         if out is not None and session.count:
@@ -92,5 +95,5 @@ def _append(path: Path, session: Session, seed: int) -> None:
         before = path.read_text(encoding="utf-8") if path.exists() else ""
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read '{path}': {error}") from None
-    line = json.dumps(session.episode() | {"seed": seed}, ensure_ascii=False, allow_nan=False)
+    line = json_printable(json.dumps(session.episode() | {"seed": seed}, ensure_ascii=False, allow_nan=False))
     write_text(path, before + "\n" * bool(before and not before.endswith("\n")) + line + "\n")

@@ -9,7 +9,7 @@ from sepo.report.behaviour import Behaviour, spread, spread_cell
 from sepo.report.plots import HOVER, Panel, Plot, colour, layout, mark
 from sepo.report.read import Run
 from sepo.report.tables import Cell, Head, Row, Table
-from sepo.report.words import csv_text, number, plain
+from sepo.report.words import csv_text, number, short
 
 LANE = 0.78  # share of a card's lane that dots may use
 
@@ -109,7 +109,7 @@ def _kuhn_plot(run: Run, spot: Spot) -> Plot:
         data.append(
             {
                 "type": "scatter",
-                "name": plain(name),
+                "name": short(name),
                 "x": [s.mean for s in shown.values()],
                 "y": [lane + offset for lane in shown],
                 "error_x": {

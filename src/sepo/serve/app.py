@@ -20,6 +20,7 @@ from sepo.audit.ahead import QUESTIONS
 from sepo.audit.debrief import Debrief, debrief
 from sepo.errors import EndpointError, InputError
 from sepo.play.session import Session, rehearse
+from sepo.printable import json_printable
 from sepo.serve import pages
 from sepo.serve.explore import Explored, explored
 from sepo.serve.guard import REPORT_POLICY, Door, Guard
@@ -128,7 +129,8 @@ class Site:
         room = self._room(request, "play")
         if not room.session.over:
             raise HTTPException(409, "The game is not over: its record would show what you have not seen.")
-        line = json.dumps(room.session.episode() | {"seed": room.seed}, ensure_ascii=False, allow_nan=False) + "\n"
+        record = room.session.episode() | {"seed": room.seed}
+        line = json_printable(json.dumps(record, ensure_ascii=False, allow_nan=False)) + "\n"
         name = f"{room.session.game.name.replace(':', '-')}-{room.seed}.jsonl"
         return Response(
             line, media_type="application/x-ndjson", headers={"Content-Disposition": f'attachment; filename="{name}"'}
