@@ -17,10 +17,10 @@ from sepo.games.registry import GAMES
 from sepo.printable import printable
 from sepo.report.page import environment, plotly, script
 from sepo.report.plots import MARKS, Panel, Plot, colour, layout, mark
-from sepo.report.safety import code, text
 from sepo.report.tables import Cell, Head, Row, Table
 from sepo.report.verdicts import SEVERAL
 from sepo.report.words import count, csv_text, number, short
+from sepo.verbatim import code, text
 
 DIGITS = 4
 HOVER = "%{customdata[0]}<br>%{customdata[1]}<extra></extra>"

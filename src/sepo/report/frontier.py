@@ -21,6 +21,7 @@ from sepo.report.plots import MARKS, Panel, Plot, colour, layout, mark
 from sepo.report.read import Estimate, Run, read_run
 from sepo.report.tables import Cell, Head, Row, Table
 from sepo.report.words import count, csv_text, interval, number, short
+from sepo.verbatim import code
 
 DIGITS = 4
 HOVER = "%{customdata[0]}<br>%{customdata[1]}<br>%{customdata[2]}<extra></extra>"
@@ -168,7 +169,7 @@ def markdown(document: Mapping[str, Any]) -> str:
         estimates = [_estimate(point[measure]) for measure in measures]
         cells = [f"{point['weights'][weight]:g}" for weight in varied]
         cells += [figure(found.model_dump() if found else None) for found in estimates]
-        out.append("| " + " | ".join([f"`{point['arm']}`", *cells, _verdict(document, point)]) + " |")
+        out.append("| " + " | ".join([code(point["arm"]), *cells, _verdict(document, point)]) + " |")
     return "\n".join(out) + "\n"
 
 
