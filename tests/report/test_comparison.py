@@ -342,7 +342,7 @@ def test_hostile_text_is_text_on_the_page(browser: Browser, cards: tuple[dict, d
         assert alerts == []
         assert seen.errors == []
         assert seen.faults() == []
-        assert seen.page.locator("body script").count() == 2 + seen.page.locator(".chart").count()
+        assert seen.page.locator("body script").count() == 2 + seen.page.locator("figure").count()
 
 
 def test_the_page_needs_plotly_and_a_file(cards: tuple[dict, dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -76,7 +76,9 @@ class Files:
         self.run = folder / f"run {HOSTILE}"
         self.summary = self._run()
         self.recipe = folder / "recipe.yaml"
-        self.recipe.write_text(yaml.safe_dump({"name": STEER, "game": "kuhn", TAGGED: TAGGED}))
+        self.recipe.write_text(
+            yaml.safe_dump({"name": "x", "game": TAGGED, "seeds": [0], "arms": [{"name": "base", "stage": "base"}]})
+        )
         self.safety = folder / "safety.json"
         run_program("card", f"table:{self.table}", "-o", self.safety)
         said = json.loads(self.safety.read_text())
@@ -368,12 +370,12 @@ def test_pages_of_hostile_files_do_nothing_in_the_browser(files: Files, sepo: An
         for path in (report, compared, along):
             assert hidden(path.read_text().replace("\t", "")) == [], path.name
             with visit(browser, path.as_uri()) as seen:
-                for element in seen.page.locator("details:not([open]) > summary").all():
-                    element.evaluate("summary => { summary.parentElement.open = true }")
+                seen.page.locator("details").evaluate_all("all => all.forEach((one) => (one.open = true))")
                 for chart in seen.page.locator(".chart").all():
                     chart.evaluate("chart => chart.scrollIntoView()")
                     chart.locator(".main-svg").first.wait_for(state="attached", timeout=60_000)
                 if path == report:
+                    seen.page.locator("select[name=arm]").select_option(index=2)
                     seen.page.locator(".episodes button").last.click()
                     seen.page.locator(".episode td.said").first.wait_for(state="attached")
                     assert "\\u202egnp" in seen.page.locator(".episode td.said").first.inner_text()
