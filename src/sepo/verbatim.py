@@ -25,6 +25,6 @@ def text(found: object) -> str:
 def code(found: object) -> str:
     """Return text as code: in backticks where it is plain, else with character references, which backticks forbid."""
     shown = printable(found)
-    if shown.strip() and all(c in PLAIN or c == "_" for c in shown):
+    if shown.strip() and all(c in PLAIN or c in "_>" for c in shown):
         return f"`{shown}`"
     return f"<code>{text(shown)}</code>"
