@@ -308,8 +308,8 @@ def markdown(found: Mapping[str, Any]) -> str:
         for arm in found["arms"]:
             for key, beside in (("difference", SEPO), ("from_reference", arm["reference"])):
                 if any(f and f[key] for f in arm["measures"][of].values()):
-                    changed = _changes(arm) if beside == arm["reference"] else ""
-                    body.append([f"{code(arm['name'])} - {code(beside)}", code(changed) if changed else "", *_cells(arm, of, key)])
+                    changed = code(_changes(arm)) if beside == arm["reference"] and arm["changed"] else ""
+                    body.append([f"{code(arm['name'])} - {code(beside)}", changed, *_cells(arm, of, key)])
         lines += _table(["difference", "changed", *COLUMNS], body)
     if found["left_out"]:
         lines += ["", "## Left out", "", *(f"- {code(row['name'])}: {text(row['why'])}" for row in found["left_out"])]
