@@ -18,6 +18,7 @@ PLAIN = frozenset(string.ascii_letters + string.digits + " .,:;/@+-=()'\N{MINUS 
 def text(found: object) -> str:
     """Return text that Markdown and HTML show as it is, on one line, with what cannot be seen written out."""
     shown = "".join(c if c in PLAIN or c in "[]" or c.isalnum() else f"&#{ord(c)};" for c in printable(found))
+    shown = re.sub(r"(?<=[^\W_])&#95;(?=[^\W_])", "_", shown)  # inside a word it emphasises nothing
     shown = re.sub(r"\](?=[(:\[])", "&#93;", shown)  # no link, and nothing that a link could mean
     return re.sub(r":(?=//)", "&#58;", re.sub(r"(?i)(www)\.", r"\1&#46;", shown))  # nor what GitHub takes for one
 
