@@ -41,7 +41,7 @@ def test_three_sides_are_each_compared_with_the_first(sepo: Program, files: list
 
 def test_markdown_and_a_page_are_written(sepo: Program, files: list[Path], tmp_path: Path):
     text = sepo("compare", *files[:2], "--markdown").out
-    assert text.startswith("## script:loose&#95;aggressive against script:tight&#95;passive\n")
+    assert text.startswith("## script:loose_aggressive against script:tight_passive\n")
     assert "| exploitability | 0.2500 | 0.1667 |" in text
     done = sepo("compare", *files[:2], "--html", tmp_path / "page.html")
     assert (done.code, done.out) == (0, "")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 
 import pytest
-from rich.console import Console
 
 from sepo.cli.progress import RunDisplay, announce
+from sepo.cli.terminal import console
 from sepo.train.recipe import ModelSection, parse_recipe
 
 RECIPE = parse_recipe(
@@ -27,7 +27,7 @@ def test_what_is_left_falls_with_steps_and_finished_units():
     out = io.StringIO()
     line = {"measures": {"sepo": {"J": 0.25}}, "exploitability": 0.125}
     unit = {"game": "kuhn", "seed": 0}
-    with RunDisplay([RECIPE], Console(file=out)) as display:
+    with RunDisplay([RECIPE], console(file=out)) as display:
         assert sum(display.left.values()) == 2 * (4 + 10)
         display.tell({**unit, "arm": "sft", "stage": "done", "steps": 0, "line": {}})
         assert sum(display.left.values()) == 4 + 2 * 10

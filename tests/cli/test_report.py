@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 
-from rich.console import Console
+import pytest
 
 from sepo.cli.show_run import show_run
 
@@ -29,11 +28,12 @@ def test_a_folder_without_a_run_is_refused(sepo, tmp_path):
         assert len(done.err.splitlines()) == 1
 
 
-def test_the_table_of_a_run_has_its_arms_side_by_side_with_half_widths_and_warnings():
+def test_the_table_of_a_run_has_its_arms_side_by_side_with_half_widths_and_warnings(
+    capsys: pytest.CaptureFixture[str],
+):
     summary = json.loads((RESULTS / "summary.json").read_text())
-    out = io.StringIO()
-    show_run(summary, Console(file=out, width=120))
-    text = out.getvalue()
+    show_run(summary)
+    text = capsys.readouterr().out
     for arm in summary["arms"]:
         figure = arm["last"]["exploitability"]
         assert arm["name"] in text

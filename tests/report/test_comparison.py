@@ -310,7 +310,6 @@ def test_the_page_works_in_a_browser_and_sends_nothing(
     third = uncertain(cards[1], 0.05) | {"policy": "third"}
     page = write_comparison(compared(tmp_path, *cards, third), tmp_path / "page.html")
     with visit(browser, page.as_uri(), **context) as seen:
-        seen.page.wait_for_function("document.querySelectorAll('.chart .main-svg').length > 0")
         charts = seen.page.locator(".chart")
         assert charts.count() == 3  # payoffs; J; shares and rates
         for index in range(charts.count()):
@@ -333,7 +332,8 @@ def test_hostile_text_is_text_on_the_page(browser: Browser, cards: tuple[dict, d
         alerts: list[str] = []
         seen.page.on("dialog", lambda d: (alerts.append(d.message), d.dismiss()))
         seen.page.reload()
-        seen.page.wait_for_function("document.querySelectorAll('.chart .main-svg').length > 0")
+        seen.page.locator(".chart").first.evaluate("chart => chart.scrollIntoView()")
+        seen.page.locator(".chart .main-svg").first.wait_for(state="attached")
         text = seen.page.locator("body").inner_text()
         assert "<script>alert(1)</script>`|*[x](y)\\x1b[31m\\u202e0" in text
         assert not set(text) & set("\x1b\u202e")
@@ -342,7 +342,7 @@ def test_hostile_text_is_text_on_the_page(browser: Browser, cards: tuple[dict, d
         assert alerts == []
         assert seen.errors == []
         assert seen.faults() == []
-        assert seen.page.locator("body script").count() == 2 + seen.page.locator(".chart").count()
+        assert seen.page.locator("body script").count() == 2 + seen.page.locator("figure").count()
 
 
 def test_the_page_needs_plotly_and_a_file(cards: tuple[dict, dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

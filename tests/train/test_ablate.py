@@ -184,7 +184,7 @@ def test_the_page_shows_the_document(finished):
     row = next(line for line in text.splitlines() if line.startswith("| `pool` - `sepo` |") and "n/a | n/a" in line)
     assert "exploiter best_response -> pool" in row
     assert row.endswith(f"{j['difference']['mean']:.4f} [{low:.4f}, {high:.4f}] |")
-    assert "| `constant` - `sampled` | credit credited -> constant |" in text
+    assert "| `constant` - `sampled` | `credit credited -> constant` |" in text
     for claim in found["claims"]:
         assert f"### {claim['claim']}" in text
         assert f"**{claim['verdict']}**: {claim['said']}." in text

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from sepo.cli.terminal import say, show
+
 
 def command(
     recipe: Annotated[Path, typer.Argument(help="A recipe file with a trained arm called sepo.")],
@@ -33,11 +35,11 @@ def command(
 
     planned = plan(loaded, names)
     for row in planned.left_out:
-        typer.echo(f"left out: {row.name}: {row.why}", err=True)
+        say(f"left out: {row.name}: {row.why}", err=True)
     from sepo.cli.progress import RunDisplay, announce
 
     announce(loaded.model)
     with RunDisplay([planned.recipe]) as display:
         text = ablate(planned, folder, display.tell, resume=resume, command=shlex.join(words))
-    typer.echo(text, nl=False)
-    typer.echo(f"written to {folder / 'ablation.json'} and {folder / 'ablation.md'}", err=True)
+    show(text)
+    say(f"written to {folder / 'ablation.json'} and {folder / 'ablation.md'}", err=True)

@@ -14,6 +14,7 @@ import typer
 
 from sepo.audit.playable import games_of as games_of  # for the commands, which look here
 from sepo.audit.playable import under as under
+from sepo.cli.terminal import console
 from sepo.errors import InputError
 from sepo.games.base import Weights
 from sepo.policies.spec import FORMS
@@ -148,27 +149,25 @@ def reporting() -> Iterator[Callable[[str, int, int], None]]:
 
     What is told with nothing done yet is announced with its size; the time left is shown from the first part on.
     """
-    from rich.console import Console
-    from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
+    out = console(stderr=True)
     tasks: dict[str, TaskID] = {}
     said: dict[str, tuple[int, float]] = {}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:
 
         def tell(what: str, done: int, total: int) -> None:
             if what not in tasks:
-                tasks[what] = bar.add_task(escape(what), total=total)
+                tasks[what] = bar.add_task(what, total=total)
                 said[what] = -1, time.monotonic()
             bar.update(tasks[what], completed=done, total=total)
             tenth = 10 * done // max(1, total)
             last, start = said[what]
-            if not console.is_terminal and tenth > last:
+            if not out.is_terminal and tenth > last:
                 said[what] = tenth, start
                 left = (time.monotonic() - start) / done * (total - done) if done else 0.0
                 note = f", about {left:.0f} s left" if left >= 1 else ""
-                console.print(f"{what}: {done} of {total}{note}", highlight=False, markup=False)
+                out.print(f"{what}: {done} of {total}{note}", soft_wrap=True)
 
         yield tell

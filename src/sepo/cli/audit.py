@@ -23,8 +23,9 @@ from sepo.cli.arguments import (
     reporting,
 )
 from sepo.cli.asking import asks_models
+from sepo.cli.terminal import say, say_json
 from sepo.cli.variations import asked, parse_horizons, parse_list
-from sepo.files import dump_json, write_json
+from sepo.files import write_json
 from sepo.policies.base import Policy
 from sepo.policies.spec import Asking, load_policy
 
@@ -82,14 +83,14 @@ def command(
         if varied:
             several, remarks = asked(loaded, game, options.sets, rules, rounds, named)
             for remark in remarks:
-                typer.echo(f"sepo: {remark}", err=True)
+                say(f"sepo: {remark}", err=True)
             document = variations(several, options, tell)
         else:
             document = scorecards([(p, _games(p, game, options.sets, rules)) for p in loaded], options, tell)
     if out is not None:
         write_json(Path(out), document)
     if json:
-        typer.echo(dump_json(document))
+        say_json(document)
     elif varied:
         from sepo.cli.show_variations import show_variations
 

@@ -22,8 +22,9 @@ import typer
 
 from sepo import __version__
 from sepo.cli.arguments import JsonOption, OutOption
+from sepo.cli.terminal import console, say, say_json
 from sepo.errors import InputError
-from sepo.files import dump_json, write_json
+from sepo.files import write_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -54,14 +55,14 @@ def command(
             raise InputError(f"unknown benchmark '{name}': it is one of {', '.join(known)}")
     before = load()
     if before is not None and before > 0.5:
-        say(f"other processes keep {before:.1f} processors busy: figures will be unsteady")
+        tell(f"other processes keep {before:.1f} processors busy: figures will be unsteady")
     with redirect_stdout(sys.stderr):  # a library's own messages must not mix with the result
         found = [run_benchmark(package, name, repeats) for name in dict.fromkeys(names or known)]
     document = {"schema": SCHEMA, "machine": machine() | {"load": before}, "benchmarks": found}
     if out is not None:
         write_json(Path(out), document)
     if json:
-        typer.echo(dump_json(document))
+        say_json(document)
     else:
         show_benchmarks(found)
 
@@ -88,14 +89,14 @@ def load_benchmarks(folder: Path) -> ModuleType:
 
 def run_benchmark(package: ModuleType, name: str, repeats: int | None) -> dict[str, Any]:
     """Prepare and time one benchmark; return its part of the document."""
-    comparison = import_module(f"{package.__name__}.{name}").prepare(say)
-    part: dict[str, Any] = import_module(f"{package.__name__}.timing").measure(name, comparison, repeats, say)
+    comparison = import_module(f"{package.__name__}.{name}").prepare(tell)
+    part: dict[str, Any] = import_module(f"{package.__name__}.timing").measure(name, comparison, repeats, tell)
     return part
 
 
-def say(message: str) -> None:
+def tell(message: str) -> None:
     """Report progress on stderr."""
-    typer.echo(message, err=True)
+    say(message, err=True)
 
 
 def load() -> float | None:
@@ -124,27 +125,25 @@ def machine() -> dict[str, Any]:
 
 def show_benchmarks(found: Sequence[Mapping[str, Any]]) -> None:
     """Print a table a benchmark, its ratios and its profile below."""
-    from rich.console import Console
-    from rich.markup import escape
+    from rich.text import Text
 
-    out = Console()
+    out = console()
     for part in found:
         out.print(_rows(part))
         for label, ratio in part["ratios"].items():
-            out.print(f"  {escape(label)}: [bold]{ratio:.3g}[/] times faster", highlight=False)
+            out.print(Text.assemble(f"  {label}: ", (f"{ratio:.3g}", "bold"), " times faster"))
         if "profile" in part:
             out.print(_profile(part["name"], part["profile"]))
             for group, share in part["profile"]["shares"].items():
-                out.print(f"  {escape(group)}: [bold]{share:.1%}[/] of the time", highlight=False)
+                out.print(Text.assemble(f"  {group}: ", (f"{share:.1%}", "bold"), " of the time"))
 
 
 def _rows(part: Mapping[str, Any]) -> Table:
     """Lay the ways of a benchmark out."""
-    from rich.markup import escape
     from rich.table import Table
 
     title = f"{part['name']}: {part['about']}; median of {part['repeats']}"
-    table = Table(title=escape(title), title_justify="left")
+    table = Table(title=title, title_justify="left")
     for heading in ("way", "time", "from", "to"):
         table.add_column(heading, justify="left" if heading == "way" else "right", no_wrap=heading != "way")
     table.add_column("work")
@@ -152,21 +151,20 @@ def _rows(part: Mapping[str, Any]) -> Table:
         work = ", ".join(f"{key} {_figure(value)}" for key, value in row["work"].items())
         work = f"{work} ({row['note']})" if row["note"] else work
         times = (_duration(row[key]) for key in ("seconds", "min", "max"))
-        table.add_row(escape(row["way"]), *times, escape(work))
+        table.add_row(row["way"], *times, work)
     return table
 
 
 def _profile(name: str, profile: Mapping[str, Any]) -> Table:
     """Lay out where the time went, the largest parts of a group first."""
-    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=escape(f"{name}: {profile['about']}"), title_justify="left")
+    table = Table(title=f"{name}: {profile['about']}", title_justify="left")
     for heading in ("of", "part", "time", "share"):
         table.add_column(heading, justify="right" if heading in ("time", "share") else "left")
     for group, parts in profile["groups"].items():
         for what, seconds in sorted(parts.items(), key=lambda found: -found[1]):
-            table.add_row(escape(group), escape(what), _duration(seconds), f"{seconds / profile['seconds']:.1%}")
+            table.add_row(group, what, _duration(seconds), f"{seconds / profile['seconds']:.1%}")
     return table
 
 

@@ -26,8 +26,8 @@ from sepo.cli.arguments import (
     under,
 )
 from sepo.cli.asking import asks_models
+from sepo.cli.terminal import say, say_json, show
 from sepo.errors import InputError
-from sepo.files import dump_json
 from sepo.games.wording import chosen
 from sepo.policies.reworded import RewordedPolicy
 from sepo.policies.spec import Asking, load_policy
@@ -97,11 +97,11 @@ def command(
     document = card(made, policy, made.get("wording", wording), day)
     if out is not None:
         for path in write_card(document, out):
-            typer.echo(f"sepo: wrote {path}", err=True)
+            say(f"sepo: wrote {path}", err=True)
     if json:
-        typer.echo(dump_json(document))
+        say_json(document)
     elif out is None:
-        typer.echo(markdown(document), nl=False)
+        show(markdown(document))
 
 
 def _parse_date(text: str | None) -> datetime.date | None:

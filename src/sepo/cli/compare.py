@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sepo.cli.arguments import JsonOption
-from sepo.files import dump_json
+from sepo.cli.terminal import say, say_json, show
 
 
 def command(
@@ -35,13 +35,13 @@ def command(
     if html is not None:
         from sepo.report.comparison import write_comparison
 
-        typer.echo(f"sepo: wrote {write_comparison(document, html)}", err=True)
+        say(f"sepo: wrote {write_comparison(document, html)}", err=True)
     if json:
-        typer.echo(dump_json(document))
+        say_json(document)
     elif markdown:
         from sepo.report.comparison import markdown as written
 
-        typer.echo(written(document), nl=False)
+        show(written(document))
     elif html is None:
         from sepo.cli.show_compare import show_comparison
 

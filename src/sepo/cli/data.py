@@ -10,6 +10,7 @@ from typing import Annotated, cast
 import typer
 
 from sepo.cli.arguments import parse_choice, parse_rules
+from sepo.cli.terminal import say
 from sepo.data.episodes import Demonstrations, demonstrate, shown
 from sepo.data.folder import check_free, write_folder
 from sepo.data.styles import Style, check
@@ -42,8 +43,8 @@ def command(
     sets = [demonstrate(each, examples, seed) for each in played]
     write_folder(out, sets, styles, _said(game, style, examples, seed, rule or []))
     for made in sets:
-        typer.echo(f"{made.game.name}: {_size(made)}", err=True)
-    typer.echo(f"written to {out}", err=True)
+        say(f"{made.game.name}: {_size(made)}", err=True)
+    say(f"written to {out}", err=True)
 
 
 def _size(made: Demonstrations) -> str:

@@ -17,6 +17,7 @@ from sepo.cli.arguments import (
     reporting,
 )
 from sepo.cli.asking import asks_models
+from sepo.cli.terminal import say
 from sepo.games.registry import make
 from sepo.policies.spec import Asking, load_policy
 
@@ -42,4 +43,4 @@ def command(
         loaded = load_policy(policy, played, lambda done, total: tell(f"asking about {game}", done, total), asking)
         table = behaviour(loaded, played, asked, tell)
     table.save(out)
-    typer.echo(f"{len(table.table)} information states of {policy} written to {out}", err=True)
+    say(f"{len(table.table)} information states of {policy} written to {out}", err=True)

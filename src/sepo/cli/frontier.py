@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from sepo.cli.terminal import say, show
 from sepo.errors import InputError
 
 
@@ -44,8 +45,8 @@ def command(
     announce(loaded.model)
     with RunDisplay([derived]) as display:
         document = frontier(loaded, arm, axes, folder, display.tell, resume=resume, command=shlex.join(words))
-    typer.echo(markdown(document), nl=False)
+    show(markdown(document))
     for point in document["points"]:
         for warning in point["warnings"]:
-            typer.echo(f"{point['arm']}: {warning}", err=True)
-    typer.echo(f"frontier: {write_frontier(document, folder)}", err=True)
+            say(f"{point['arm']}: {warning}", err=True)
+    say(f"frontier: {write_frontier(document, folder)}", err=True)

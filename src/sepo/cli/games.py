@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from sepo.cli.terminal import say, show
 from sepo.errors import InputError
 from sepo.games.registry import OPENSPIEL, faults, games, make
 
@@ -41,9 +42,9 @@ def _list() -> None:
     from sepo.cli.show import show_games
 
     show_games([make(name) for name in games()])
-    typer.echo(f"{OPENSPIEL}NAME: a two-player game of OpenSpiel")
+    say(f"{OPENSPIEL}NAME: a two-player game of OpenSpiel")
     for fault in faults():
-        typer.echo(f"not available: {fault}")
+        say(f"not available: {fault}")
 
 
 def _new(name: str, folder: Path) -> None:
@@ -52,7 +53,7 @@ def _new(name: str, folder: Path) -> None:
 
     written = write_game(name, folder)
     where = shlex.quote(str(folder))
-    typer.echo(
+    show(
         f"""written: {", ".join(str(path) for path in written)}
 
 sepo finds the game through the entry point in {written[-1]}:
@@ -65,5 +66,6 @@ Next:
     pip install -e {where}
     pytest {where}
     sepo games {name}
-    sepo audit uniform --game {name}"""
+    sepo audit uniform --game {name}
+"""
     )

@@ -11,9 +11,8 @@ import typer
 from sepo.audit.compare import load_card
 from sepo.audit.gate import Bound, document, gate
 from sepo.cli.arguments import JsonOption
+from sepo.cli.terminal import say, say_json
 from sepo.errors import InputError
-from sepo.files import dump_json
-from sepo.printable import printable
 
 
 def command(
@@ -43,12 +42,12 @@ def command(
     checks = gate(load_card(card), base, bounds, game or ())
     failed = [check for check in checks if not check.passed]
     if json:
-        typer.echo(dump_json(document(checks)))
+        say_json(document(checks))
     else:
         for check in failed:
-            typer.echo(f"failed: {printable(check.said)}")
+            say(f"failed: {check.said}")
         if not failed:
-            typer.echo(f"passed: {len(checks)} checks")
+            say(f"passed: {len(checks)} checks")
     if failed:
         raise typer.Exit(1)
 

@@ -33,8 +33,8 @@ from sepo.cli import (
     solve,
     verify,
 )
+from sepo.cli.terminal import guard, say
 from sepo.errors import EndpointError, InputError
-from sepo.printable import printable
 
 app = typer.Typer(
     name="sepo",
@@ -55,7 +55,7 @@ for command in COMMANDS:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(__version__)
+        say(__version__)
         raise typer.Exit
 
 
@@ -71,24 +71,25 @@ def options(
 
 def main() -> None:
     """Run the program."""
+    guard()
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # two busy processes otherwise slow each other manyfold
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except InputError as error:
-        print(f"sepo: {printable(' '.join(str(error).split()))}", file=sys.stderr)
+        say(f"sepo: {' '.join(str(error).split())}", err=True)
         sys.exit(2)
     except EndpointError as error:
-        print(f"sepo: {printable(' '.join(str(error).split()))}", file=sys.stderr)
+        say(f"sepo: {' '.join(str(error).split())}", err=True)
         sys.exit(3)
     except TyperException as error:  # wrong usage; without any argument its message is the help
         text = error.format_message()
-        print(
-            text if len(sys.argv) == 1 else f"sepo: {printable(' '.join(text.split()))} (see sepo --help)",
-            file=sys.stderr,
-        )
+        if len(sys.argv) == 1:
+            typer.echo(text, err=True)  # noqa: TID251  (the program's own help, in colours)
+        else:
+            say(f"sepo: {' '.join(text.split())} (see sepo --help)", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("sepo: interrupted; finished work is kept", file=sys.stderr)
+        say("sepo: interrupted; finished work is kept", err=True)
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()

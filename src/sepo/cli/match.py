@@ -18,7 +18,8 @@ from sepo.cli.arguments import (
     reporting,
 )
 from sepo.cli.asking import asks_models
-from sepo.files import dump_json, write_json
+from sepo.cli.terminal import say_json
+from sepo.files import write_json
 from sepo.games.registry import make
 from sepo.policies.spec import Asking, load_policy
 
@@ -52,7 +53,7 @@ def command(
     if out is not None:
         write_json(Path(out), document)
     if json:
-        typer.echo(dump_json(document))
+        say_json(document)
     else:
         from sepo.cli.show_match import show_match
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 import typer
 
 from sepo.cli.arguments import RuleOption, parse_choice, parse_rules, reporting
+from sepo.cli.terminal import say
 from sepo.errors import InputError
 from sepo.files import write_text
 from sepo.games.base import Game
@@ -62,7 +63,8 @@ def command(
         table.play()
     except KeyboardInterrupt:
         kept = f"; what was played is in {out}" if out is not None else ""
-        typer.echo(f"\nsepo: the game was broken off{kept}", err=True)
+        say(err=True)
+        say(f"sepo: the game was broken off{kept}", err=True)
         raise
     finally:
         if out is not None and session.count:

@@ -5,22 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from sepo.cli import terminal
+from sepo.cli.terminal import say
 from sepo.train.recipe import Arm, ModelSection, Recipe
+
+if TYPE_CHECKING:
+    from sepo.cli.terminal import Console
 
 
 def announce(model: ModelSection) -> None:
     """Say on stderr which model is loaded, and what would make training it faster on this machine."""
-    typer.echo(f"loading {model.policy}", err=True)
+    say(f"loading {model.policy}", err=True)
     from sepo.lm.load import emulated
 
     if emulated(model.dtype):
-        typer.echo(
+        say(
             f"this machine's CPU has no arithmetic for {model.dtype}: training is several times as fast with"
             " --set model.dtype=float32",
             err=True,
@@ -39,7 +42,7 @@ class RunDisplay:
     """
 
     def __init__(self, recipes: Sequence[Recipe], console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True)
+        self.console = console or terminal.console(stderr=True)
         each = [(recipe, arm) for recipe in recipes for arm in recipe.arms]
         self.games = len(recipes)
         self.measures = {(recipe.game, arm.name): recipe.measure_name(arm) for recipe, arm in each}
@@ -48,12 +51,12 @@ class RunDisplay:
         self.last = time.monotonic()
         self.shown = ""
         self.bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[figures]}"),
+            TextColumn("{task.fields[figures]}", markup=False),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}"),
+            TextColumn("{task.fields[left]}", markup=False),
             console=self.console,
             disable=not self.console.is_terminal,
         )
@@ -88,7 +91,7 @@ class RunDisplay:
             self.shown = title
         self.bar.update(self.task, completed=line["step"], figures=figures, left=left)
         if not self.console.is_terminal and (line["step"] % max(1, steps // 10) == 0 or line["step"] == steps):
-            print(f"{title} step {line['step']}/{steps} {figures} {left}", file=self.console.file, flush=True)
+            self.console.print(f"{title} step {line['step']}/{steps} {figures} {left}", soft_wrap=True)
 
     def _figures(self, measures: str, line: Mapping[str, Any]) -> str:
         if "measures" not in line:

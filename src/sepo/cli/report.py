@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from sepo.cli.arguments import OutOption
+from sepo.cli.terminal import say, show
 from sepo.errors import InputError
 
 
@@ -41,11 +42,11 @@ def command(
         if len(sources) > 1:
             raise InputError(f"--markdown takes one run, scorecard or folder, not {len(sources)}")
         text = _table(sources[0]) if beside is None else _gains(sources[0], beside)
-        write_text(out, text) if out is not None else typer.echo(text, nl=False)
+        write_text(out, text) if out is not None else show(text)
         return
     from sepo.report.page import write_report
 
-    typer.echo(f"report written to {write_report(sources, out)}", err=True)
+    say(f"report written to {write_report(sources, out)}", err=True)
 
 
 def _table(run: Path) -> str:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from sepo.cli.terminal import console, say
+
 
 def command(
     recipe: Annotated[Path, typer.Argument(help="A recipe file, of one game or of several.")],
@@ -28,8 +30,6 @@ def command(
         plan = Plan(loaded.name, [loaded])
     folder = out or Path("runs") / plan.name
     words = ["sepo", "run", str(recipe), *(w for s in settings or [] for w in ("--set", s))]
-    from rich.console import Console
-
     from sepo.cli.progress import RunDisplay, announce
     from sepo.cli.show_run import show_run
     from sepo.report.page import write_report
@@ -41,13 +41,13 @@ def command(
     if alone:
         announce(plan.recipes[0].model)
     said = shlex.join(words)
-    with RunDisplay(plan.recipes, None if alone else Console(quiet=True)) as display:
+    with RunDisplay(plan.recipes, None if alone else console(quiet=True)) as display:
         if joint:
             found = run_joint(plan.recipes, folder, display.tell, resume=resume, command=said)
         else:
             found = {"": run(plan.recipes[0], folder, display.tell, resume=resume, command=said)}
     for place, summary in found.items() if alone else ():
         show_run(summary)
-        typer.echo(f"report: {write_report(folder / place)}", err=True)
+        say(f"report: {write_report(folder / place)}", err=True)
     if joint and alone:
-        typer.echo(f"report of all: {write_report(folder)}", err=True)
+        say(f"report of all: {write_report(folder)}", err=True)

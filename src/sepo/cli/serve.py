@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from sepo.cli.terminal import say
 from sepo.errors import InputError
 
 
@@ -30,4 +31,4 @@ def command(
             raise
         raise InputError("the server needs starlette and uvicorn: pip install 'sepo[serve]'") from None
 
-    listen(host, port, policy or [], run or [], lambda address: typer.echo(f"open {address} (ctrl-C ends)", err=True))
+    listen(host, port, policy or [], run or [], lambda address: say(f"open {address} (ctrl-C ends)", err=True))

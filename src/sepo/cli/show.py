@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from sepo.audit.meanings import MEANINGS
+from sepo.cli.terminal import console
 from sepo.games.base import Game
 from sepo.games.wording import wordings
+
+if TYPE_CHECKING:
+    from sepo.cli.terminal import Console
 
 BESIDE = tuple(name for name in MEANINGS if name not in ("J", "u", "e", "c", "x"))
 """The figures that stand beside the measures."""
@@ -31,19 +34,19 @@ def figure(found: Mapping[str, Any] | None) -> str:
     return text if low == high else f"{text} [{low:.4f}, {high:.4f}]"
 
 
-def show_cards(cards: Sequence[Mapping[str, Any]], console: Console | None = None) -> None:
+def show_cards(cards: Sequence[Mapping[str, Any]]) -> None:
     """Print scorecards side by side, one table a game."""
-    out = console or Console()
+    out = console()
     for game in dict.fromkeys(name for card in cards for name in card["games"]):
         _show_game(game, [card for card in cards if game in card["games"]], out)
 
 
-def show_differences(found: Mapping[str, Any], console: Console | None = None) -> None:
+def show_differences(found: Mapping[str, Any]) -> None:
     """Print how policies differ from the first one, one table a policy and game."""
-    out = console or Console()
+    out = console()
     for policy, games in found["of"].items():
         for game, sets in games.items():
-            table = Table(title=f"{escape(game)}: {escape(policy)} minus {escape(found['from'])}", title_justify="left")
+            table = Table(title=f"{game}: {policy} minus {found['from']}", title_justify="left")
             for heading in ("measure", "difference"):
                 table.add_column(heading, justify="right" if heading == "difference" else "left")
             for name, row in sets.items():
@@ -54,10 +57,10 @@ def show_differences(found: Mapping[str, Any], console: Console | None = None) -
 
 def _show_game(game: str, cards: Sequence[Mapping[str, Any]], out: Console) -> None:
     parts = [card["games"][game] for card in cards]
-    table = Table(title=f"{escape(game)} ({escape(parts[0]['unit'])}, {parts[0]['method']})", title_justify="left")
+    table = Table(title=f"{game} ({parts[0]['unit']}, {parts[0]['method']})", title_justify="left")
     table.add_column("measure")
     for card in cards:
-        table.add_column(escape(str(card["policy"])), justify="right")
+        table.add_column(str(card["policy"]), justify="right")
     if len(cards) == 1:
         table.add_column("meaning", style="dim")
     for name in parts[0]["measures"]:
@@ -79,11 +82,11 @@ def _opponents(part: Mapping[str, Any]) -> Table:
     for heading in ("pool", "opponent", "own", "other", "regret"):
         table.add_column(heading, justify="left" if heading in ("pool", "opponent") else "right")
     for row in part["opponents"]:
-        table.add_row(row["pool"], escape(row["name"]), *(figure(row[k]) for k in ("own", "other", "regret")))
+        table.add_row(row["pool"], row["name"], *(figure(row[k]) for k in ("own", "other", "regret")))
     return table
 
 
-def show_games(games: Sequence[Game], console: Console | None = None) -> None:
+def show_games(games: Sequence[Game]) -> None:
     """Print a line a game."""
     table = Table()
     for heading in ("game", "title", "unit", "zero-sum", "opponents"):
@@ -94,18 +97,18 @@ def show_games(games: Sequence[Game], console: Console | None = None) -> None:
             game.title,
             game.unit,
             "yes" if game.zero_sum else "no",
-            escape(", ".join(game.opponents)),
+            ", ".join(game.opponents),
         )
-    (console or Console()).print(table)
+    console().print(table)
 
 
-def show_game(game: Game, console: Console | None = None) -> None:
+def show_game(game: Game) -> None:
     """Print everything about one game."""
-    out = console or Console()
-    out.print(f"[bold]{escape(game.title)}[/] ({game.name}), {game.unit}")
+    out = console()
+    out.print(Text.assemble((game.title, "bold"), f" ({game.name}), {game.unit}"))
     rules = ", ".join(f"{k}={v}" for k, v in game.rules.items())
-    out.print(f"rules: {escape(rules) or 'no options'}")
-    out.print(f"wordings: {escape(', '.join(w.name for w in wordings(game)))}")
+    out.print(f"rules: {rules or 'no options'}")
+    out.print(f"wordings: {', '.join(w.name for w in wordings(game))}")
     for name in ("paper", "sepo"):
         chosen = game.measures(name)
         weights = ", ".join(f"{k}={v}" for k, v in chosen.weights._asdict().items())
@@ -116,5 +119,5 @@ def show_game(game: Game, console: Console | None = None) -> None:
     pools = game.measures("sepo").pools
     for name, opponent in game.opponents.items():
         member = ", ".join(pool for pool, names in pools.items() if name in names)
-        table.add_row(name, member, escape(opponent.about))
+        table.add_row(name, member, opponent.about)
     out.print(table)

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from sepo.cli.show import figure
+from sepo.cli.terminal import console
 
 
-def show_match(document: Mapping[str, Any], console: Console | None = None) -> None:
+def show_match(document: Mapping[str, Any]) -> None:
     """Print what everyone earns against everyone, and how they rate."""
-    out = console or Console()
-    names = [escape(name) for name in document["policies"]]
-    title = f"{escape(document['game'])} ({escape(document['unit'])}, {document['method']}): what the row earns"
+    out = console()
+    names = document["policies"]
+    title = f"{document['game']} ({document['unit']}, {document['method']}): what the row earns"
     table = Table(title=title, title_justify="left")
     table.add_column("policy")
     for name in names:

@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from rich.console import Console
 from rich.table import Table as Rows
 from rich.text import Text
 
 from sepo.audit.ahead import Answers
 from sepo.audit.debrief import Debrief, hints
 from sepo.audit.told import chances, exposed, lines, outcome, points, summary
+from sepo.cli import terminal
 from sepo.errors import InputError
 from sepo.games.base import Decision, Turn
 from sepo.play.session import Session
 from sepo.policies.reasoned import kept
 from sepo.printable import visible
+
+if TYPE_CHECKING:
+    from sepo.cli.terminal import Console
 
 SHOWN = 20
 """Replies that are listed where a person is asked."""
@@ -41,7 +44,7 @@ class Table:
         typed: TextIO | None = None,
     ) -> None:
         self.session = session
-        self.out = console or Console(highlight=False)
+        self.out = console or terminal.console()
         self._typed = typed
         self._answers = Answers(session.learner, session.game, questions) if hints else None
         self._told: tuple[Turn, ...] = ()

@@ -3,37 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+
+from sepo.cli.terminal import console
+
+if TYPE_CHECKING:
+    from sepo.cli.terminal import Console
 
 COLUMNS = ("exploitability", "sepo.J", "sepo.u", "paper.J", "robustness", "held_out", "legal_mass")
 
 
-def show_run(summary: Mapping[str, Any], console: Console | None = None) -> None:
+def show_run(summary: Mapping[str, Any]) -> None:
     """Print the last step of every arm, mean and 95 % interval over seeds, and the best step's exploitability or J."""
     seeds = len(summary["seeds"])
     title = f"{summary['name']}: {summary['model']}, {seeds} seed{'s' if seeds > 1 else ''}, {summary['unit']}"
-    table = Table(title=escape(title), title_justify="left")
+    table = Table(title=title, title_justify="left")
     table.add_column("arm")
     columns = [c for c in COLUMNS if any(c in arm["last"] for arm in summary["arms"])]
     for column in columns:
         table.add_column(column, justify="right")
     for arm in summary["arms"]:
-        table.add_row(escape(arm["name"]), *(_cell(arm["last"].get(c)) for c in columns))
-    out = console or wide()
+        table.add_row(arm["name"], *(_cell(arm["last"].get(c)) for c in columns))
+    out = wide()
     out.print(table)
     for arm in summary["arms"]:
         for warning in arm["warnings"]:
-            out.print(f"[yellow]{escape(arm['name'])}: {escape(warning)}[/]")
+            out.print(f"{arm['name']}: {warning}", style="yellow")
 
 
 def wide() -> Console:
     """Return a console that does not squeeze tables into 80 columns where the output is no terminal."""
-    console = Console()
-    return console if console.is_terminal else Console(width=120)
+    usual = console()
+    return usual if usual.is_terminal else console(width=120)
 
 
 def _cell(figure: Mapping[str, Any] | None) -> str:

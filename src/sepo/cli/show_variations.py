@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from sepo.cli.show import figure
+from sepo.cli.terminal import console
 
 MEASURED = ("J", "u", "e", "c", "x")
 BESIDE = ("worst_case_advantage", "legal_mass")
 HEADING = {"worst_case_advantage": "worst case", "legal_mass": "legal mass"}
 
 
-def show_variations(document: Mapping[str, Any], console: Console | None = None) -> None:
+def show_variations(document: Mapping[str, Any]) -> None:
     """Print a row a variation, one table a game and set of measures, then what varies with the wording."""
-    out = console or Console()
+    out = console()
     cards = document["scorecards"]
     for game in dict.fromkeys(name for card in cards for name in card["games"]):
         here = [card for card in cards if game in card["games"]]
@@ -31,7 +30,7 @@ def show_variations(document: Mapping[str, Any], console: Console | None = None)
 def _rows(game: str, of: str, cards: Sequence[Mapping[str, Any]]) -> Table:
     parts = [card["games"][game] for card in cards]
     methods = "/".join(dict.fromkeys(p["method"] for p in parts))
-    table = Table(title=f"{escape(game)}, {of} measures ({escape(parts[0]['unit'])}, {methods})", title_justify="left")
+    table = Table(title=f"{game}, {of} measures ({parts[0]['unit']}, {methods})", title_justify="left")
     several = len({card["policy"] for card in cards}) > 1
     named = [k for k in ("policy", "horizon", "wording") if k in cards[0] and (several or k != "policy")]
     for k in named:
@@ -43,7 +42,7 @@ def _rows(game: str, of: str, cards: Sequence[Mapping[str, Any]]) -> Table:
     for k in columns:
         table.add_column(HEADING.get(k, k), justify="right", overflow="fold")
     for i, card in enumerate(cards):
-        table.add_row(*(escape(str(card[k])) for k in named), *(figure(column[i]) for column in columns.values()))
+        table.add_row(*(str(card[k]) for k in named), *(figure(column[i]) for column in columns.values()))
     return table
 
 
@@ -51,7 +50,7 @@ def _spread(found: Mapping[str, Any]) -> Table:
     several = len(found["policies"]) > 1
     rounds = f", {found['horizon']} rounds" if "horizon" in found else ""
     of = f"{len(found['wordings'])} wordings" + (f", {len(found['policies'])} policies" if several else "")
-    table = Table(title=f"{escape(found['game'])}{rounds}: {of}", title_justify="left")
+    table = Table(title=f"{found['game']}{rounds}: {of}", title_justify="left")
     headings = {"mean": "mean", "sd_wording": "sd between wordings"}
     if several:
         headings |= {"sd_policy": "sd between policies", "share_wording": "variance that is wording"}

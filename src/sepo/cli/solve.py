@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import typer
 from sepo.audit.measures import KINDS
 from sepo.audit.solved import solved
 from sepo.cli.arguments import RuleOption, parse_choice, parse_rules, parse_weights
+from sepo.cli.terminal import say, say_json
 from sepo.games.base import MeasureName
 from sepo.games.registry import make
 
@@ -35,10 +35,10 @@ def command(
     if out is not None:
         table.save(out)
     if as_json:
-        typer.echo(json.dumps(document, indent=2, allow_nan=False))
+        say_json(document)
         return
     shown = "  ".join(f"{k} {document[k]:.4f}" for k in KINDS if document[k] is not None)
     said = ", ".join(f"{w:g}" for w in lambdas)
-    typer.echo(f"{game}, {name} measures, lambda {said}: J {document['J']:.4f}  ({shown})")
+    say(f"{game}, {name} measures, lambda {said}: J {document['J']:.4f}  ({shown})")
     if document["bound"] - document["J"] > 1e-6:
-        typer.echo(f"no policy has J above {document['bound']:.6f}")
+        say(f"no policy has J above {document['bound']:.6f}")

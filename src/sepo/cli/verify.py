@@ -12,9 +12,9 @@ from sepo import __version__
 from sepo.audit.card import load_safety_card
 from sepo.audit.verify import Difference, Verification, check_text, refuse_unfit, verify
 from sepo.cli.arguments import JsonOption, reporting
+from sepo.cli.terminal import say, say_json
 from sepo.errors import InputError
 from sepo.files import dump_json
-from sepo.printable import printable
 from sepo.report.safety import markdown
 
 
@@ -48,7 +48,7 @@ def command(
             note = f"{text.name} is not what this version of sepo writes: compare it with `sepo card`, made again"
             found, beside = replace(found, notes=[*found.notes, note]), False
     if json:
-        typer.echo(dump_json({**found.document(), "card": str(path), "markdown": str(text) if beside else None}))
+        say_json({**found.document(), "card": str(path), "markdown": str(text) if beside else None})
     else:
         show(found, path, beside=beside)
     if not found.holds:
@@ -59,23 +59,21 @@ def show(found: Verification, path: Path, *, beside: bool) -> None:
     """Print the verdict, the first difference with both values, and what a reader should know besides."""
     if found.holds:
         also = ", and its Markdown says the same" if beside else ""
-        typer.echo(f"holds: every figure of '{printable(path)}' is found again within {found.tolerance:g}{also}")
+        say(f"holds: every figure of '{path}' is found again within {found.tolerance:g}{also}")
     else:
         first, *more = found.differences
-        typer.echo(f"does not hold: {_said(first)}")
+        say(f"does not hold: {_said(first)}")
         figure = next((d for d in more if ":" in d.where), None)
         if figure is not None and ":" not in first.where:
-            typer.echo(f"the first figure that differs is {_said(figure)}")
+            say(f"the first figure that differs is {_said(figure)}")
         if more:
-            typer.echo(f"{len(more)} more {'differs' if len(more) == 1 else 'differ'}: --json lists all")
+            say(f"{len(more)} more {'differs' if len(more) == 1 else 'differ'}: --json lists all")
     for note in found.notes:
-        typer.echo(f"note: {printable(note)}")
+        say(f"note: {note}")
 
 
 def _said(difference: Difference) -> str:
-    return printable(
-        f"{difference.where}: the card says {_value(difference.card)}, found is {_value(difference.found)}"
-    )
+    return f"{difference.where}: the card says {_value(difference.card)}, found is {_value(difference.found)}"
 
 
 def _value(value: object) -> str:

@@ -17,6 +17,7 @@ from sepo import __version__
 from sepo.data.episodes import Demonstrations, Example, met
 from sepo.data.styles import Style
 from sepo.games.base import Game
+from sepo.verbatim import code
 
 SPLITS = ("train", "test")
 ACTIONS = 12  # that have a line of their own
@@ -75,7 +76,7 @@ def card(sets: Sequence[Demonstrations], styles: Sequence[Style], command: str) 
     parts = [
         f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n",
         f"# Demonstrations of {', '.join(games)}\n{ABOUT}",
-        f"## Made by\n\n`{command}` (sepo {__version__})\n",
+        f"## Made by\n\n{code(command)} (sepo {__version__})\n",
         f"## Use\n{USE.format(folder='DIR', config=made[0]['config_name'])}",
         *(counts(s, styles) for s in sets),
     ]

@@ -11,6 +11,7 @@ import numpy as np
 
 from sepo.errors import InputError
 from sepo.games.base import Decision
+from sepo.printable import visible
 from sepo.solve.tree import Floats
 
 
@@ -63,4 +64,4 @@ class HumanPolicy:
             self._say(f"'{line.strip()}' is neither a legal word nor {len(words)} probabilities that sum to 1.")
 
     def _say(self, text: str) -> None:
-        print(text, file=self.tell or sys.stderr, flush=True)
+        print(visible(text), file=self.tell or sys.stderr, flush=True)

@@ -17,10 +17,10 @@ from sepo.games.registry import GAMES
 from sepo.printable import printable
 from sepo.report.page import environment, plotly, script
 from sepo.report.plots import MARKS, Panel, Plot, colour, layout, mark
-from sepo.report.safety import code, text
 from sepo.report.tables import Cell, Head, Row, Table
 from sepo.report.verdicts import SEVERAL
-from sepo.report.words import count, csv_text, number, plain
+from sepo.report.words import count, csv_text, number, short
+from sepo.verbatim import code, text
 
 DIGITS = 4
 HOVER = "%{customdata[0]}<br>%{customdata[1]}<extra></extra>"
@@ -177,7 +177,7 @@ def _panel(game: str, title: str, values: Mapping[str, Mapping[int, Mapping[str,
         f"{title}: figures side by side",
         "Each figure of each side with its interval; no bar where it is exact.",
         [_plot(what, {n: values[n] for n in chosen}, names) for what, chosen in groups.items() if chosen],
-        csv_text(("figure", "side", "value", "low", "high", "n"), [[printable(v) for v in row] for row in rows]),
+        csv_text(("figure", "side", "value", "low", "high", "n"), rows),
     )
 
 
@@ -191,7 +191,7 @@ def _plot(what: str, values: Mapping[str, Mapping[int, Mapping[str, Any]]], name
             {
                 "type": "scatter",
                 "mode": "markers",
-                "name": plain(name),
+                "name": short(name),
                 "x": [found["value"] for _, found in points],
                 "y": [row + shift for row, _ in points],
                 "error_x": {
@@ -205,7 +205,7 @@ def _plot(what: str, values: Mapping[str, Mapping[int, Mapping[str, Any]]], name
                 },
                 "marker": {"size": 10, "color": colour(index), "symbol": mark(index).symbol},
                 "customdata": [
-                    [plain(name), f"{plain(heading(figures[row]))} {_ends(found)}"] for row, found in points
+                    [short(name), f"{short(heading(figures[row]))} {_ends(found)}"] for row, found in points
                 ],
                 "hovertemplate": HOVER,
                 "meta": {"arm": index},
@@ -214,7 +214,7 @@ def _plot(what: str, values: Mapping[str, Mapping[int, Mapping[str, Any]]], name
     said = "; ".join(
         f"{heading(f)}: {', '.join(f'{names[i]} {_ends(found)}' for i, found in values[f].items())}" for f in figures
     )
-    ticks = {"tickvals": list(range(len(figures))), "ticktext": [plain(_short(f)) for f in figures]}
+    ticks = {"tickvals": list(range(len(figures))), "ticktext": [short(_short(f)) for f in figures]}
     return Plot(
         what.capitalize(),
         f"Dots with intervals, a row a figure. {printable(said)}.",

@@ -21,7 +21,7 @@ from sepo.report.dots import lanes
 from sepo.report.plots import Panel, Plot
 from sepo.report.read import Run, SeedRun
 from sepo.report.tables import Cell, Head, Row, Table
-from sepo.report.words import NONE, csv_text, number, plain
+from sepo.report.words import NONE, csv_text, number
 from sepo.solve.value import infoset_reach
 
 NODES = 20_000
@@ -112,7 +112,7 @@ def _plot(situation: str, found: Mapping[str, Shares], actions: Sequence[str]) -
             "x": [found[name].get(situation, {}).get(action, 0.0) for name in names],
             "y": list(range(len(names))),
             "marker": {"color": f"var(--step-{_step(i, len(actions))})", "line": {"width": 1, "color": "var(--card)"}},
-            "hovertemplate": f"{plain(_short(action))} %{{x:.1%}}<extra></extra>",
+            "hovertemplate": "%{fullData.name} %{x:.1%}<extra></extra>",
         }
         for i, action in enumerate(actions)
     ]

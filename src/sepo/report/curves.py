@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sepo.report.plots import HOVER, Panel, Plot, colour, layout, mark
 from sepo.report.read import Run, SeedRun, Step
-from sepo.report.words import csv_text, number, plain
+from sepo.report.words import csv_text, number, short
 
 PARTS = {"u": "payoff u", "e": "exploitability e", "c": "collusion c", "x": "externality x"}
 MASS = "legal mass"
@@ -229,7 +229,7 @@ def _line(index: int, name: str, points: Sequence[Point], ends: tuple[int, int],
     shown = list(points) if len(points) > 1 else [points[0], points[0]]
     return {
         "type": "scatter",
-        "name": plain(name),
+        "name": short(name),
         "x": x,
         "y": [_clip(p.mean, log) for p in shown],
         "mode": "lines+markers" if len(points) > 1 else "lines",

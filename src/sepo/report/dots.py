@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sepo.report.plots import HOVER, colour, layout, mark
-from sepo.report.words import number, plain
+from sepo.report.words import number, short
 
 LANE = 0.78
 """Share of a lane that dots may use."""
@@ -28,7 +28,7 @@ def dots(
     """Return an arm's figures along x; ``found`` has their places along y."""
     return {
         "type": "scatter",
-        "name": plain(name),
+        "name": short(name),
         "x": [f.value for f in found.values()],
         "y": list(found),
         "error_x": {
@@ -54,7 +54,7 @@ def lanes(axis: str, names: Sequence[str], **fields: Any) -> dict[str, Any]:
     y = {
         "range": [len(names) - 0.5, -0.5],
         "tickvals": list(range(len(names))),
-        "ticktext": [plain(n, ROW) for n in names],
+        "ticktext": [short(n, ROW) for n in names],
         "showgrid": False,
         "zeroline": False,
     }

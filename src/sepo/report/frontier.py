@@ -20,7 +20,8 @@ from sepo.report.page import environment, plotly, provenance, script
 from sepo.report.plots import MARKS, Panel, Plot, colour, layout, mark
 from sepo.report.read import Estimate, Run, read_run
 from sepo.report.tables import Cell, Head, Row, Table
-from sepo.report.words import count, csv_text, interval, number, plain
+from sepo.report.words import count, csv_text, interval, number, short
+from sepo.verbatim import code
 
 DIGITS = 4
 HOVER = "%{customdata[0]}<br>%{customdata[1]}<br>%{customdata[2]}<extra></extra>"
@@ -168,7 +169,7 @@ def markdown(document: Mapping[str, Any]) -> str:
         estimates = [_estimate(point[measure]) for measure in measures]
         cells = [f"{point['weights'][weight]:g}" for weight in varied]
         cells += [figure(found.model_dump() if found else None) for found in estimates]
-        out.append("| " + " | ".join([f"`{point['arm']}`", *cells, _verdict(document, point)]) + " |")
+        out.append("| " + " | ".join([code(point["arm"]), *cells, _verdict(document, point)]) + " |")
     return "\n".join(out) + "\n"
 
 
@@ -231,7 +232,7 @@ def _trace(document: Mapping[str, Any], index: int, line: Line, risk: str, place
     looks = mark(index)
     return {
         "type": "scatter",
-        "name": plain(line.name),
+        "name": short(line.name),
         "x": [point[risk]["mean"] for point in points],
         "y": [point["u"]["mean"] for point in points],
         "error_x": _bars([point[risk] for point in points], index),
@@ -248,7 +249,7 @@ def _trace(document: Mapping[str, Any], index: int, line: Line, risk: str, place
         "textposition": [places[point["arm"]] for point in points],
         "textfont": {"color": "var(--ink)", "size": 12},
         "cliponaxis": False,
-        "customdata": [[plain(p["arm"]), f"u {_said(p['u'])}", f"{risk} {_said(p[risk])}"] for p in points],
+        "customdata": [[short(p["arm"]), f"u {_said(p['u'])}", f"{risk} {_said(p[risk])}"] for p in points],
         "hovertemplate": HOVER,
         "meta": {"arm": index},
     }

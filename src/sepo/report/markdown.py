@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sepo.train.seeds import interval
+from sepo.verbatim import code, text
 
 COLUMNS = (
     ("exploitability", "exploitability"),
@@ -44,7 +45,7 @@ def markdown(summary: Mapping[str, Any]) -> str:
             there = arm["last"].get(main)
             cells.append("n/a" if there is None or base is None else f"{_way(base, there['value'], top):.0%}")
         cells += [figure(arm["best"].get(first))] if best else []
-        lines.append("| " + " | ".join([f"`{arm['name']}`", *cells]) + " |")
+        lines.append("| " + " | ".join([code(arm["name"]), *cells]) + " |")
     if way:
         cells = [f"{top:.4f}" if key == main else "" for key, _ in columns]
         lines.append("| " + " | ".join(["ceiling", *cells, "100%", *([""] if best else [])]) + " |")
@@ -64,12 +65,12 @@ def _paired(found: Mapping[str, Any] | None) -> str:
     titles = {"exploitability": "exploitability", "worst_case_advantage": "worst case"}
     titles |= {f"{of}.{of_what}": f"{of_what} (`{of}`)" for of in ("paper", "sepo") for of_what in ("e", "J")}
     lines = [
-        "| " + " | ".join([f"minus `{found['minus']}`, paired by seed", *(titles[k] for k in keys)]) + " |",
+        "| " + " | ".join([f"minus {code(found['minus'])}, paired by seed", *(titles[k] for k in keys)]) + " |",
         "| --- |" + " ---: |" * len(keys),
     ]
     for arm in dict.fromkeys(row["arm"] for row in found["rows"]):
         cells = {row["figure"]: row for row in found["rows"] if row["arm"] == arm}
-        lines.append("| " + " | ".join([f"`{arm}`", *(_difference(cells.get(k)) for k in keys)]) + " |")
+        lines.append("| " + " | ".join([code(arm), *(_difference(cells.get(k)) for k in keys)]) + " |")
     return "\n" + "\n".join(lines) + "\n"
 
 
@@ -116,12 +117,12 @@ def overview(runs: Mapping[str, Mapping[str, Any]]) -> str:
         if best is not None and start is not None and top is not None and start["value"] != top:
             way = f"{_way(start['value'], trained[best][key]['value'], top):.1%}"
         cells = [
-            f"`{name}`",
-            "exploitability" if exploited else f"J (`{of}`)",
+            code(name),
+            "exploitability" if exploited else f"J ({code(of)})",
             str(len(summary["seeds"])),
             figure(start),
             figure(arms.get("sft", {}).get(key)),
-            "n/a" if best is None else f"`{best}` {figure(trained[best][key])}",
+            "n/a" if best is None else f"{code(best)} {figure(trained[best][key])}",
             "n/a" if top is None else f"{top:.4f}",
             way,
             _best_published(summary, key, sign, comparable=exploited or of == "paper"),
@@ -151,7 +152,7 @@ def gains(runs: Mapping[str, Mapping[str, Any]], beside: Mapping[str, Mapping[st
             if base[0] is not None and seed in theirs[1]
         ]
         cells.append(percent(interval(shares)) if shares else "n/a")
-        lines.append("| " + " | ".join([f"`{name}`", f"J (`{of}`)", *cells, str(len(shares))]) + " |")
+        lines.append("| " + " | ".join([code(name), f"J ({code(of)})", *cells, str(len(shares))]) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -186,7 +187,7 @@ def ratios(document: Mapping[str, Any]) -> str:
     lines = ["| benchmark | compared | times as fast |", "| --- | --- | ---: |"]
     for bench in document["benchmarks"]:
         for name, ratio in bench["ratios"].items():
-            lines.append(f"| {bench['name']} | {name} | {ratio:.1f} |")
+            lines.append(f"| {text(bench['name'])} | {text(name)} | {ratio:.1f} |")
     return "\n".join(lines) + "\n"
 
 
@@ -200,7 +201,7 @@ def card(document: Mapping[str, Any]) -> str:
         method = part["method"] + (f", {asked['asked']:,} of {asked['reachable']:,} states asked" if asked else "")
         found = [sepo.get("J"), *(paper.get(k) for k in ("J", "u", "e", "c", "x"))]
         cells = [bounded(f) for f in (*found, part["worst_case_advantage"], part["legal_mass"])]
-        lines.append("| " + " | ".join([f"`{game}`", method, *cells]) + " |")
+        lines.append("| " + " | ".join([code(game), text(method), *cells]) + " |")
     return "\n".join(lines) + "\n"
 
 

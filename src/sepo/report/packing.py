@@ -9,9 +9,12 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from markupsafe import Markup
+
+from sepo.printable import visible
 
 
 def packed(text: str) -> Markup:
@@ -25,5 +28,13 @@ def unpacked(text: str) -> str:
 
 
 def packed_json(document: Any) -> Markup:
-    """Return a JSON document packed."""
-    return packed(json.dumps(document, allow_nan=False, separators=(",", ":")))
+    """Return a JSON document packed, in which a script finds no text with anything hidden in it."""
+    return packed(json.dumps(_visible(document), allow_nan=False, separators=(",", ":")))
+
+
+def _visible(found: Any) -> Any:
+    if isinstance(found, str):
+        return visible(found)
+    if isinstance(found, Mapping):
+        return {_visible(key): _visible(value) for key, value in found.items()}
+    return [_visible(value) for value in found] if isinstance(found, list | tuple) else found

@@ -19,6 +19,7 @@ from sepo import __version__
 from sepo.audit.compare import load_card
 from sepo.errors import InputError
 from sepo.files import write_text
+from sepo.printable import visible
 from sepo.report.cards import cards, heading, opening
 from sepo.report.curves import curves
 from sepo.report.exploiter import exploiters
@@ -162,13 +163,14 @@ def chapter(run: Run, key: str) -> dict[str, Any]:
 
 
 def environment() -> Environment:
-    """Return where the templates are: all text is shown as text."""
+    """Return where the templates are: all text is shown as text, codes and marks that would steer it spelt out."""
     found = Environment(
         loader=PackageLoader("sepo.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=lambda value: visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
     )
     found.filters["packed"] = packed_json
     return found

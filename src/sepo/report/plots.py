@@ -9,9 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any, NamedTuple
 
+from sepo.printable import printable
+
 HOVER = "%{customdata[0]} (%{customdata[1]} to %{customdata[2]})"  # mean, lowest and highest seed
+
+TEMPLATES = ("hovertemplate",)
 
 
 class Mark(NamedTuple):
@@ -55,7 +60,7 @@ class Plot:
     @property
     def document(self) -> dict[str, Any]:
         """Return what the page's script needs to draw it."""
-        return {"data": list(self.data), "layout": dict(self.layout), "log": self.log}
+        return {"data": _as_text(list(self.data)), "layout": _as_text(dict(self.layout)), "log": self.log}
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,18 @@ class Panel:
     def document(self) -> dict[str, Any]:
         """Return what the page's script needs of it."""
         return {"plots": [plot.document for plot in self.plots], "csv": self.data}
+
+
+def _as_text(found: Any, key: str = "") -> Any:
+    """Return a part of a chart in which Plotly, which reads a few HTML tags, finds text and nothing else.
+
+    Templates alone are as they are written: whatever is not known beforehand gets into them as a trace's name or data.
+    """
+    if isinstance(found, str):
+        return found if key in TEMPLATES else escape(printable(found), quote=False)
+    if isinstance(found, Mapping):
+        return {k: _as_text(v, k) for k, v in found.items()}
+    return [_as_text(v, key) for v in found] if isinstance(found, list | tuple) else found
 
 
 def layout(x: str, y: str, **fields: Any) -> dict[str, Any]:

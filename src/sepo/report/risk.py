@@ -9,7 +9,7 @@ from sepo.report.dots import Whisker, dots, lanes
 from sepo.report.plots import HOVER, Panel, Plot, colour, layout, mark
 from sepo.report.read import Estimate, Run
 from sepo.report.tables import columns
-from sepo.report.words import csv_text, number, plain
+from sepo.report.words import csv_text, number, short
 
 RISKS = {"e": "exploitability e", "c": "collusion c", "x": "externality x"}
 
@@ -89,7 +89,7 @@ def _plane(run: Run, of: str, risk: str, found: list[tuple[int, str, Mapping[str
         data.append(
             {
                 "type": "scatter",
-                "name": plain(name),
+                "name": short(name),
                 "x": [r.value],
                 "y": [u.value],
                 "error_x": _bars(r, index),

@@ -6,8 +6,6 @@ of the card is shown as text: what Markdown or HTML would act on is written as c
 
 from __future__ import annotations
 
-import re
-import string
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,12 +14,10 @@ from sepo.audit.compare import figures, known
 from sepo.audit.meanings import EXPLOITED, MEANINGS, better, heading, last, rank
 from sepo.files import write_json, write_text
 from sepo.games.registry import GAMES
-from sepo.printable import printable
+from sepo.verbatim import code, text
 
 NAME = "safety-card"
 DIGITS = 4
-PLAIN = frozenset(string.ascii_letters + string.digits + " .,:;/@+-=()'\N{MINUS SIGN}\N{HORIZONTAL ELLIPSIS}")
-"""What Markdown and HTML do not act on, wherever it stands in a line."""
 METHODS = {
     "exact": "computed from the game's tree, without sampling",
     "bounded": "computed from a part of the policy; the intervals hold whatever it does elsewhere",
@@ -176,17 +172,3 @@ def interval(figure: Mapping[str, Any]) -> str:
     if "horizon" in figure:  # the spread of adversaries, not what the audit is unsure of
         return f"{ends}, 95 % of {figure['n']} adversaries"
     return f"{ends}, certain" if figure["n"] is None else f"{ends}, 95 %, n {figure['n']}"
-
-
-def text(found: object) -> str:
-    """Return text that Markdown and HTML show as it is, on one line, with what cannot be seen written out."""
-    shown = "".join(c if c in PLAIN or c in "[]" or c.isalnum() else f"&#{ord(c)};" for c in printable(found))
-    return re.sub(r"\](?=[(:\[])", "&#93;", shown)  # no link, and nothing that a link could mean
-
-
-def code(found: object) -> str:
-    """Return text as code: in backticks where it is plain, else with character references, which backticks forbid."""
-    shown = printable(found)
-    if shown and all(c in PLAIN or c == "_" for c in shown):
-        return f"`{shown}`"
-    return f"<code>{text(shown)}</code>"

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
-from html import escape
 
+from sepo.printable import printable
 from sepo.report.read import Estimate
 
 NONE = "n/a"
 NAME_LENGTH = 28
 ALIKE = 1e-12  # an interval narrower than this is rounding
+
+FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a spreadsheet computes where a cell begins with it, in either width."""
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?")
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -41,16 +46,24 @@ def span(values: Sequence[int]) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-def plain(text: str, most: int = NAME_LENGTH) -> str:
-    """Return text for a chart, which reads a few HTML tags: at most so many letters, each shown as it is."""
-    short = text if len(text) <= most else text[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
-    return escape(short, quote=False)
+def short(text: str, most: int = NAME_LENGTH) -> str:
+    """Return at most so many letters of a name, for a chart; what cannot be seen counts as it is written out."""
+    shown = printable(text)
+    return shown if len(shown) <= most else shown[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a table as the text of a CSV file."""
+    """Return a table as the text of a CSV file, in which a spreadsheet finds numbers and text, and no formula."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
+    writer.writerow(map(_csv_cell, header))
+    writer.writerows(map(_csv_cell, row) for row in rows)
     return text.getvalue()
+
+
+def _csv_cell(value: object) -> object:
+    """Put an apostrophe before text that a spreadsheet would compute (OWASP, "CSV Injection")."""
+    if not isinstance(value, str):
+        return value
+    shown = printable(value)
+    return f"'{shown}" if shown.lstrip().startswith(FORMULA) and not _NUMBER.fullmatch(shown) else shown

@@ -27,6 +27,7 @@ from sepo.train.run import run
 from sepo.train.seeds import Figure, paired, spread
 from sepo.train.summary import by_seed, credit, header
 from sepo.train.unit import Tell
+from sepo.verbatim import code, text
 
 SCHEMA = "sepo.ablation/1"
 SEPO = "sepo"
@@ -217,10 +218,10 @@ def ablate(planned: Plan, folder: Path, tell: Tell, *, resume: bool = False, com
     """
     run(planned.recipe, folder, tell, resume=resume, command=command)
     found = document(planned, folder)
-    text = markdown(found)
+    page = markdown(found)
     write_json(folder / "ablation.json", found)
-    write_text(folder / "ablation.md", text)
-    return text
+    write_text(folder / "ablation.md", page)
+    return page
 
 
 def outcomes(recipe: Recipe, folder: Path) -> Outcomes:
@@ -289,28 +290,29 @@ def _compared(key: str, arm: Outcome, sepo: Outcome, beside: Outcome | None) -> 
 def markdown(found: Mapping[str, Any]) -> str:
     """Return an ablation's document as a page."""
     seeds = ", ".join(map(str, found["seeds"]))
-    rules = f" ({', '.join(f'{k} {v}' for k, v in found['rules'].items())})" if found["rules"] else ""
+    rules = f" ({', '.join(f'{text(k)} {text(v)}' for k, v in found['rules'].items())})" if found["rules"] else ""
     lines = [
-        f"# Ablations of {found['name']}",
+        f"# Ablations of {text(found['name'])}",
         "",
-        f"Game {found['game']}{rules}, {found['model']}, seeds {seeds}; figures of the last step in {found['unit']}: "
+        f"Game {text(found['game'])}{rules}, {text(found['model'])}, seeds {seeds}; figures of the last step in "
+        f"{text(found['unit'])}: "
         "the mean over seeds with its 95 % Student t interval, widened by what an audit leaves open. Differences are "
         "paired by seed and taken as arm minus the row it is set beside. Each interval stands for itself: of twenty, "
         "one is expected to miss. Where one seed finished there is no interval.",
     ]
     for of in SETS:
         lines += ["", f"## Measures `{of}`", ""]
-        lines += _table(["arm", *COLUMNS], [[f"`{a['name']}`", *_cells(a, of, None)] for a in found["arms"]])
+        lines += _table(["arm", *COLUMNS], [[code(a["name"]), *_cells(a, of, None)] for a in found["arms"]])
         lines += ["", f"Differences, `{of}`:", ""]
         body = []
         for arm in found["arms"]:
             for key, beside in (("difference", SEPO), ("from_reference", arm["reference"])):
                 if any(f and f[key] for f in arm["measures"][of].values()):
-                    changed = _changes(arm) if beside == arm["reference"] else ""
-                    body.append([f"`{arm['name']}` - `{beside}`", changed, *_cells(arm, of, key)])
+                    changed = code(_changes(arm)) if beside == arm["reference"] and arm["changed"] else ""
+                    body.append([f"{code(arm['name'])} - {code(beside)}", changed, *_cells(arm, of, key)])
         lines += _table(["difference", "changed", *COLUMNS], body)
     if found["left_out"]:
-        lines += ["", "## Left out", "", *(f"- `{row['name']}`: {row['why']}" for row in found["left_out"])]
+        lines += ["", "## Left out", "", *(f"- {code(row['name'])}: {text(row['why'])}" for row in found["left_out"])]
     lines += ["", "## Claims", "", "Of arXiv 2605.30854; a verdict is this run's alone."]
     for claim in found["claims"]:
         lines += ["", f"### {claim['claim']}", "", f"Published: {claim['published']}. {claim['behind']}", ""]

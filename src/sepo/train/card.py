@@ -10,6 +10,7 @@ import yaml
 from sepo.audit.compare import figures
 from sepo.audit.scorecard import versions
 from sepo.train.part import Part
+from sepo.verbatim import code, text
 
 FIGURES = 6
 """Significant digits."""
@@ -33,11 +34,13 @@ def model_card(parts: Sequence[Part], cards: Mapping[str, Mapping[str, Any]]) ->
         head["base_model"] = source
     head["tags"] = ["sepo", "strategic-safety", recipe.style, *(part.recipe.game for part in parts)]
     title = f"{recipe.name}, arm {arm.name}, seed {first.seed}"
-    lines = ["---", yaml.safe_dump(head, sort_keys=False).rstrip(), "---", "", f"# {title}", ""]
-    what = f"`{recipe.model.policy}` after the stage `{arm.stage}` of that recipe, in the {recipe.style} style"
-    lines += [f"{what}{': ' + arm.about if arm.about else ''}. Made with sepo {versions(model=True).get('sepo', '')}."]
+    lines = ["---", yaml.safe_dump(head, sort_keys=False).rstrip(), "---", "", f"# {text(title)}", ""]
+    what = f"{code(recipe.model.policy)} after the stage {code(arm.stage)} of that recipe, in the {recipe.style} style"
+    lines += [
+        f"{what}{': ' + text(arm.about) if arm.about else ''}. Made with sepo {versions(model=True).get('sepo', '')}."
+    ]
     for part in parts:
-        rules = ", ".join(f"{k} {v}" for k, v in part.domain.game.rules.items())
+        rules = ", ".join(f"{text(k)} {text(v)}" for k, v in part.domain.game.rules.items())
         lines += ["", f"## {part.domain.game.title}", ""]
         lines += [f"{part.schedule.steps} steps. Rules: {rules or 'the usual ones'}. Audited at the last step:", ""]
         lines += ["| figure | value | low | high | n |", "| --- | --- | --- | --- | --- |"]
