@@ -196,7 +196,7 @@ def test_a_run_killed_again_and_again_ends_with_the_same_figures(finished, docum
     recipe.write_text(yaml.safe_dump(document))
     folder = tmp_path / "killed"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", KILLER, str(recipe), str(folder), *"4 7 5 6 9 5 100".split()]
+    command = [sys.executable, "-c", KILLER, str(recipe), str(folder), *map(str, (4, 7, 5, 6, 9, 5, 100))]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     *killed, last = map(int, done.stdout.split())
     assert last == 0, done.stderr
