@@ -5,25 +5,24 @@ from __future__ import annotations
 import itertools
 import math
 import sys
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 import pytest
 
 from sepo.errors import InputError
-from sepo.games.axelrod import Draws, strategy
+from sepo.games.axelrod import Draws, library, strategy
 from sepo.games.registry import make
 from sepo.policies.script import played
 from sepo.solve.expand import expand
 from sepo.solve.value import expected
 
-axelrod = pytest.importorskip("axelrod")
+pytestmark = pytest.mark.skipif(find_spec("axelrod") is None, reason="needs Axelrod")  # seconds to import: not yet
 
 TURNS = 8
 PAYOFF = {"CC": (3, 3), "CD": (0, 5), "DC": (5, 0), "DD": (1, 1)}
-SLOW = [*axelrod.long_run_time_strategies, axelrod.MetaMajorityMemoryOne, axelrod.MetaWinnerMemoryOne]
-SLOW += [axelrod.NMWEMemoryOne]
-PLAYED = [s for s in axelrod.strategies if s not in SLOW]
-CERTAIN = [s.__name__ for s in PLAYED if not axelrod.Classifiers["stochastic"](s())]
 RANDOM = [
     "ALLCorALLD",
     "AdaptorBrief",
@@ -56,6 +55,19 @@ RANDOM = [
 MEETS = ("TitForTat", "Alternator", "Random")
 
 
+def slow() -> list[Any]:
+    axelrod = library()
+    more = [axelrod.MetaMajorityMemoryOne, axelrod.MetaWinnerMemoryOne, axelrod.NMWEMemoryOne]
+    return [*axelrod.long_run_time_strategies, *more]
+
+
+@cache
+def certain() -> list[str]:
+    """Name the deterministic strategies."""
+    played = [s for s in library().strategies if s not in slow()]
+    return [s.__name__ for s in played if not library().Classifiers["stochastic"](s())]
+
+
 def exact(first: str, second: str, turns: int) -> np.ndarray:
     """Return both expected scores of a match, by following every line of play that may happen."""
     scripts = [strategy(name).script for name in (first, second)]
@@ -77,8 +89,8 @@ def exact(first: str, second: str, turns: int) -> np.ndarray:
 
 def matches(first: str, second: str, turns: int, repetitions: int) -> np.ndarray:
     """Return both scores of Axelrod's own matches. (repetitions, 2)."""
-    pair = [getattr(axelrod, name)() for name in (first, second)]
-    match = axelrod.Match(pair, turns=turns, seed=5)
+    pair = [getattr(library(), name)() for name in (first, second)]
+    match = library().Match(pair, turns=turns, seed=5)
     scores = []
     for _ in range(repetitions):
         match.play()
@@ -88,8 +100,8 @@ def matches(first: str, second: str, turns: int, repetitions: int) -> np.ndarray
 
 @pytest.mark.parametrize("opponent", ["TitForTat", "Alternator", "Grudger"])
 def test_every_deterministic_strategy_scores_as_in_axelrods_match(opponent):
-    assert len(CERTAIN) > 140
-    for name in CERTAIN:
+    assert len(certain()) > 140
+    for name in certain():
         assert exact(name, opponent, TURNS) == pytest.approx(matches(name, opponent, TURNS, 1)[0], abs=1e-12), name
 
 
@@ -161,7 +173,7 @@ def test_comparisons_narrow_a_uniform_number_and_have_its_probabilities():
     def share(question) -> float:
         true, pending = 0.0, [()]
         while pending:
-            draws = Draws("it", axelrod.Action, pending.pop(), 0)
+            draws = Draws("it", library().Action, pending.pop(), 0)
             true += question(draws.random()) * draws.probability
             pending += draws.others
         return true
@@ -177,7 +189,7 @@ def test_comparisons_narrow_a_uniform_number_and_have_its_probabilities():
 
 @pytest.mark.parametrize("use", [lambda u: u + 1, lambda u: 2 * u, float, lambda u: u < u, lambda u: -u])
 def test_a_number_that_is_more_than_compared_is_refused(use):
-    draws = Draws("axelrod:It", axelrod.Action, (), 0)
+    draws = Draws("axelrod:It", library().Action, (), 0)
     with pytest.raises(InputError, match=r"'axelrod:It' cannot be played here"):
         use(draws.random())
     with pytest.raises(InputError, match="cannot be enumerated"):
@@ -189,7 +201,7 @@ def test_it_is_named_and_described_and_made_once():
     assert found.name == "axelrod:TitFor2Tats"
     assert "defects only after two defects by opponent" in found.about
     assert found is strategy("TitFor2Tats")
-    assert all(strategy(n).about and "\n" not in strategy(n).about for n in CERTAIN)
+    assert all(strategy(n).about and "\n" not in strategy(n).about for n in certain())
 
 
 @pytest.mark.parametrize(
@@ -212,12 +224,12 @@ def test_what_cannot_be_played_is_refused_in_one_line(name, message):
 
 def test_all_but_the_cheats_and_the_slow_are_played():
     refused = []
-    for made in axelrod.all_strategies:
+    for made in library().all_strategies:
         try:
             strategy(made.__name__)
         except InputError:
             refused.append(made)
-    assert {s.__name__ for s in refused} == {s.__name__ for s in (*SLOW, axelrod.Darwin)}
+    assert {s.__name__ for s in refused} == {s.__name__ for s in (*slow(), library().Darwin)}
 
 
 def test_another_game_is_refused():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
 from sepo.audit.measures import measure, objective, respond, root_values, scripted, seat_value, terms, worst_case
 from sepo.errors import InputError
+from sepo.games.axelrod import library
 from sepo.games.base import TERMINAL
 from sepo.games.ipd import Ipd
 from sepo.games.registry import make
@@ -19,6 +21,7 @@ from sepo.solve.value import expected
 
 GAME = make("ipd")
 SHORT = make("ipd", {"rounds": 3})
+needs_axelrod = pytest.mark.skipif(find_spec("axelrod") is None, reason="needs Axelrod")
 AXELROD = {
     "always_cooperate": "Cooperator",
     "always_defect": "Defector",
@@ -59,8 +62,9 @@ def play(tree, first: str, second: str) -> list[tuple[str, str]]:
     return [(r.own[0], r.other[0]) for r in state.rounds]
 
 
+@needs_axelrod
 def test_deterministic_strategies_play_as_axelrods_do(tree):
-    axelrod = pytest.importorskip("axelrod")
+    axelrod = library()
     names = list(AXELROD)
     for first, second in itertools.product(names, repeat=2):
         pair = [getattr(axelrod, AXELROD[n])() for n in (first, second)]
@@ -68,8 +72,9 @@ def test_deterministic_strategies_play_as_axelrods_do(tree):
         assert play(tree, first, second) == [(str(a), str(b)) for a, b in theirs], (first, second)
 
 
+@needs_axelrod
 def test_values_equal_axelrods_match_scores(tree):
-    axelrod = pytest.importorskip("axelrod")
+    axelrod = library()
     for first, second in (("tit_for_tat", "always_defect"), ("pavlov", "suspicious_tit_for_tat")):
         pair = [getattr(axelrod, AXELROD[n])() for n in (first, second)]
         match = axelrod.Match(pair, turns=8)

@@ -13,7 +13,7 @@ from open_spiel.python.policy import TabularPolicy
 from sepo.audit.measures import scripted
 from sepo.games.registry import make
 from sepo.solve.expand import expand
-from sepo.solve.response import best_response, exploitability
+from sepo.solve.response import best_response, best_responses, exploitability
 from sepo.solve.tree import Floats, Tree
 from sepo.solve.value import expected
 from tests.brute import as_profile, best_value, collected, random_strategy
@@ -169,3 +169,14 @@ def test_a_unilateral_gain_in_matching_pennies_is_what_the_bias_of_the_other_giv
     played = np.array([0.5, 0.5, 0.8, 0.2])  # the column player shows the first side 8 times in 10
     assert best_response(tree, played, 0, tree.feature("own", 0)).value == pytest.approx(0.6)
     assert exploitability(tree, played) == pytest.approx(0.3)  # and the row player gives nothing away
+
+
+@pytest.mark.parametrize("seat", [0, 1])
+@pytest.mark.parametrize(("name", "rules"), [("kuhn", {}), ("ipd", {"rounds": 3}), ("auction", {"rounds": 2})])
+def test_many_profiles_are_answered_as_each_of_them(name: str, rules: dict[str, int], seat: int):
+    tree = expand(make(name, rules))
+    due = tree.combine(seat, OBJECTIVES["difference"])
+    profiles = np.stack([random_strategy(tree, seed) for seed in range(5)])
+    wanted = [best_response(tree, p, seat, due).strategy.tolist() for p in profiles]
+    assert best_responses(tree, profiles, seat, due).tolist() == wanted
+    assert len({tuple(w) for w in wanted}) > 1

@@ -20,6 +20,7 @@ from sepo.solve.expand import expand
 from sepo.train import ranks
 from sepo.train.direct import Scorer
 from sepo.train.record import read_metrics
+from tests.conftest import run_program
 from tests.models import tiny_model
 
 ROOT = Path(__file__).parents[2]
@@ -41,25 +42,26 @@ def document(model: str) -> dict:
     }
 
 
-def launched(processes: int, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run ``sepo`` in so many processes."""
+def launched(processes: int, *arguments: object) -> None:
+    """Run ``sepo`` in so many processes: in this one where one is enough."""
+    if processes == 1:
+        here = run_program(*arguments)
+        assert here.code == 0, here.err[-3000:]
+        return
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    program = [sys.executable]
-    if processes > 1:
-        program += [
-            "-m",
-            "accelerate.commands.launch",
-            "--config_file",
-            str(ROOT / "recipes" / "accelerate" / "processes.yaml"),
-        ]
-        program += ["--main_process_port", str(port), "--num_cpu_threads_per_process", "1"]
+    program = [
+        *(sys.executable, "-m", "accelerate.commands.launch"),
+        *("--config_file", str(ROOT / "recipes" / "accelerate" / "processes.yaml")),
+        *("--main_process_port", str(port), "--num_cpu_threads_per_process", "1"),
+    ]
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "passive"}
-    return subprocess.run(
+    done = subprocess.run(
         [*program, "-m", "sepo", *map(str, arguments)],
         cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=240,
     )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +70,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     recipe = place / "shared.yaml"
     recipe.write_text(yaml.safe_dump(document(tiny_model(place / "model"))))
     for processes in (1, 2):
-        done = launched(processes, "run", recipe, "--out", place / str(processes))
-        assert done.returncode == 0, done.stderr[-3000:]
+        launched(processes, "run", recipe, "--out", place / str(processes))
     return {processes: place / str(processes) for processes in (1, 2)}
 
 
@@ -126,8 +127,7 @@ def test_two_processes_take_the_steps_of_one_in_the_reasoned_style_too(tmp_path:
     recipe = tmp_path / "shared.yaml"
     recipe.write_text(yaml.safe_dump(document(tiny_model(tmp_path / "model")) | written))
     for processes in (1, 2):
-        done = launched(processes, "run", recipe, "--out", tmp_path / str(processes))
-        assert done.returncode == 0, done.stderr[-3000:]
+        launched(processes, "run", recipe, "--out", tmp_path / str(processes))
         assert json.loads((tmp_path / str(processes) / "environment.json").read_text())["processes"] == processes
     for arm, steps in (("sft", 3), ("sepo", 2)):
         one, two = (read_metrics(tmp_path / str(n) / "arms" / arm / "seed-1" / "metrics.jsonl") for n in (1, 2))
@@ -143,10 +143,11 @@ def test_two_processes_take_the_steps_of_one_in_the_reasoned_style_too(tmp_path:
             assert torch.allclose(weight, second["weights"][name], atol=1e-5), name
 
 
-def test_other_commands_refuse_several_processes():
-    done = launched(2, "games")
-    assert done.returncode != 0
-    assert "sepo: 'sepo games' is one process: only 'sepo run' takes several" in done.stderr
+def test_other_commands_refuse_several_processes(sepo, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")  # as every launcher does: it is how the runs above found each other
+    done = sepo("games")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "sepo: 'sepo games' is one process: only 'sepo run' takes several\n"
 
 
 def test_a_share_is_balanced_and_whole(monkeypatch: pytest.MonkeyPatch):

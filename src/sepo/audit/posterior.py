@@ -27,7 +27,7 @@ from sepo.audit.found import Found, ends, number
 from sepo.games.base import Game
 from sepo.keys import generator
 from sepo.policies.base import PRIOR, Estimated, Tally
-from sepo.solve.response import best_response
+from sepo.solve.response import best_response, best_responses
 from sepo.solve.tree import Floats
 from sepo.solve.value import infoset_reach, move_reach
 
@@ -127,8 +127,17 @@ class Posterior:
         halves = [np.sort(gain(answers[1 - half], self._played(m, self.halves[half]))) for half in (0, 1)]
         mean: Floats = np.mean(halves, axis=0)
         low = mean[generator("order", m.seat, *self.key).permutation(DRAWS)]
-        high = np.array([gain(best(profile), profile[None])[0] for profile in whole])
+        high = np.concatenate([self._gained(m, block, due) for block in _blocks(m, whole)])
         return float(valued), float(gain(answers[2], shares[[2]])[0]), low, high
+
+    @staticmethod
+    def _gained(m: Match, profiles: Floats, due: Floats) -> Floats:
+        """Return the most that the other seat can gain per round at each profile. (profiles,)."""
+        tree, other = m.tree, 1 - m.seat
+        answers = best_responses(tree, profiles, other, due)
+        passed = move_reach(tree, np.where(tree.seat == other, answers, profiles))
+        # row by row: a product of all rows at once would be summed in another order
+        return np.concatenate([row[None] @ due for row in passed]) / tree.game.rounds
 
     def _played(self, m: Match, policies: Floats) -> Floats:
         """Return a meeting's profiles with the learner playing each of some policies. (policies, entries)."""
@@ -142,13 +151,18 @@ class Posterior:
 
 def _expected(m: Match, profiles: Floats, falls: Mapping[str, Floats]) -> dict[str, Floats]:
     """Return what falls due per round, on average, at each profile. (profiles,) each."""
-    tree = m.tree
     parts = []
-    size = max(1, BLOCK // tree.moves)
-    for start in range(0, len(profiles), size):
-        passed = move_reach(tree, profiles[start : start + size])
-        parts.append({name: passed @ due / tree.game.rounds for name, due in falls.items()})
+    for block in _blocks(m, profiles):
+        passed = move_reach(m.tree, block)
+        parts.append({name: passed @ due / m.tree.game.rounds for name, due in falls.items()})
     return {name: np.concatenate([part[name] for part in parts]) for name in falls}
+
+
+def _blocks(m: Match, profiles: Floats) -> Iterable[Floats]:
+    """Yield some profiles after others, few enough at once to be evaluated together."""
+    size = max(1, BLOCK // m.tree.moves)
+    for start in range(0, len(profiles), size):
+        yield profiles[start : start + size]
 
 
 @dataclass

@@ -22,6 +22,7 @@ import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 from sepo.errors import InputError
 from sepo.games.base import Decision, Opponent
@@ -51,11 +52,26 @@ def strategy(name: str) -> Opponent:
         If Axelrod is not installed, has no such strategy, or has one that cannot be asked for exact
         probabilities.
     """
+    return _strategy(library(), name.removeprefix(PREFIX))
+
+
+def library() -> Any:
+    """Import Axelrod in half the time it takes by itself.
+
+    On import it makes its players by the thousand and reads for each the source of the same few methods: here each
+    is read once.
+
+    Raises
+    ------
+    InputError
+        If it is not installed.
+    """
+    known = lru_cache(maxsize=None)(inspect.getsource)
     try:
-        library = importlib.import_module("axelrod")
+        with patch.object(inspect, "getsource", lambda thing: known(getattr(thing, "__func__", thing))):
+            return importlib.import_module("axelrod")
     except ImportError:
         raise InputError("strategies of Axelrod need the library: pip install sepo[axelrod]") from None
-    return _strategy(library, name.removeprefix(PREFIX))
 
 
 @lru_cache(maxsize=256)

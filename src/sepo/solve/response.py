@@ -55,6 +55,19 @@ def best_response(tree: Tree, profile: Floats, seat: int, due: Floats) -> Respon
     return Response(value, strategy)
 
 
+def best_responses(tree: Tree, profiles: Floats, seat: int, due: Floats) -> Floats:
+    """Return the strategy of ``best_response`` to each of many profiles. (profiles, entries)."""
+    if tree.merged:
+        return np.stack([best_response(tree, profile, seat, due).strategy for profile in profiles])
+    weighted = counterfactual_reach(tree, profiles, seat) * due
+    strategies = np.where(tree.seat == seat, 0.0, profiles)
+    for strategy, falls in zip(strategies, weighted, strict=True):
+        collected: Floats = np.bincount(tree.last[seat] + 1, falls, len(tree.seat) + 1).astype(float)
+        _, chosen = _answer(tree, seat, collected)
+        strategy[chosen] = 1.0
+    return strategies
+
+
 def _answer(tree: Tree, seat: int, collected: Floats) -> tuple[float, Ints]:
     """Return the value of the best answer and the entries it plays, from what each own entry collects by itself.
 

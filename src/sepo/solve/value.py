@@ -43,7 +43,7 @@ def move_reach(tree: Tree, profile: Floats) -> Floats:
 
 
 def counterfactual_reach(tree: Tree, profile: Floats, seat: int) -> Floats:
-    """Return the probability of each node if ``seat`` tried to get there: chance and the other seat only. (nodes,)."""
+    """Return how likely each node is if ``seat`` tries to get there: by chance and the other seat. (..., nodes)."""
     return reach(tree, np.where(tree.seat == seat, 1.0, profile))
 
 

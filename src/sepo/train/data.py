@@ -6,6 +6,7 @@ examples. Examples are split by episode, so no episode stands on both sides.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -77,16 +78,23 @@ def demonstrations(tree: Tree, measures: MeasureSet, examples: int, seed: int) -
     shares = np.array([share for share, _ in game.demonstrators])
     styles = [np.concatenate([played(o, info.decision) for info in tree.infosets]) for _, o in game.demonstrators]
     opponents = pool(tree, measures, "train")
+    moves = len(tree.levels) - 1
     rng = generator("demonstrations", game.name, seed)
     counts = np.zeros((2, len(tree.seat)))
-    moves = len(tree.levels) - 1
-    while counts.sum() < examples:
-        style = styles[rng.choice(len(styles), p=shares / shares.sum())]
-        opponent = opponents[rng.integers(len(opponents))]
-        split = int(rng.random() < VALIDATION)
-        for hand in range(game.hands):
-            seat = game.seats[hand % len(game.seats)]
-            made = rollout(tree, tree.join(seat, style, opponent.strategy), rng.random((1, moves))).moves[0]
+    while (left := examples - counts.sum()) > 0:
+        # No episode shows more than every move of every hand, so these are never more than are wanted: they may be
+        # played at once, those of the same two players in lockstep, without a draw falling otherwise than one by one.
+        drawn: dict[tuple[int, int, int, int], list[Floats]] = {}
+        for _ in range(math.ceil(left / (game.hands * moves))):
+            style = int(rng.choice(len(styles), p=shares / shares.sum()))
+            opponent = int(rng.integers(len(opponents)))
+            split = int(rng.random() < VALIDATION)
+            for hand in range(game.hands):
+                seat = game.seats[hand % len(game.seats)]
+                drawn.setdefault((split, seat, style, opponent), []).append(rng.random(moves))
+        for (split, seat, style, opponent), draws in drawn.items():
+            profile = tree.join(seat, styles[style], opponents[opponent].strategy)
+            made = rollout(tree, profile, np.array(draws)).moves
             entries = tree.entry[made[made >= 0]]
             entries = entries[entries >= 0]
             np.add.at(counts[split], entries[tree.seat[entries] == seat], 1.0)
