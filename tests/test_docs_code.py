@@ -76,8 +76,8 @@ PREPARE = {
         f"sepo audit script:{s} --game kuhn --out {n}.json" for n, s in (("before", "nash_approx"), ("after", "nash"))
     ],
     "docs/cards.md": [
-        *(f"sepo audit script:tight_passive --game kuhn --out {name}.json" for name in ("before", "a", "b")),
-        *(f"sepo audit script:nash_approx --game kuhn --out {name}.json" for name in ("after", "c")),
+        *(f"sepo audit script:nash_approx --game kuhn --out {name}.json" for name in ("before", "after", "a")),
+        *(f"sepo audit script:tight_passive --game kuhn --out {name}.json" for name in ("b", "c")),
         "sepo card after.json --out .",
     ],
     "docs/data.md": ["sepo games new stag_hunt", "sepo data kuhn --style both --examples 60 --out DIR"],

@@ -124,8 +124,10 @@ class Episodes(Sequence[Mapping[str, Any]]):
 
     Attributes
     ----------
-    policy, opponent
-        Their names.
+    policy
+        The name of the learner of the records.
+    opponent
+        The name of whom it meets.
     records
         One document an episode, schema ``sepo.episode/1``: its hands, and in each the seat of the policy, every move
         with the information state and the probability of what was done, and both payoffs.

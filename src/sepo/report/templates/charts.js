@@ -40,6 +40,8 @@ const sepo = (() => {
     return library;
   };
 
+  addEventListener("load", () => setTimeout(plotly, 100)); // the page is there first, and charts when they are scrolled to
+
   const figures = [...document.querySelectorAll("figure")].map((element) => ({
     element,
     packed: element.querySelector("script.packed"),
