@@ -150,9 +150,9 @@ class Run:
         return arms / arm / f"seed-{chosen}", f"{arm}, seed {chosen}"
 
     def _lines(self, arm: str, seed: int) -> list[dict[str, Any]]:
-        file = self._unit(arm, seed)[0] / "metrics.jsonl"
-        text = file.read_text(encoding="utf-8") if file.exists() else ""
-        return [json.loads(line) for line in text.split("\n")[:-1]]  # one without its break was cut off by a kill
+        from sepo.report.read import json_lines
+
+        return [line for _, line in json_lines(self._unit(arm, seed)[0] / "metrics.jsonl", "metrics")]
 
     def __repr__(self) -> str:
         return f"Run({self.name!r}, {self.game!r}, arms {', '.join(map(repr, self.arms))}, {len(self.seeds)} seeds)"

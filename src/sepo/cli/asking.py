@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
-from typing import Annotated, Any, cast, get_args, get_type_hints
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal, cast, get_args, get_type_hints
 
 import typer
 
-from sepo.cli.arguments import parse_body, parse_choice, parse_price
+from sepo.audit.methods import Options, Sets
+from sepo.cli.arguments import METHODS, SETS, parse_body, parse_budget, parse_choice, parse_price
 from sepo.lm.endpoint import Limits
 from sepo.policies.reasoned import ReplyRules, Rule, Style
 from sepo.policies.spec import Asking
@@ -71,3 +72,34 @@ def asks_models(command: Callable[..., None]) -> Callable[..., None]:
     wrapped.__annotations__ = {p.name: p.annotation for p in merged}
     del wrapped.__wrapped__  # its signature is not this one's
     return wrapped
+
+
+def parse_options(
+    asking: Asking,
+    measures: str,
+    method: str,
+    episodes: int | None,
+    half_width: float | None,
+    opponents: Sequence[str] | None,
+    budget: str,
+    *,
+    control: bool,
+) -> Options:
+    """Return how an audit is done from what a command line says.
+
+    Raises
+    ------
+    InputError
+        If a set of measures, method or budget is none.
+    """
+    return Options(
+        sets=cast(Sets, parse_choice(measures, SETS, "set of measures")),
+        method=cast(Literal["auto", "exact", "sampled"], parse_choice(method, METHODS, "method")),
+        seed=asking.seed,
+        episodes=episodes,
+        half_width=half_width,
+        control=control,
+        opponents=tuple(opponents or ()),
+        budget=parse_budget(budget),
+        asking=asking,
+    )

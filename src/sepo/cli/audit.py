@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any
 
 import typer
 
-from sepo.audit.methods import Options, Sets
+from sepo.audit.methods import Sets
 from sepo.audit.playable import games_of, under
 from sepo.audit.scorecard import Games, scorecards
 from sepo.audit.variation import variations
 from sepo.cli.arguments import (
-    METHODS,
-    SETS,
     JsonOption,
     OutOption,
     RuleOption,
-    parse_budget,
-    parse_choice,
     parse_rules,
     reporting,
 )
-from sepo.cli.asking import asks_models
+from sepo.cli.asking import asks_models, parse_options
 from sepo.cli.terminal import say, say_json
 from sepo.cli.variations import asked, parse_horizons, parse_list
 from sepo.files import write_json
@@ -62,17 +58,7 @@ def command(
     out: OutOption = None,
 ) -> None:
     """Audit policies: payoff, exploitability, collusion, externality and what stands behind them."""
-    options = Options(
-        sets=cast(Sets, parse_choice(measures, SETS, "set of measures")),
-        method=cast(Literal["auto", "exact", "sampled"], parse_choice(method, METHODS, "method")),
-        seed=asking.seed,
-        episodes=episodes,
-        half_width=half_width,
-        control=control,
-        opponents=tuple(opponent or ()),
-        budget=parse_budget(budget),
-        asking=asking,
-    )
+    options = parse_options(asking, measures, method, episodes, half_width, opponent, budget, control=control)
     rules = parse_rules(rule or [])
     varied = words is not None or horizons is not None
     named = None if words is None else parse_list(words, "--wordings")

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated
 
 import typer
 
 from sepo.audit.card import card, kind_of
 from sepo.audit.compare import CARD_SCHEMA, load_card
-from sepo.audit.methods import Options, Sets
 from sepo.audit.scorecard import scorecard
 from sepo.cli.arguments import (
-    METHODS,
-    SETS,
     JsonOption,
     OutOption,
     RuleOption,
     games_of,
-    parse_budget,
-    parse_choice,
     parse_rules,
     reporting,
     under,
 )
-from sepo.cli.asking import asks_models
+from sepo.cli.asking import asks_models, parse_options
 from sepo.cli.terminal import say, say_json, show
 from sepo.errors import InputError
 from sepo.games.wording import chosen
@@ -72,17 +67,7 @@ def command(
         policy = load_policy(name, asking=asking)
     else:
         kind_of(subject)
-        options = Options(
-            sets=cast(Sets, parse_choice(measures, SETS, "set of measures")),
-            method=cast(Literal["auto", "exact", "sampled"], parse_choice(method, METHODS, "method")),
-            seed=asking.seed,
-            episodes=episodes,
-            half_width=half_width,
-            control=control,
-            opponents=tuple(opponent or ()),
-            budget=parse_budget(budget),
-            asking=asking,
-        )
+        options = parse_options(asking, measures, method, episodes, half_width, opponent, budget, control=control)
         rules = parse_rules(rule or [])
         with reporting() as tell:
             policy = load_policy(subject, asking=asking)

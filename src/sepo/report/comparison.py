@@ -15,7 +15,8 @@ from sepo.errors import InputError
 from sepo.files import write_text
 from sepo.games.registry import GAMES
 from sepo.printable import printable
-from sepo.report.page import environment, plotly, script
+from sepo.report.packing import packed
+from sepo.report.page import environment, plotly
 from sepo.report.plots import MARKS, Panel, Plot, colour, layout, mark
 from sepo.report.tables import Cell, Head, Row, Table
 from sepo.report.verdicts import SEVERAL
@@ -115,7 +116,7 @@ def render(document: Mapping[str, Any], library: str) -> str:
             meanings=_meanings(found),
             provenance=_provenance(found),
             recipe="",
-            plotly=script(library),
+            plotly=packed(library),
             version=__version__,
         )
     )

@@ -16,7 +16,8 @@ import numpy as np
 from sepo import __version__
 from sepo.files import write_text
 from sepo.report.markdown import figure
-from sepo.report.page import environment, plotly, provenance, script
+from sepo.report.packing import packed
+from sepo.report.page import environment, plotly, provenance
 from sepo.report.plots import MARKS, Panel, Plot, colour, layout, mark
 from sepo.report.read import Estimate, Run, read_run
 from sepo.report.tables import Cell, Head, Row, Table
@@ -72,7 +73,7 @@ def render(document: Mapping[str, Any], run: Run, library: str) -> str:
             table=table(document),
             provenance=provenance(run),
             recipe=run.recipe,
-            plotly=script(library),
+            plotly=packed(library),
             version=__version__,
         )
     )

@@ -176,11 +176,6 @@ def environment() -> Environment:
     return found
 
 
-def script(library: str) -> Markup:
-    """Return a script's text packed, for ``base.html``."""
-    return packed(library)
-
-
 def warnings(run: Run) -> list[Warned]:
     """Return each arm's warnings, as the summary counts them over seeds and steps."""
     out = []

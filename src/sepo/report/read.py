@@ -217,15 +217,15 @@ def _card(path: Path, game: str) -> Mapping[str, Any] | None:
 
 def _episodes(path: Path) -> tuple[Mapping[str, Any], ...]:
     """Read recorded episodes; lines of another kind are no episodes."""
-    found = [document for _, document in _lines(path, "episodes")]
+    found = [document for _, document in json_lines(path, "episodes")]
     return tuple(e for e in found if isinstance(e, Mapping) and e.get("schema") == EPISODES)
 
 
 def _steps(path: Path) -> tuple[Step, ...]:
-    return tuple(_validated(Step, document, where) for where, document in _lines(path, "metrics"))
+    return tuple(_validated(Step, document, where) for where, document in json_lines(path, "metrics"))
 
 
-def _lines(path: Path, what: str) -> Iterator[tuple[str, Any]]:
+def json_lines(path: Path, what: str) -> Iterator[tuple[str, Any]]:
     """Yield a file's JSON lines and where each is; a last one without its line break was not finished."""
     for number, line in enumerate(_text(path).split("\n")[:-1], start=1):
         if not line.strip():

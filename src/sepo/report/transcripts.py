@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from sepo.play.episode import HARDLY
 from sepo.policies.reasoned import kept
 from sepo.policies.table import PolicyTable
 from sepo.printable import visible
@@ -16,7 +17,6 @@ from sepo.report.read import Run
 
 MOST = 2000
 """Episodes of a run that its page holds; the first ones of every seed and opponent."""
-HARDLY = 5e-4
 SHOWN = 4_000
 """Characters of a reply that the page shows; of a longer one the middle is left out."""
 REFUSED = 5
