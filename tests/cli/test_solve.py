@@ -91,9 +91,24 @@ def test_other_weights_and_rules_are_taken(sepo: Program):
     assert said.startswith("split, paper measures, lambda 3, 2, 1.8: J 1.0125")
 
 
+def test_a_worst_case_is_capped(sepo: Program, tmp_path: Path):
+    asked = ("ipd", "--rule", "rounds=4", "--worst-case", "0.5")
+    out = tmp_path / "safe.json"
+    found = sepo("solve", *asked, "--json", "--out", out).document
+    assert found["worst_case"] == 0.5
+    said = sepo("solve", *asked).out
+    assert said.startswith("ipd, sepo measures, lambda 2.4, 1, 1.8, worst-case advantage at most 0.5: J ")
+    card = sepo("audit", f"table:{out}", "--game", "ipd", "--rule", "rounds=4", "--measures", "sepo", "--json").document
+    assert card["games"]["ipd"]["worst_case_advantage"]["value"] == pytest.approx(0.5, abs=1e-8)
+    assert card["games"]["ipd"]["measures"]["sepo"]["J"]["value"] == pytest.approx(found["J"], abs=1e-8)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (("ipd", "--worst-case", "-1", "--rule", "rounds=3"), "0 is the least"),
+        (("auction", "--worst-case", "1"), "game 'auction' is too large"),
+        (("ipd", "--worst-case", "inf"), "the worst case is capped at a number of points per round, not at inf"),
         (("chess",), "unknown game 'chess'"),
         (("ipd", "--measures", "both"), "unknown measures 'both': it is one of paper, sepo"),
         (("ipd", "--lambda", "1,2"), "--lambda takes the weights of e, c and x"),

@@ -170,6 +170,7 @@ def solve(
     measures: MeasureName = "sepo",
     *,
     weights: Mapping[str, float] | Sequence[float] | None = None,
+    worst_case: float | None = None,
     rules: Mapping[str, Any] | None = None,
 ) -> Ceiling:
     """Find the best policy there is for J, which no training can exceed.
@@ -182,6 +183,8 @@ def solve(
         ``paper`` or ``sepo``: whose J is maximised.
     weights
         Of e, c and x, unless those of the set: three numbers, or some of them by name.
+    worst_case
+        Over those policies alone that no opponent is ahead of by more, in points per round.
     rules
         Of a game given by name, before the preset.
 
@@ -193,7 +196,7 @@ def solve(
     Raises
     ------
     InputError
-        If there is no such game or set, or no ceiling can be proved.
+        If there is no such game or set, no ceiling can be proved, or no policy keeps to that worst case.
 
     Examples
     --------
@@ -203,7 +206,7 @@ def solve(
     """
     name = one_of(measures, ("paper", "sepo"), "measures")
     played = as_game(game, rules, name)
-    found = solved(played, name, _weights(weights, played.measures(name).weights))
+    found = solved(played, name, _weights(weights, played.measures(name).weights), worst_case)
     return Ceiling(found.document, found.table)
 
 

@@ -80,15 +80,15 @@ class _Column(NamedTuple):
 def _by_columns(ground: Ground, measures: MeasureSet, weights: Weights | None) -> Ceiling:
     space = layout(ground)
     found = terms(ground, measures, space.uniform, weights)
-    prices = np.array([ts[0].coefficient * sum(t.share for t in ts) for ts in _exploiters(found)])
+    prices = np.array([ts[0].coefficient * sum(t.share for t in ts) for ts in exploiters_of(found)])
     columns: list[_Column] = []
     at, bound = prices, np.inf
     for _ in range(MOST_COLUMNS):
         pure = best_policy(_priced(found, at), space)
         at_it = terms(ground, measures, pure, weights)
-        _hold_to_linear(ground, measures, found, at_it)
+        hold_to_linear(ground, measures, found, at_it)
         linear = sum(t.coefficient * t.share * t.value for t in at_it if t.kind != "e")
-        gains = np.array([np.mean([t.unclipped for t in ts]) for ts in _exploiters(at_it)])
+        gains = np.array([np.mean([t.unclipped for t in ts]) for ts in exploiters_of(at_it)])
         columns.append(_Column(pure, linear, gains))
         bound = min(bound, linear + float(at @ gains))
         mixture, value, at = _master(columns, prices)
@@ -127,7 +127,7 @@ def written(ground: Ground, strategy: Floats, name: str, **fields: Any) -> Polic
     return PolicyTable(name, game.name, game.rules, rows, "uniform", **fields)
 
 
-def _hold_to_linear(ground: Ground, measures: MeasureSet, found: Sequence[Term], other: Sequence[Term]) -> None:
+def hold_to_linear(ground: Ground, measures: MeasureSet, found: Sequence[Term], other: Sequence[Term]) -> None:
     """Refuse measures that divide by something else at another policy."""
     for ratio, kind in ((measures.c, "c"), (measures.x, "x")):
         for a, b in zip(found, other, strict=True):
@@ -140,7 +140,7 @@ def _hold_to_linear(ground: Ground, measures: MeasureSet, found: Sequence[Term],
                 )
 
 
-def _exploiters(found: Sequence[Term]) -> list[list[Term]]:
+def exploiters_of(found: Sequence[Term]) -> list[list[Term]]:
     """Return the terms of e, those of one exploiter together."""
     out: dict[str, list[Term]] = {}
     for term in found:
@@ -152,7 +152,7 @@ def _exploiters(found: Sequence[Term]) -> list[list[Term]]:
 def _priced(found: Sequence[Term], prices: Floats) -> list[Term]:
     """Return the terms without clips, those of each exploiter at its price."""
     kept = [t for t in found if t.kind != "e"]
-    for price, own in zip(prices.tolist(), _exploiters(found), strict=True):
+    for price, own in zip(prices.tolist(), exploiters_of(found), strict=True):
         kept += [replace(t, coefficient=price, share=1 / len(own), active=True) for t in own]
     return kept
 

@@ -23,6 +23,14 @@ def command(
     weights: Annotated[
         str | None, typer.Option("--lambda", metavar="E,C,X", help="Weights of e, c and x, unless those of the set.")
     ] = None,
+    worst_case: Annotated[
+        float | None,
+        typer.Option(
+            "--worst-case",
+            metavar="POINTS",
+            help="Only policies that no opponent is ahead of by more than this, per round.",
+        ),
+    ] = None,
     rule: RuleOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the policy as a table file.")] = None,
@@ -31,7 +39,7 @@ def command(
     name: MeasureName = "paper" if parse_choice(measures, ("paper", "sepo"), "measures") == "paper" else "sepo"
     played = make(game, parse_rules(rule or []), name)
     lambdas = parse_weights(weights, played.measures(name).weights)
-    document, table = solved(played, name, lambdas)
+    document, table = solved(played, name, lambdas, worst_case)
     if out is not None:
         table.save(out)
     if as_json:
@@ -39,6 +47,7 @@ def command(
         return
     shown = "  ".join(f"{k} {document[k]:.4f}" for k in KINDS if document[k] is not None)
     said = ", ".join(f"{w:g}" for w in lambdas)
-    say(f"{game}, {name} measures, lambda {said}: J {document['J']:.4f}  ({shown})")
+    capped = "" if worst_case is None else f", worst-case advantage at most {worst_case:g}"
+    say(f"{game}, {name} measures, lambda {said}{capped}: J {document['J']:.4f}  ({shown})")
     if document["bound"] - document["J"] > 1e-6:
         say(f"no policy has J above {document['bound']:.6f}")

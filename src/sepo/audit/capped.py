@@ -1,0 +1,216 @@
+"""The policy that maximises J among those whose worst-case advantage is capped.
+
+The worst-case advantage is the most that any opponent can be ahead, in expectation and per round. Against a
+realisation plan it is the value of the opponent's own linear programme, whose dual says "no opponent is ahead by more
+than the cap" in linear inequalities, so the best policy under a cap is one linear programme in sequence form, as in
+D. Koller, N. Megiddo and B. von Stengel, "Efficient computation of equilibria for extensive two-person games" (Games
+and Economic Behavior 14, 1996). Policies that give up at most so much of what can be secured are called safe in
+S. Ganzfried and T. Sandholm, "Safe opponent exploitation" (ACM Transactions on Economics and Computation 3(2), 2015).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import OptimizeResult, linprog
+from scipy.sparse import block_diag, coo_array, csr_array, hstack, vstack
+
+from sepo.audit.arena import Arena, Ground, layout, whole_of
+from sepo.audit.ceiling import exploiters_of, hold_to_linear
+from sepo.audit.measures import Term, objective, terms
+from sepo.errors import InputError
+from sepo.games.base import MeasureSet, Weights
+from sepo.policies.table import row
+from sepo.solve.maximin import payoff_matrix, realised, sequence_constraints
+from sepo.solve.response import realisation
+from sepo.solve.tree import Floats, Ints, Tree
+
+GAIN = {"other": 1.0, "own": -1.0}
+"""What an opponent that wants to be ahead collects, from the learner's seat."""
+
+
+class Capped(NamedTuple):
+    """The best policy under a cap.
+
+    Attributes
+    ----------
+    strategy : (entries,)
+        Over the ground's layout.
+    table
+        Its answer at every information state that the learner's seats may come to, against anyone.
+    j
+        Its J.
+    bound
+        No policy under the cap has a larger J than this.
+    """
+
+    strategy: Floats
+    table: Mapping[str, Mapping[str, float]]
+    j: float
+    bound: float
+
+
+def capped(ground: Ground, measures: MeasureSet, cap: float, weights: Weights | None = None) -> Capped:
+    """Return the policy that maximises J among those whose worst-case advantage is at most ``cap``, points per round.
+
+    With x_s the learner's plan in seat s and v_s what its opponent there is ahead by in the rest of the game:
+    max sum_s a_s x_s + sum_i p_i t_i  subject to  t_i >= g_i x, t >= 0, E_s x_s = (1, 0, ...), F_s^T v_s >= B_s^T x_s,
+    mean_s v_s[0] <= cap * rounds, x >= 0.
+
+    Raises
+    ------
+    InputError
+        If the whole game is too large for a tree, e is itself the worst case, J is no minimum of linear functions
+        here, or no policy keeps to the cap.
+
+    Examples
+    --------
+    An opponent that defects while the learner cooperates is ahead by 5, so over five rounds a learner that nobody is to
+    be ahead of by more than half a point per round opens with cooperation half of the time.
+
+    >>> from sepo.audit.arena import ground_of
+    >>> from sepo.games.registry import make
+    >>> game = make("ipd", {"rounds": 5})
+    >>> found = capped(ground_of(game), game.measures("sepo"), 0.5)
+    >>> {a: round(p, 6) for a, p in found.table[""].items()}
+    {'COOPERATE': 0.5, 'DEFECT': 0.5}
+    """
+    if not math.isfinite(cap):
+        raise InputError(f"the worst case is capped at a number of points per round, not at {cap:g}")
+    if measures.e == "exploitability":
+        raise InputError(
+            f"in game '{ground.game.name}' e of the '{measures.name}' measures is the worst case itself: "
+            "no cap beside it; give e another weight"
+        )
+    try:
+        tree = whole_of(ground)
+    except InputError:
+        raise InputError(
+            f"game '{ground.game.name}' is too large for an exact worst case: solve it without a cap"
+        ) from None
+    programme = _Programme(ground, tree, measures, weights)
+    plans, fun = programme.solve(cap)
+    strategy = tree.uniform
+    for seat, plan in zip(ground.game.seats, plans, strict=True):
+        strategy = np.where(tree.seat == seat, realised(tree, seat, plan), strategy)
+    at_ground = programme.on_ground(strategy)
+    found = terms(ground, measures, at_ground, weights)
+    hold_to_linear(ground, measures, programme.found, found)
+    table = {i.key: row(i.decision, strategy[i.entries]) for i in tree.infosets if i.seat in ground.game.seats}
+    j = objective(found)
+    return Capped(at_ground, table, j, max(j, fun))
+
+
+class _Programme:
+    """The linear programme of a ground: plans in every seat, what opponents are ahead by, and the clips of e."""
+
+    def __init__(self, ground: Ground, tree: Tree, measures: MeasureSet, weights: Weights | None) -> None:
+        self.ground, self.tree = ground, tree
+        seats, size = ground.game.seats, len(self.tree.seat) + 1
+        uniform = layout(ground).uniform
+        self.found = terms(ground, measures, uniform, weights)
+        self._even = {s: realisation(self.tree, self.tree.uniform, s) for s in seats}
+        self._places = {s: _places(ground, self.tree, s, len(uniform)) for s in seats}
+        self.constant, linear = 0.0, {s: np.zeros(size) for s in seats}
+        for term in self.found:
+            if term.kind != "e":
+                along, offset = self._along(term, term.value)
+                linear[term.seat] += term.coefficient * term.share * along
+                self.constant += term.coefficient * term.share * offset
+        self.prices, gains, self._offsets = [], [], []
+        for of_one in exploiters_of(self.found):
+            rows = {s: np.zeros(size) for s in seats}
+            offsets = 0.0
+            for term in of_one:
+                along, offset = self._along(term, term.unclipped)
+                rows[term.seat] += along / len(of_one)
+                offsets += offset / len(of_one)
+            self.prices.append(of_one[0].coefficient * sum(t.share for t in of_one))
+            gains.append(np.concatenate([rows[s] for s in seats]))
+            self._offsets.append(offsets)
+        self._linear = np.concatenate([linear[s] for s in seats])
+        self._gains = csr_array(np.array(gains).reshape(len(gains), len(self._linear)))
+        self._build()
+
+    def _along(self, term: Term, value: float) -> tuple[Floats, float]:
+        """Return a term as a row over a plan of its seat, and what is to be added to it."""
+        meeting, whole = term.meeting, self.tree
+        there = payoff_matrix(meeting.tree, term.seat, meeting.tree.combine(term.seat, dict(term.due))).tocsr()
+        at_entries = there @ realisation(meeting.tree, meeting.other, 1 - term.seat)
+        along = np.zeros(len(whole.seat) + 1)
+        along[0] = at_entries[0]
+        own = np.flatnonzero(meeting.at >= 0)
+        np.add.at(along, self._places[term.seat][meeting.at[own]] + 1, at_entries[own + 1])
+        return along, value - float(along @ self._even[term.seat])
+
+    def _build(self) -> None:
+        """Lay the programme out: plans seat by seat, then opponents' values seat by seat, then the clips."""
+        game, size = self.ground.game, len(self.tree.seat) + 1
+        own = [sequence_constraints(self.tree, s) for s in game.seats]
+        other = [sequence_constraints(self.tree, 1 - s) for s in game.seats]
+        ahead = [payoff_matrix(self.tree, s, self.tree.combine(s, GAIN)).T for s in game.seats]
+        plans, duals, clips = size * len(game.seats), sum(o.shape[0] for o in other), len(self.prices)
+        most = np.zeros((1, plans + duals + clips))
+        roots = plans + np.cumsum([0, *(o.shape[0] for o in other[:-1])])
+        most[0, roots] = 1 / (len(game.seats) * game.rounds)
+        self.below = vstack(
+            [
+                hstack([block_diag(ahead), -block_diag([o.T for o in other]), coo_array((plans, clips))]),
+                hstack([self._gains, coo_array((clips, duals)), -coo_array(np.eye(clips))]),
+                csr_array(most),
+            ]
+        ).tocsr()
+        equal = block_diag(own)
+        self.equal = hstack([equal, coo_array((equal.shape[0], duals + clips))]).tocsr()
+        self.right = np.concatenate([np.eye(1, o.shape[0])[0] for o in own])
+        self.bounds = [(0, None)] * plans + [(None, None)] * duals + [(0, None)] * clips
+        self.plans, self.duals, self.most = plans, duals, most[0]
+
+    def solve(self, cap: float) -> tuple[list[Floats], float]:
+        """Return the best plans under a cap, one a seat, and their J."""
+        cost = -np.concatenate([self._linear, np.zeros(self.duals), self.prices])
+        done = self._solved(cost, cap)
+        if done.status == 2:
+            least = float(self._solved(self.most, None).fun)
+            raise InputError(
+                f"game '{self.ground.game.name}': no policy keeps its worst-case advantage within {cap:g}; "
+                f"{least:.6g} is the least"
+            )
+        if done.status != 0:
+            raise InputError(
+                f"game '{self.ground.game.name}': the programme of the ceiling has no optimum: {done.message}"
+            )
+        return np.split(done.x[: self.plans], len(self.ground.game.seats)), self.constant - float(done.fun)
+
+    def _solved(self, cost: Floats, cap: float | None) -> OptimizeResult:
+        """Solve the programme for a cost, without a cap where there is none."""
+        most = [] if cap is None else [cap]
+        return linprog(
+            cost,
+            A_ub=self.below[: self.below.shape[0] - 1 + len(most)],
+            b_ub=np.concatenate([np.zeros(self.plans), -np.array(self._offsets), most]),
+            A_eq=self.equal,
+            b_eq=self.right,
+            bounds=self.bounds,
+            method="highs-ipm",
+        )
+
+    def on_ground(self, strategy: Floats) -> Floats:
+        """Return a strategy over the whole tree over the ground's layout."""
+        out = layout(self.ground).uniform
+        for seat in self.ground.game.seats:
+            places = self._places[seat]
+            out[places >= 0] = strategy[places[places >= 0]]
+        return out
+
+
+def _places(ground: Ground, tree: Tree, seat: int, size: int) -> Ints:
+    """Return where the entries of the ground's layout stand among those of a seat on the whole tree; -1 elsewhere."""
+    at = ground.whole_at[seat] if isinstance(ground, Arena) else np.where(tree.seat == seat, np.arange(size), -1)
+    out = np.full(size, -1)
+    own = np.flatnonzero(at >= 0)
+    out[at[own]] = own
+    return out
