@@ -56,17 +56,18 @@ def test_the_written_policy_audits_to_the_j_that_is_claimed(
 @pytest.mark.no_cover
 def test_the_table_of_a_ceiling_over_beliefs_audits_to_its_j(sepo: Program, tmp_path: Path):
     rules = {"instances": 3, "instance_seed": 33, "rounds": 3}
-    options = [part for name, value in rules.items() for part in ("--rule", f"{name}={value}")]
+    asked = [part for name, value in rules.items() for part in ("--rule", f"{name}={value}")]
     for measures in ("paper", "sepo"):
         out = tmp_path / f"{measures}.json"
-        found = sepo("solve", "items", *options, "--measures", measures, "--json", "--out", out).document
+        found = sepo("solve", "items", *asked, "--measures", measures, "--json", "--out", out).document
         assert found["bound"] - found["J"] < 1e-8
         game = make("items", rules, measures)
-        card = audit(load_table(out), {measures: game}, Options(sets=measures, method="exact", adversaries=False))
+        options = Options(sets=measures, method="exact", adversaries=False)
+        card = audit(load_table(out), {measures: game}, options)
         for figure in ("J", "u", "e", "c", "x"):
             assert card["measures"][measures][figure]["value"] == pytest.approx(found[figure], abs=1e-9)
         for script in game.opponents:
-            other = audit(ScriptPolicy(f"script:{script}", script), {measures: game}, Options(sets=measures))
+            other = audit(ScriptPolicy(f"script:{script}", script), {measures: game}, options)
             assert other["measures"][measures]["J"]["value"] <= found["J"] + 1e-9
 
 
