@@ -44,7 +44,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> dict:
         "rules": {"rounds": 6},
         "measures": "paper",
         "seeds": [3],
-        "model": {"policy": tiny_model(tmp_path_factory.mktemp("tiny")), "adapter": "full"},
+        "model": {"policy": tiny_model(tmp_path_factory.mktemp("tiny")), "rank": 8, "layers": 1},
         "checkpoint_every": 2,
         "episodes": 1,
         "audit": {"budget": 40},

@@ -6,13 +6,16 @@ import errno
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
 
 from sepo.errors import InputError
+from sepo.lm import trunk
+from sepo.lm.chat import Question
 from sepo.lm.load import LanguageModel, without_peft_warning
+from sepo.lm.trie import plans
 
 Weights = Mapping[str, torch.Tensor]
 
@@ -55,6 +58,14 @@ def make_trainable(
     for parameter in trainable(lm).values():
         parameter.data = parameter.data.float()
     lm.model.eval()
+    trunk.prepare(lm.model, list(blocks(lm)), lambda: _probe(lm.model))
+
+
+def _probe(model: Any) -> torch.Tensor:
+    """Score two questions in a trie after one of them. Any tokens will do."""
+    questions = [Question((1, 2, 3, 4), ((5, 6), (7,))), Question((1, 2, 8), ((6,), (5, 1)))]
+    laid = [plans(some, "trie")[0] for some in (questions[:1], questions)]
+    return torch.cat([plan.log_probs(model) for plan in laid])
 
 
 def adapted(
@@ -77,22 +88,34 @@ def adapted(
     InputError
         If there are none.
     """
-    decoder = lm.model.get_decoder()
-    depth = decoder.config.num_hidden_layers
-    blocks = next((m for m in decoder.children() if isinstance(m, torch.nn.ModuleList) and len(m) == depth), None)
-    if blocks is None:
-        raise InputError(f"the text decoder of model '{lm.reference}' has no {depth} blocks to adapt")
-    place = next(name for name, module in lm.model.named_modules() if module is blocks)
-    first = 0 if layers is None else max(0, len(blocks) - layers)
+    found = blocks(lm)
+    place = next(name for name, module in lm.model.named_modules() if module is found)
+    first = 0 if layers is None else max(0, len(found) - layers)
     names = [
         f"{place}.{number}.{name}"
-        for number, block in enumerate(blocks)
+        for number, block in enumerate(found)
         for name, module in block.named_modules()
         if number >= first and isinstance(module, torch.nn.Linear) and (targets == "linear" or "att" in name)
     ]
     if not names:
         raise InputError(f"the blocks of model '{lm.reference}' have no linear layer to adapt")
     return names
+
+
+def blocks(lm: LanguageModel) -> torch.nn.ModuleList:
+    """Return the blocks of the text decoder, found by structure.
+
+    Raises
+    ------
+    InputError
+        If it has none.
+    """
+    decoder = lm.model.get_decoder()
+    depth = decoder.config.num_hidden_layers
+    found = next((m for m in decoder.children() if isinstance(m, torch.nn.ModuleList) and len(m) == depth), None)
+    if found is None:
+        raise InputError(f"the text decoder of model '{lm.reference}' has no {depth} blocks to adapt")
+    return found
 
 
 def trainable(lm: LanguageModel) -> dict[str, torch.nn.Parameter]:

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -22,6 +22,7 @@ import torch
 from sepo.lm.attention import Block, additive, attends_by_block, blocks_of
 from sepo.lm.chat import Question
 from sepo.lm.head import fixed_head, opened, token_log_probs
+from sepo.lm.trunk import bypassed, trunk_of
 
 Packing = Literal["trie", "padded", "single"]
 TOKEN_BUDGET = 1024
@@ -49,6 +50,8 @@ class Plan:
         Number of replies.
     blocks
         The mask of a trie, block by block; none of a batch.
+    parents
+        The token before each of a trie, -1 where there is none; none of a batch.
     """
 
     questions: tuple[int, ...]
@@ -61,9 +64,24 @@ class Plan:
     reply: torch.Tensor
     replies: int
     blocks: tuple[Block, ...] = ()
+    parents: tuple[int, ...] = ()
 
     def log_probs(self, model: Any) -> torch.Tensor:
         """Run the model once and return each reply's log-probability. (replies,), float32."""
+        device = model.device
+        head = fixed_head(model)
+        with nullcontext() if head is None else opened(head), self._from_trunk(model):
+            found = self._run(model).flatten(0, 1)
+        source, target = self.source.to(device), self.target.to(device)
+        if head is None:
+            picked = torch.log_softmax(found.float(), dim=-1)[source, target]
+        else:
+            picked = token_log_probs(found, head.weight, source, target)
+        out = torch.zeros(self.replies, dtype=picked.dtype, device=device)
+        return out.index_add(0, self.reply.to(device), picked)
+
+    def _run(self, model: Any) -> torch.Tensor:
+        """Return the model's logits, or what its open head lets through, at the positions that are kept."""
         device = model.device
         mask = self.mask.to(device)
         by_block: dict[str, Any] = {}
@@ -72,23 +90,39 @@ class Plan:
             mask = additive(mask, dtype, device)
             if self.blocks and attends_by_block(model):
                 by_block["blocks"] = [b._replace(mask=additive(b.mask, dtype, device)) for b in self.blocks]
-        head = fixed_head(model)
-        with nullcontext() if head is None else opened(head):
-            found = model(
-                input_ids=self.tokens.to(device),
-                attention_mask=mask,
-                position_ids=self.positions.to(device),
-                logits_to_keep=self.kept.to(device),
-                use_cache=False,
-                **by_block,
-            ).logits.flatten(0, 1)
-        source, target = self.source.to(device), self.target.to(device)
-        if head is None:
-            picked = torch.log_softmax(found.float(), dim=-1)[source, target]
-        else:
-            picked = token_log_probs(found, head.weight, source, target)
-        out = torch.zeros(self.replies, dtype=picked.dtype, device=device)
-        return out.index_add(0, self.reply.to(device), picked)
+        found: torch.Tensor = model(
+            input_ids=self.tokens.to(device),
+            attention_mask=mask,
+            position_ids=self.positions.to(device),
+            logits_to_keep=self.kept.to(device),
+            use_cache=False,
+            **by_block,
+        ).logits
+        return found
+
+    def _from_trunk(self, model: Any) -> AbstractContextManager[None]:
+        """Let the pass begin where the model's training does, if what comes before is kept."""
+        trunk = trunk_of(model)
+        if trunk is None or not self.parents:
+            return nullcontext()
+
+        def below(some: Sequence[int]) -> None:
+            self._part(some)._run(model)
+
+        return trunk.above(trunk.outputs(self.tokens[0].tolist(), self.parents, below))
+
+    def _part(self, some: Sequence[int]) -> Plan:
+        """Return a pass over some tokens of a trie, whole paths, that reads nothing but the first one's logits."""
+        at = torch.tensor(some)
+        sees = self.mask[0, 0][at][:, at]
+        return replace(
+            self,
+            tokens=self.tokens[:, at],
+            positions=self.positions[:, at],
+            mask=sees[None, None],
+            kept=torch.zeros(1, 1, dtype=torch.long),
+            blocks=blocks_of(sees),
+        )
 
     @property
     def computed(self) -> int:
@@ -211,6 +245,7 @@ def _trie(questions: Sequence[Question], group: list[int]) -> Plan:
         reply=torch.tensor([r for _, _, r in scored]),
         replies=replies,
         blocks=blocks_of(sees),
+        parents=tuple(parents),
     )
 
 
@@ -300,7 +335,8 @@ def trie_agrees(
     probe = [q._replace(replies=_spread(q.replies)) for q in dict.fromkeys([order[0], order[-1]])]
     alone = torch.cat(score(model, probe, "single"))
     try:
-        packed = torch.cat(score(model, probe, "trie"))
+        with bypassed(model):  # a probe comes when a model was loaded, and a run that goes on loads it at another step
+            packed = torch.cat(score(model, probe, "trie"))
     except torch.OutOfMemoryError:
         raise
     except (TypeError, ValueError, IndexError, RuntimeError):  # as models refuse a mask of who sees whom

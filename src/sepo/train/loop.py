@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 
 from sepo.lm.adapter import snapshot
+from sepo.lm.trunk import forget
 from sepo.train import ranks
 from sepo.train.learner import Learner, Look, load_state, rate, save_state
 from sepo.train.record import Metrics, alarms, measured, probes
@@ -172,7 +173,10 @@ def loop(courses: Sequence[Course], folder: Path, every: int) -> Best:
 
     def keep() -> None:
         number = sum(course.learner.step for course in courses)
-        if number % (every * len(courses)) == 0 and ranks.first():
+        if number % (every * len(courses)):
+            return
+        forget(model.policy.language_model.model)  # as a run that goes on from here knows nothing of it
+        if ranks.first():
             kept = {
                 "model": model.model_state(),
                 "courses": [course.state() for course in courses],
