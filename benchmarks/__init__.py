@@ -9,6 +9,7 @@ BENCHMARKS = (
     "elicitation",
     "attention",
     "head",
+    "trunk",
     "decisions",
     "training_step",
     "ipd_step",

@@ -17,6 +17,7 @@ from sepo.games.registry import make
 from sepo.lm.adapter import make_trainable
 from sepo.lm.load import BUNDLED, LanguageModel, load_model
 from sepo.lm.trie import Plan, plans
+from sepo.lm.trunk import remove
 from sepo.policies.direct import DirectPolicy
 from sepo.train.sample import walked
 
@@ -35,6 +36,7 @@ def laid_out() -> tuple[LanguageModel, list[Plan], int]:
     """
     lm = load_model(BUNDLED, "bfloat16")
     make_trainable(lm, "lora", layers=LAYERS)
+    remove(lm.model)  # every pass is to be a whole one
     game = make("auction", {}, "paper")
     ground = ground_of(game)
     assert isinstance(ground, Arena)

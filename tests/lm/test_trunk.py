@@ -17,7 +17,7 @@ from sepo.lm.adapter import blocks, make_trainable, trainable
 from sepo.lm.chat import Question
 from sepo.lm.load import LanguageModel, load_model
 from sepo.lm.trie import plans
-from sepo.lm.trunk import forget, trunk_of
+from sepo.lm.trunk import forget, remove, trunk_of
 from sepo.policies.direct import DirectPolicy
 from sepo.solve.expand import expand
 from tests.models import tiny_model, tiny_named
@@ -60,20 +60,12 @@ def counted(lm: LanguageModel, number: int) -> Iterator[list[int]]:
         handle.remove()
 
 
-def without(lm: LanguageModel) -> None:
-    """Let the model compute everything again."""
-    kept = trunk_of(lm.model)
-    assert kept is not None
-    kept.undo()
-    delattr(lm.model, trunk.ATTRIBUTE)
-
-
 def test_figures_and_gradients_are_those_of_whole_passes_however_the_questions_come(lm: LanguageModel) -> None:
     questions = asked(lm)
     rng = np.random.default_rng(0)
     some = [[questions[i] for i in rng.choice(len(questions), n, replace=False)] for n in (1, 7, 20, 3, len(questions))]
     kept = [scored(lm, part) for part in some]
-    without(lm)
+    remove(lm.model)
     for part, (figures, gradient) in zip(some, kept, strict=True):
         want, slope = scored(lm, part)
         assert want.std() > 0.1

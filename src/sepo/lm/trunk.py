@@ -163,15 +163,22 @@ def prepare(model: Any, blocks: Sequence[torch.nn.Module], probe: Callable[[], t
             raise
         except Exception:  # however a model refuses blocks that do nothing
             same = False
-    if not same:
-        trunk.undo()
-        delattr(model, ATTRIBUTE)
     trunk.forget()
+    if not same:
+        remove(model)
 
 
 def trunk_of(model: Any) -> Trunk | None:
     """Return a model's trunk if ``prepare`` gave it one."""
     return getattr(model, ATTRIBUTE, None)
+
+
+def remove(model: Any) -> None:
+    """Let a model compute everything again from now on."""
+    trunk = trunk_of(model)
+    if trunk is not None:
+        trunk.undo()
+        delattr(model, ATTRIBUTE)
 
 
 @contextmanager
