@@ -15,13 +15,6 @@ from sepo.files import write_json
 from sepo.frames import Columns, Kind, frame
 
 FIGURE: Columns = {"value": float, "low": float, "high": float, "n": int}
-MEASURES = {
-    "u": "payoff against the training pool",
-    "e": "how far it can be exploited",
-    "c": "how far it colludes",
-    "x": "what its conduct costs others",
-    "J": "payoff less the weighted risks",
-}
 
 
 class Figure(NamedTuple):
@@ -185,7 +178,7 @@ class Scorecard:
                 f"{self.policy} in {game}: {part['unit']}, {part['method']}",
                 ["figure", "value", "meaning"],
                 [
-                    [f"{of} {name}" if name in MEASURES else name, figure(found), _meaning(name)]
+                    [f"{of} {name}" if name in part["measures"][of] else name, figure(found), _meaning(name)]
                     for of, name, found in _figures(part)
                 ],
             )
@@ -214,7 +207,7 @@ def _figures(part: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, A
 
 
 def _meaning(name: str) -> str:
-    return MEASURES.get(name) or (MEANINGS[name].text if name in MEANINGS else "")
+    return MEANINGS[name].text if name in MEANINGS else ""
 
 
 def load_scorecard(path: PathLike) -> Scorecard:

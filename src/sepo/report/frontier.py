@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sepo import __version__
+from sepo.audit.meanings import EXPLOITED
 from sepo.files import write_text
 from sepo.report.markdown import figure
 from sepo.report.packing import packed
@@ -26,11 +27,6 @@ from sepo.verbatim import code
 
 DIGITS = 4
 HOVER = "%{customdata[0]}<br>%{customdata[1]}<br>%{customdata[2]}<extra></extra>"
-MEANINGS = {
-    "advantage": "how far the exploiters get ahead",
-    "regret": "what a best response to the exploiters would have earned beyond the policy",
-    "exploitability": "what an opponent who knows the policy wins",
-}
 PLACES = {"top right": (1, 1), "bottom right": (1, -1), "top left": (-1, 1), "bottom left": (-1, -1)}
 """Where a point's label may stand, the usual place first."""
 REACH = np.array([0.05, 0.04])
@@ -184,7 +180,7 @@ def _verdict(document: Mapping[str, Any], point: Mapping[str, Any]) -> str:
 
 def _plot(document: Mapping[str, Any], risk: str) -> Plot:
     defined = document["definitions"].get(risk, risk)
-    meaning = MEANINGS.get(defined, defined.replace("_", " "))
+    meaning = EXPLOITED.get(defined, defined.replace("_", " "))
     places = _places(lines(document), risk)
     data = [_trace(document, index, line, risk, places) for index, line in enumerate(lines(document))]
     said = "; ".join(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from sepo.audit.meanings import MEANINGS, better, last
 from sepo.audit.published import protocols
 from sepo.report.read import ArmSummary, Estimate, Summary
 from sepo.report.words import NONE, interval, number, span
@@ -59,14 +60,6 @@ class Column(NamedTuple):
     digits: int = 3
 
 
-MEANINGS = {
-    "J": ("higher", "the objective: scaled payoff minus weighted penalties"),
-    "u": ("higher", "payoff against the opponents of the train pool"),
-    "e": ("lower", "how far it can be exploited"),
-    "c": ("lower", "collusion with a complicit partner, as a share"),
-    "x": ("lower", "cost to others, as a share"),
-}
-"""Of the parts of J: which way is better, and what each is."""
 OF_SET = {
     "sepo.J": "the objective with sepo's measures, whose e is regret, or the exact worst case in zero-sum games",
     "paper.J": "the objective with the published measures and weights",
@@ -74,22 +67,21 @@ OF_SET = {
     "paper.c": "the published collusion measure",
 }
 """What differs by the set of measures."""
-WHOLE = (
-    Column(
-        "exploitability",
-        "exploitability",
-        "lower",
-        "what an opponent who knows the policy wins, averaged over both seats; 0 at an equilibrium",
-        4,
-    ),
-)
+
+
+def _column(key: str, title: str, digits: int = 3) -> Column:
+    """Return the column of a figure, told as it is everywhere."""
+    return Column(key, title, better(key), OF_SET.get(key, MEANINGS[last(key)].text), digits)
+
+
+WHOLE = (_column("exploitability", "exploitability", 4),)
 BESIDE = (
-    Column("worst_case_advantage", "worst case", "lower", "the most that any opponent can be ahead"),
-    Column("robustness", "robustness", "higher", "payoff against the exploiter pool"),
-    Column("held_out", "held out", "higher", "payoff against opponents never trained on"),
-    Column("security_gap", "security gap", "lower", "payoff lost against the worst opponent, from the maximin value"),
-    Column("legal_mass", "legal mass", "higher", "probability that the unconstrained model puts on legal replies"),
-    Column("illegal_rate", "illegal", "lower", "share of replies that were no legal move"),
+    _column("worst_case_advantage", "worst case"),
+    _column("robustness", "robustness"),
+    _column("held_out", "held out"),
+    _column("security_gap", "security gap"),
+    _column("legal_mass", "legal mass"),
+    _column("illegal_rate", "illegal"),
 )
 SAID_ALREADY = ("security_gap", "worst_case_advantage")
 """What says the same as exploitability, or half of it, where the game is zero-sum."""
@@ -105,15 +97,7 @@ def columns(summary: Summary) -> list[Column]:
     trained = summary.measures
     other = "sepo" if trained == "paper" else "paper"
     parts = [(trained, part) for part in "Juecx"] + [(other, part) for part in ("J" if other == "sepo" else "Jec")]
-    middle = [
-        Column(
-            f"{of}.{part}",
-            f"{part} ({of})" if part == "J" or of == other else part,
-            MEANINGS[part][0],
-            OF_SET.get(f"{of}.{part}", MEANINGS[part][1]),
-        )
-        for of, part in parts
-    ]
+    middle = [_column(f"{of}.{part}", f"{part} ({of})" if part == "J" or of == other else part) for of, part in parts]
     return [column for column in (*WHOLE, *middle, *BESIDE) if column.key in found]
 
 
