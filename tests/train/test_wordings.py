@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sepo.errors import InputError
 from sepo.games.base import Decision
 from sepo.games.registry import make
 from sepo.games.wording import reword, wordings
@@ -23,7 +24,7 @@ from tests.train.test_run import figures
 GAME = make("kuhn")
 
 
-def document(model: str, mixed: str, steps: int = 60, **train: Any) -> dict[str, Any]:
+def document(model: str, mixed: str | list[str], steps: int = 60, **train: Any) -> dict[str, Any]:
     return {
         "name": "words",
         "game": "kuhn",
@@ -75,6 +76,28 @@ def test_a_resumed_run_asks_in_the_same_words(tmp_path: Path) -> None:
         run(recipe, tmp_path / "again", kill)
     run(recipe, tmp_path / "again", lambda e: None, resume=True)
     assert figures(tmp_path / "again") == figures(tmp_path / "whole")
+
+
+@pytest.mark.no_cover
+def test_some_wordings_may_be_left_for_an_audit(tmp_path: Path, asked: list[str]) -> None:
+    some = ["renamed", "paraphrase-2", "renamed"]
+    recipe = parse_recipe(document(tiny_model(tmp_path / "tiny"), some, 8), "words")
+    run(recipe, tmp_path / "run", lambda e: None)
+    assert set(asked) == {"renamed", "paraphrase-2", "original"}
+    assert asked.count("original") <= 4 * 12 < asked.count("renamed")  # in the audits of both arms
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["original", "sung"], "game 'kuhn' has no wording 'sung': it has original, paraphrase-1"),
+        ([], "wordings"),
+        ("sung", "wordings"),
+    ],
+)
+def test_wordings_that_are_not_there_are_named(tmp_path: Path, words: str | list[str], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        run(parse_recipe(document("hf:nowhere", words), "words"), tmp_path / "run", lambda e: None)
 
 
 @pytest.mark.no_cover

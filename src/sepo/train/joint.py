@@ -15,6 +15,7 @@ from sepo.train.recipe import (
     ReasonedSection,
     Recipe,
     Section,
+    Words,
     is_joint,
     merged,
     parse_recipe,
@@ -41,7 +42,7 @@ class Joint(Section):
     style: Literal["direct", "reasoned"] = "direct"
     reasoned: ReasonedSection = Field(default_factory=ReasonedSection)
     arms: Annotated[list[Arm], Field(min_length=1)]
-    wordings: Literal["original", "mixed"] = "original"
+    wordings: Words = "original"
     checkpoint_every: Annotated[int, Field(ge=1)] = 10
     episodes: Annotated[int, Field(ge=0)] = 4
 

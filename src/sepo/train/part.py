@@ -8,23 +8,31 @@ from pathlib import Path
 from sepo.audit.arena import Ground, ground_of
 from sepo.games.base import Game
 from sepo.games.registry import make
+from sepo.games.wording import ORIGINAL, Wording, chosen, wordings
 from sepo.train.recipe import Arm, Recipe, Schedule
 
 
 @dataclass(frozen=True, eq=False)
 class Domain:
-    """A game of a run: its recipe, the folder of its files, and the game as training plays it."""
+    """A game of a run: its recipe, the folder of its files, the game as training plays it, and in which words."""
 
     recipe: Recipe
     folder: Path
     game: Game
     ground: Ground
+    words: tuple[Wording, ...]
 
     @classmethod
     def of(cls, recipe: Recipe, folder: Path) -> Domain:
-        """Make the game of a recipe."""
+        """Make the game of a recipe.
+
+        Raises
+        ------
+        InputError
+            If the recipe asks for what the game does not have.
+        """
         game = make(recipe.game, {**recipe.rules, **recipe.practice}, recipe.measures)
-        return cls(recipe, folder, game, ground_of(game))
+        return cls(recipe, folder, game, ground_of(game), worded(recipe, game))
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +67,23 @@ class Part:
     def schedule(self) -> Schedule:
         """How its steps are taken."""
         return self.recipe.settings(self.arm) if self.arm.stage == "train" else self.recipe.sft
+
+
+def worded(recipe: Recipe, game: Game) -> tuple[Wording, ...]:
+    """Return the wordings that a recipe trains in.
+
+    Raises
+    ------
+    InputError
+        If the game lacks one.
+    """
+    match recipe.wordings:
+        case "original":
+            return (ORIGINAL,)
+        case "mixed":
+            return wordings(game)
+        case names:
+            return chosen(game, list(dict.fromkeys(names)))
 
 
 def unit_folder(folder: Path, arm: str, seed: int) -> Path:

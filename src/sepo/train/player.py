@@ -11,7 +11,6 @@ from sepo.audit.arena import Meeting, met
 from sepo.audit.measures import KINDS, Term
 from sepo.errors import InputError
 from sepo.games.base import MeasureSet
-from sepo.games.wording import ORIGINAL, wordings
 from sepo.keys import generator
 from sepo.solve.tree import Floats
 from sepo.train import ranks
@@ -74,7 +73,7 @@ class Player:
         """Play the episodes of a step of this game and credit their turns."""
         key, section = (*self.part.key, number), self.section
         chosen = sorted(generator(*key, "opponents").permutation(len(self.opponents))[: self.drawn].tolist())
-        words = wordings(self.game) if self.recipe.wordings == "mixed" else (ORIGINAL,)
+        words = self.part.domain.words
         manner = Manner(
             self.recipe.reasoned.tokens,
             self.recipe.reasoned.illegal,

@@ -274,6 +274,9 @@ class Arm(Section):
     )
 
 
+Words = Literal["original", "mixed"] | Annotated[list[str], Field(min_length=1)]
+
+
 class Recipe(Section):
     """A whole run."""
 
@@ -300,8 +303,11 @@ class Recipe(Section):
     reasoned: ReasonedSection = Field(default_factory=ReasonedSection)
     arms: Annotated[list[Arm], Field(min_length=1, description="the variants that are compared")]
     wordings: Annotated[
-        Literal["original", "mixed"],
-        Field(description="words of the questions in training: the game's own, or one of its wordings for each step"),
+        Words,
+        Field(
+            description="words of the questions in training: the game's own, or one of its wordings for each step, of "
+            "all or of those named"
+        ),
     ] = "original"
     checkpoint_every: Annotated[int, Field(ge=1, description="steps between two checkpoints")] = 10
     episodes: Annotated[int, Field(ge=0, description="episodes written out per opponent at the end")] = 4

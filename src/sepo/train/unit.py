@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sepo.files import read_json, write_atomic, write_json, write_text
-from sepo.games.wording import ORIGINAL, wordings
 from sepo.lm.adapter import Weights, make_trainable, restore, save_model, snapshot
 from sepo.lm.load import LanguageModel, load_model
 from sepo.policies.direct import DirectPolicy
@@ -136,7 +135,7 @@ class Unit:
                 self._policy(lm),
                 part.domain.ground,
                 part.schedule,
-                wordings(part.domain.game) if part.recipe.wordings == "mixed" else (ORIGINAL,),
+                part.domain.words,
                 part.key,
                 courses[0].learner if courses else None,
             )
