@@ -110,3 +110,13 @@ def test_what_cannot_be_capped_says_why() -> None:
         tried("ipd", float("nan"), {"rounds": 3})
     with pytest.raises(InputError, match="too large"):
         tried("auction", 0.1)
+    with pytest.raises(InputError, match="histories merge"):
+        tried("auction", 0.1, {"rounds": 2})
+
+
+@pytest.mark.parametrize("measures", ["paper", "sepo"])
+@pytest.mark.parametrize(("name", "rules"), [("split", {"rounds": 2}), ("commons", {"rounds": 3})])
+def test_other_games_have_their_ceiling_too(name: str, rules: dict[str, int], measures: MeasureName) -> None:
+    game = make(name, rules, measures)
+    ground, chosen = ground_of(game), game.measures(measures)
+    assert capped(ground, chosen, 100.0).j == pytest.approx(ceiling(ground, chosen).j, abs=1e-8)

@@ -63,8 +63,8 @@ def capped(ground: Ground, measures: MeasureSet, cap: float, weights: Weights | 
     Raises
     ------
     InputError
-        If the whole game is too large for a tree, e is itself the worst case, J is no minimum of linear functions
-        here, or no policy keeps to the cap.
+        If the whole game is too large for a tree or its histories merge there, e is itself the worst case, J is no
+        minimum of linear functions here, or no policy keeps to the cap.
 
     Examples
     --------
@@ -91,6 +91,10 @@ def capped(ground: Ground, measures: MeasureSet, cap: float, weights: Weights | 
         raise InputError(
             f"game '{ground.game.name}' is too large for an exact worst case: solve it without a cap"
         ) from None
+    if tree.merged:
+        raise InputError(
+            f"game '{ground.game.name}': histories merge in its tree, and a cap on the worst case needs them apart"
+        )
     programme = _Programme(ground, tree, measures, weights)
     plans, fun = programme.solve(cap)
     strategy = tree.uniform
@@ -114,6 +118,10 @@ class _Programme:
         self.found = terms(ground, measures, uniform, weights)
         self._even = {s: realisation(self.tree, self.tree.uniform, s) for s in seats}
         self._places = {s: _places(ground, self.tree, s, len(uniform)) for s in seats}
+        if np.any(sum((p >= 0).astype(int) for p in self._places.values()) > 1):
+            raise InputError(
+                f"game '{ground.game.name}': seats share information states, so neither has a plan of its own"
+            )
         self.constant, linear = 0.0, {s: np.zeros(size) for s in seats}
         for term in self.found:
             if term.kind != "e":
