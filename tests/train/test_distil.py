@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from sepo.audit.arena import ground_of
+from sepo.audit.capped import capped
+from sepo.audit.ceiling import ceiling
+from sepo.audit.measures import objective, per_round, respond, terms
 from sepo.errors import InputError
+from sepo.games.registry import make
+from sepo.lm.adapter import make_trainable
+from sepo.lm.load import load_model
+from sepo.policies.direct import DirectPolicy
+from sepo.train.learner import Learner
+from sepo.train.optimise import Optimiser
 from sepo.train.recipe import parse_recipe
 from sepo.train.record import read_metrics
 from sepo.train.run import run
@@ -32,6 +42,31 @@ def test_a_model_that_is_taught_the_ceiling_nears_an_equilibrium(tmp_path: Path)
     assert last["exploitability"] < 0.1 * first["exploitability"]
     assert last["measures"]["sepo"]["J"] > 0.9 * (1 / 18)
     assert lines[-2]["loss"] < lines[0]["loss"]
+
+
+@pytest.mark.parametrize("cap", [0.4, None])
+def test_what_is_taught_may_be_the_best_policy_that_nobody_is_far_ahead_of(tmp_path: Path, cap: float | None) -> None:
+    game = make("ipd", {"rounds": 4})
+    ground, chosen = ground_of(game), game.measures("sepo")
+    over = {"steps": 3, "target": "ceiling", "worst_case": cap}
+    recipe = parse_recipe(document(tiny_model(tmp_path), over) | {"game": "ipd"}, "distil")
+    settings = recipe.settings(recipe.arms[0])
+    lm = load_model(recipe.model.policy)
+    make_trainable(lm, "full")
+    learner = Learner(DirectPolicy(lm, "x"), ground, settings)
+    stage = Optimiser(learner, chosen, settings, ("distil",))
+    stage.advance(learner.look(stage.wanted(0), gradient=True))
+    assert stage.target is not None
+    best = ceiling(ground, chosen).j if cap is None else capped(ground, chosen, cap).j
+    assert objective(terms(ground, chosen, stage.target)) == pytest.approx(best, abs=1e-8)
+    worst = respond(ground, stage.target, {"own": 1.0, "other": -1.0})
+    ahead = per_round(ground, stage.target, worst, 0, {"other": 1.0, "own": -1.0})
+    assert ahead == pytest.approx(1.25 if cap is None else cap, abs=1e-8)  # a round's 5 points, of four rounds
+
+
+def test_a_worst_case_is_of_a_ceiling_alone(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="worst_case is of target 'ceiling'"):
+        parse_recipe(document(tiny_model(tmp_path / "tiny"), {"worst_case": 0.5}), "distil")
 
 
 def test_a_ceiling_is_no_target_of_a_clipped_update_nor_of_a_budget(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from sepo.audit.arena import BEST_RESPONSE, Adversary, Ground, respond
+from sepo.audit.capped import capped
 from sepo.audit.ceiling import ceiling
 from sepo.audit.measures import KINDS, Term, measure, per_round, terms
 from sepo.audit.sweep import mass_of, slope
@@ -302,6 +303,8 @@ class Optimiser:
         """Return the best policy there is for the arm's J: what an upper baseline is taught."""
         if self.dual is not None:
             raise InputError("target 'ceiling' is the best policy at fixed weights: give lambda no budget")
+        if self.section.worst_case is not None:
+            return capped(self.ground, self.measures, self.section.worst_case, self.lambdas).strategy
         return ceiling(self.ground, self.measures, self.lambdas).strategy
 
     def _stakes(self, target: Floats, policy: Floats) -> Floats:

@@ -211,6 +211,12 @@ class TrainSection(Schedule):
         Literal["mirror", "ceiling"],
         Field(description="what mmd projects onto: the policy's own table improved, or the best policy there is"),
     ] = "mirror"
+    worst_case: Annotated[
+        float | None,
+        Field(
+            description="with target 'ceiling': points per round that any opponent may be ahead of it; null: no matter"
+        ),
+    ] = None
     clip: Annotated[float, Field(gt=0, lt=1, description="how far a ratio may be from 1 in a clipped update")] = 0.2
     mirror: MirrorSection = Field(default_factory=MirrorSection)
     kl: Annotated[float, Field(ge=0, description="weight of the KL divergence to the starting policy")] = 0.0
@@ -226,6 +232,8 @@ class TrainSection(Schedule):
     def _targets_are_projected_onto(self) -> TrainSection:
         if self.target == "ceiling" and self.update != "mmd":
             raise ValueError("target 'ceiling' needs update 'mmd': a clipped update has no target")
+        if self.worst_case is not None and self.target != "ceiling":
+            raise ValueError("worst_case is of target 'ceiling': mirror descent knows the opponents of its terms alone")
         return self
 
     @model_validator(mode="after")
