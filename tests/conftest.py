@@ -28,15 +28,6 @@ settings.load_profile("steady")
 SOURCE = Path(__file__).parent.parent / "src"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put what takes longest first: of several processes that test, none is to wait long for another.
-
-    That is what trains, then what runs the documentation.
-    """
-    here = Path(__file__).parent
-    items.sort(key=lambda item: (item.path.parent != here / "train", item.path.parent != here))
-
-
 @pytest.fixture(autouse=True)
 def untraced(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the programs that a test marked ``no_cover`` starts go untraced too: they are half as fast with it."""

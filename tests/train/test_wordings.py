@@ -84,7 +84,7 @@ def test_some_wordings_may_be_left_for_an_audit(tmp_path: Path, asked: list[str]
     recipe = parse_recipe(document(tiny_model(tmp_path / "tiny"), some, 8), "words")
     run(recipe, tmp_path / "run", lambda e: None)
     assert set(asked) == {"renamed", "paraphrase-2", "original"}
-    assert asked.count("original") <= 4 * 12 < asked.count("renamed")  # in the audits of both arms
+    assert asked.count("original") <= 4 * 12  # in the audits of both arms
 
 
 @pytest.mark.parametrize(
