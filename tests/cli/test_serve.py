@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import signal
@@ -51,6 +52,22 @@ def test_a_token_is_printed_where_others_can_reach_it(sepo, monkeypatch: pytest.
     assert all(tokens)
     assert len({t[1] for t in tokens if t}) == 2
     assert "token" not in sepo("serve", "--port", 0, "--host", "localhost").err
+
+
+def test_the_logging_of_others_is_left_alone(sepo, monkeypatch: pytest.MonkeyPatch):
+    """A handler that closes its stream with itself, as absl's does, must not lose it to a server that was started."""
+    closed = []
+
+    class Closing(logging.NullHandler):
+        def close(self) -> None:
+            closed.append(self)
+
+    handler = Closing()
+    logging.getLogger("somebody").addHandler(handler)
+    monkeypatch.setattr("uvicorn.Server.run", lambda self, sockets: None)
+    sepo("serve", "--port", 0)
+    logging.getLogger("somebody").removeHandler(handler)
+    assert closed == []
 
 
 @pytest.mark.parametrize(

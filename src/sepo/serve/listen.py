@@ -46,8 +46,12 @@ def listen(host: str, port: int, policies: Sequence[str], runs: Sequence[Path], 
 
 
 def settings() -> dict[str, Any]:
-    """Return how uvicorn serves: quietly, as an address may hold the token, and nothing but HTTP."""
+    """Return how uvicorn serves: quietly, as an address may hold the token, and nothing but HTTP.
+
+    It leaves the process's logging as it is: to set that up anew closes the handlers of everyone else.
+    """
     return {
+        "log_config": None,
         "log_level": "warning",
         "access_log": False,
         "server_header": False,
