@@ -83,9 +83,8 @@ def test_the_bundled_model_is_scored_as_by_itself(tree: Tree):
     with served(Server(model=lm)) as server:
         asking = Asking(tokenizer=str(lm.tokenizer.name_or_path), limits=Limits(concurrency=1))
         policy = load_policy(f"openai:smollm2@{server.url}", asking=asking)
-        asked = tree.questions[::3]  # of every card and kind of decision one
-        there = DirectPolicy(lm, "bundled:smollm2").probabilities(asked)
-        for here, p in zip(policy.probabilities(asked), there, strict=True):
+        there = DirectPolicy(lm, "bundled:smollm2").probabilities(tree.questions)
+        for here, p in zip(policy.probabilities(tree.questions), there, strict=True):
             assert here == pytest.approx(p, abs=1e-3)
 
 
