@@ -11,17 +11,10 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from sepo.printable import printable
+
 Cell = str | float | int | None
 NONE = "n/a"
-
-
-def visible(text: str) -> str:
-    r"""Return text in which every character is seen: what cannot be printed is written as an escape.
-
-    >>> visible("nash\x1b[31m")
-    'nash\\x1b[31m'
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def html(text: str) -> str:
@@ -30,7 +23,7 @@ def html(text: str) -> str:
     >>> html("<script>")
     '&lt;script&gt;'
     """
-    return escape(visible(text))
+    return escape(printable(text))
 
 
 def number(value: float | None, digits: int = 4) -> str:

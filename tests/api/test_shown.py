@@ -13,10 +13,10 @@ import pytest
 from rich.console import Console
 
 from sepo import api
-from sepo.display import visible
 from sepo.errors import InputError
 from sepo.games.registry import make
 from sepo.policies.table import PolicyTable
+from sepo.printable import printable
 from tests.browser import chromium, visit
 from tests.conftest import SOURCE
 from tests.report.made_run import made_run
@@ -155,7 +155,7 @@ def test_names_are_text_in_every_representation(run):
         assert not re.search(r"color|background|font", page)
         assert not set(repr(found)) & set("\x1b\u202e\u2066\n")
         assert len(repr(found)) < 600
-    assert visible(HOSTILE).isprintable()
+    assert printable(HOSTILE).isprintable()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
