@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from sepo.audit.arena import Adversary, Ground, ground_of, layout
+from sepo.audit.arena import Adversary, Ground, ground_of, layout, respond
 from sepo.audit.capped import GAIN, capped
 from sepo.audit.ceiling import ceiling
-from sepo.audit.measures import per_round, terms
+from sepo.audit.measures import objective, per_round, terms
 from sepo.audit.methods import Options
 from sepo.audit.scorecard import audit
 from sepo.audit.solved import solved
@@ -20,6 +20,7 @@ from sepo.errors import InputError
 from sepo.games.base import Game, MeasureName, Weights
 from sepo.games.registry import make
 from sepo.solve.tree import Floats, Tree
+from sepo.solve.value import own_reach
 
 
 def audited(game: Game, measures: MeasureName, cap: float, weights: Weights | None = None) -> tuple[Any, Any]:
@@ -95,6 +96,34 @@ def test_every_cap_is_worth_more_than_a_tighter_one_and_no_more_than_in_proporti
     assert (steps > -1e-9).all()
     assert steps[0] > 0.05
     assert (np.diff(steps) < 1e-9).all()
+
+
+def test_the_price_is_what_j_falls_by_where_the_cap_is_tightened() -> None:
+    game = make("ipd", {"rounds": 4})
+    ground, chosen = ground_of(game), game.measures("sepo")
+    for cap in (0.3, 0.9, 5.0):
+        around = [capped(ground, chosen, cap + by).j for by in (-0.01, 0.01)]
+        assert capped(ground, chosen, cap).price == pytest.approx((around[1] - around[0]) / 0.02, abs=1e-6)
+
+
+def test_where_the_plan_never_comes_it_goes_on_with_what_is_best() -> None:
+    """A hand that trembles there is ahead of one that goes on uniformly, in J and in the worst case."""
+    game = make("ipd", {"rounds": 4})
+    ground, chosen = ground_of(game), game.measures("sepo")
+    found = capped(ground, chosen, 0.3).strategy
+    assert isinstance(ground, Tree)
+    never = (own_reach(ground, found)[ground.owner] == 0) & (ground.seat == 0)
+    assert never.any()
+
+    def shaken(policy: Floats) -> tuple[float, float]:
+        trembling = 0.9 * policy + 0.1 * ground.uniform
+        worst = respond(ground, trembling, {"own": 1.0, "other": -1.0})
+        return objective(terms(ground, chosen, trembling)), per_round(ground, trembling, worst, 0, GAIN)
+
+    j, worst = shaken(found)
+    carelessly = shaken(np.where(never, ground.uniform, found))
+    assert j > carelessly[0] + 0.01
+    assert worst < carelessly[1] - 0.01
 
 
 def test_what_cannot_be_capped_says_why() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sepo.audit.arena import ground_of
+from sepo.audit.arena import Arena, ground_of
 from sepo.audit.capped import capped
 from sepo.audit.ceiling import ceiling
 from sepo.audit.measures import objective, per_round, respond, terms
@@ -62,6 +62,33 @@ def test_what_is_taught_may_be_the_best_policy_that_nobody_is_far_ahead_of(tmp_p
     worst = respond(ground, stage.target, {"own": 1.0, "other": -1.0})
     ahead = per_round(ground, stage.target, worst, 0, {"other": 1.0, "own": -1.0})
     assert ahead == pytest.approx(1.25 if cap is None else cap, abs=1e-8)  # a round's 5 points, of four rounds
+
+
+def test_under_a_cap_a_policy_is_met_by_whoever_gets_farthest_ahead_of_it(tmp_path: Path) -> None:
+    """A policy that is taken advantage of where the game's opponents hardly lead, in a game asked about by samples."""
+    game = make("ipd", {"rounds": 6})
+    ground, model = ground_of(game), tiny_model(tmp_path)
+    assert isinstance(ground, Arena)
+    leak = next(i for i, info in enumerate(ground.space.infosets) if info.key == "CC,CC,CD,DD")
+    shares = []
+    for cap in (0.4, None):
+        over = {"steps": 3, "target": "ceiling", "worst_case": cap, "episodes": 4, "states": 8}
+        recipe = parse_recipe(document(model, over) | {"game": "ipd", "rules": {"rounds": 6}}, "distil")
+        settings = recipe.settings(recipe.arms[0])
+        lm = load_model(recipe.model.policy)
+        make_trainable(lm, "full")
+        learner = Learner(DirectPolicy(lm, "x"), ground, settings)
+        stage = Optimiser(learner, game.measures("sepo"), settings, ("distil",))
+        stage.wanted(0)
+        learner.seen[:] = True
+        policy = capped(ground, game.measures("sepo"), 0.4).strategy.copy()
+        shares.append([stage.asking.share(policy, None)[leak]])
+        policy[ground.space.infosets[leak].entries] = [1.0, 0.0]  # cooperates with who has just defected twice
+        shares[-1].append(stage.asking.share(policy, None)[leak])
+    (taught, caught), plain = shares
+    assert caught > 5 * taught
+    assert caught > 5 * plain[1]
+    assert plain[0] == pytest.approx(plain[1], rel=0.2)
 
 
 def test_a_worst_case_is_of_a_ceiling_alone(tmp_path: Path) -> None:

@@ -6,6 +6,10 @@ than the cap" in linear inequalities, so the best policy under a cap is one line
 D. Koller, N. Megiddo and B. von Stengel, "Efficient computation of equilibria for extensive two-person games" (Games
 and Economic Behavior 14, 1996). Policies that give up at most so much of what can be secured are called safe in
 S. Ganzfried and T. Sandholm, "Safe opponent exploitation" (ACM Transactions on Economics and Computation 3(2), 2015).
+
+A plan says nothing where it never comes itself. There the policy goes on with what is best against those who make the
+optimum what it is: the opponents of J at the prices of their clips, and at the price of the cap the opponent that the
+cap binds against, whose plan is the dual's, each of its decisions a little uniform.
 """
 
 from __future__ import annotations
@@ -18,9 +22,10 @@ import numpy as np
 from scipy.optimize import OptimizeResult, linprog
 from scipy.sparse import block_diag, coo_array, csr_array, hstack, vstack
 
-from sepo.audit.arena import Arena, Ground, layout, whole_of
-from sepo.audit.ceiling import exploiters_of, hold_to_linear
-from sepo.audit.measures import Term, objective, terms
+from sepo.audit.arena import Adversary, Arena, Ground, layout, whole_of
+from sepo.audit.ceiling import best_policy, exploiters_of, hold_to_linear, priced
+from sepo.audit.measures import Term, ahead, objective, terms
+from sepo.audit.sweep import mass_of
 from sepo.errors import InputError
 from sepo.games.base import MeasureSet, Weights
 from sepo.policies.table import row
@@ -30,6 +35,10 @@ from sepo.solve.tree import Floats, Ints, Tree
 
 GAIN = {"other": 1.0, "own": -1.0}
 """What an opponent that wants to be ahead collects, from the learner's seat."""
+TREMBLE = 1e-6
+"""Share of uniform play in what the cap's opponent does, so that it comes everywhere."""
+UNREACHED = 1e-9
+"""Weight of a plan that is none: what the programme's solver may be off by."""
 
 
 class Capped(NamedTuple):
@@ -45,12 +54,35 @@ class Capped(NamedTuple):
         Its J.
     bound
         No policy under the cap has a larger J than this.
+    price
+        What J falls by for each point per round that the cap is tightened by; 0 where it does not bind.
     """
 
     strategy: Floats
     table: Mapping[str, Mapping[str, float]]
     j: float
     bound: float
+    price: float
+
+
+class _Optimum(NamedTuple):
+    """A programme's solution.
+
+    Attributes
+    ----------
+    plans, opponents
+        The learner's plan of each of its seats, and that of the opponent there, of any size. (entries + 1,) each.
+    clips : (exploiters,)
+        What a point of each exploiter's gain costs in J.
+    value, price
+        J, and what a point of the cap is worth.
+    """
+
+    plans: list[Floats]
+    opponents: list[Floats]
+    clips: Floats
+    value: float
+    price: float
 
 
 def capped(ground: Ground, measures: MeasureSet, cap: float, weights: Weights | None = None) -> Capped:
@@ -96,16 +128,33 @@ def capped(ground: Ground, measures: MeasureSet, cap: float, weights: Weights | 
             f"game '{ground.game.name}': histories merge in its tree, and a cap on the worst case needs them apart"
         )
     programme = _Programme(ground, tree, measures, weights)
-    plans, fun = programme.solve(cap)
-    strategy = tree.uniform
-    for seat, plan in zip(ground.game.seats, plans, strict=True):
-        strategy = np.where(tree.seat == seat, realised(tree, seat, plan), strategy)
+    optimum = programme.solve(cap)
+    strategy = _continued(tree, measures, weights, optimum)
     at_ground = programme.on_ground(strategy)
     found = terms(ground, measures, at_ground, weights)
     hold_to_linear(ground, measures, programme.found, found)
     table = {i.key: row(i.decision, strategy[i.entries]) for i in tree.infosets if i.seat in ground.game.seats}
     j = objective(found)
-    return Capped(at_ground, table, j, max(j, fun))
+    return Capped(at_ground, table, j, max(j, optimum.value), optimum.price)
+
+
+def _continued(tree: Tree, measures: MeasureSet, weights: Weights | None, optimum: _Optimum) -> Floats:
+    """Return the policy that realises the plans, continued where they never come; uniform where nobody does.
+
+    (entries,) over the whole tree.
+    """
+    strategy, other, unplanned = tree.uniform, tree.uniform, np.zeros(len(tree.infosets), dtype=bool)
+    for seat, plan, theirs in zip(tree.game.seats, optimum.plans, optimum.opponents, strict=True):
+        strategy = np.where(tree.seat == seat, realised(tree, seat, plan), strategy)
+        other = np.where(tree.seat == 1 - seat, realised(tree, 1 - seat, theirs), other)
+        own = np.array([info.seat == seat for info in tree.infosets])
+        unplanned |= own & (plan[tree.previous + 1] <= UNREACHED)
+    trembling = Adversary("cap", (1 - TREMBLE) * other + TREMBLE * tree.uniform)
+    found = priced(terms(tree, measures, tree.uniform, weights), optimum.clips)
+    found += ahead(tree, tree.uniform, trembling, optimum.price)
+    best = best_policy(found, tree)
+    here = unplanned & (mass_of(found, tree.uniform, tree) > 0)
+    return np.where(here[tree.owner], best, strategy)
 
 
 class _Programme:
@@ -177,8 +226,8 @@ class _Programme:
         self.bounds = [(0, None)] * plans + [(None, None)] * duals + [(0, None)] * clips
         self.plans, self.duals, self.most = plans, duals, most[0]
 
-    def solve(self, cap: float) -> tuple[list[Floats], float]:
-        """Return the best plans under a cap, one a seat, and their J."""
+    def solve(self, cap: float) -> _Optimum:
+        """Return the best plans under a cap."""
         cost = -np.concatenate([self._linear, np.zeros(self.duals), self.prices])
         done = self._solved(cost, cap)
         if done.status == 2:
@@ -191,7 +240,15 @@ class _Programme:
             raise InputError(
                 f"game '{self.ground.game.name}': the programme of the ceiling has no optimum: {done.message}"
             )
-        return np.split(done.x[: self.plans], len(self.ground.game.seats)), self.constant - float(done.fun)
+        seats = len(self.ground.game.seats)
+        theirs, clips, price = np.split(done.ineqlin.marginals, [self.plans, self.plans + len(self.prices)])
+        return _Optimum(
+            plans=np.split(done.x[: self.plans], seats),
+            opponents=np.split(-theirs, seats),
+            clips=np.clip(clips, self.prices, 0.0),
+            value=self.constant - float(done.fun),
+            price=max(0.0, -float(price[0])),
+        )
 
     def _solved(self, cost: Floats, cap: float | None) -> OptimizeResult:
         """Solve the programme for a cost, without a cap where there is none."""

@@ -84,7 +84,7 @@ def _by_columns(ground: Ground, measures: MeasureSet, weights: Weights | None) -
     columns: list[_Column] = []
     at, bound = prices, np.inf
     for _ in range(MOST_COLUMNS):
-        pure = best_policy(_priced(found, at), space)
+        pure = best_policy(priced(found, at), space)
         at_it = terms(ground, measures, pure, weights)
         hold_to_linear(ground, measures, found, at_it)
         linear = sum(t.coefficient * t.share * t.value for t in at_it if t.kind != "e")
@@ -149,8 +149,8 @@ def exploiters_of(found: Sequence[Term]) -> list[list[Term]]:
     return list(out.values())
 
 
-def _priced(found: Sequence[Term], prices: Floats) -> list[Term]:
-    """Return the terms without clips, those of each exploiter at its price."""
+def priced(found: Sequence[Term], prices: Floats) -> list[Term]:
+    """Return the terms of J without clips, those of each exploiter at its price."""
     kept = [t for t in found if t.kind != "e"]
     for price, own in zip(prices.tolist(), exploiters_of(found), strict=True):
         kept += [replace(t, coefficient=price, share=1 / len(own), active=True) for t in own]

@@ -153,6 +153,14 @@ def per_round(ground: Ground, learner: Floats, by: str | Adversary, seat: int, d
     return _Play(learner).collects(next(m for m in met(ground, by) if m.seat == seat), due)
 
 
+def ahead(ground: Ground, learner: Floats, adversary: Adversary, price: float) -> list[Term]:
+    """Return what an adversary is ahead by, points per round, at a price: terms to stand beside those of J, unclipped.
+
+    One a seat; ``learner`` is (entries,).
+    """
+    return _linear(met(ground, adversary), _Play(learner), "e", -price, 1.0, {"other": 1.0, "own": -1.0})
+
+
 def _linear(
     meetings: Sequence[Meeting],
     play: Collects,

@@ -44,7 +44,7 @@ def solved(
         at, j, bound = ceiling(ground, chosen, lambdas)
         table = written(ground, at, name, notes={"J": j})
     else:
-        at, rows, j, bound = capped(ground, chosen, worst_case, lambdas)
+        at, rows, j, bound, price = capped(ground, chosen, worst_case, lambdas)
         notes = {"J": j, "worst_case": worst_case}
         table = PolicyTable(f"{name}:{worst_case:g}", game.name, game.rules, rows, "uniform", notes=notes)
     document: dict[str, Any] = {
@@ -57,6 +57,6 @@ def solved(
         "bound": bound,
     }
     if worst_case is not None:
-        document["worst_case"] = worst_case
+        document |= {"worst_case": worst_case, "price": price}
     document |= parts(terms(ground, chosen, at, lambdas), chosen)
     return Solved(document, table)

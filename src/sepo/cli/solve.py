@@ -49,5 +49,7 @@ def command(
     said = ", ".join(f"{w:g}" for w in lambdas)
     capped = "" if worst_case is None else f", worst-case advantage at most {worst_case:g}"
     say(f"{game}, {name} measures, lambda {said}{capped}: J {document['J']:.4f}  ({shown})")
+    if document.get("price"):
+        say(f"a point of worst-case advantage less would cost {document['price']:.4f} of J")
     if document["bound"] - document["J"] > 1e-6:
         say(f"no policy has J above {document['bound']:.6f}")

@@ -16,7 +16,7 @@ import torch
 from sepo.audit.arena import BEST_RESPONSE, Adversary, Ground, respond
 from sepo.audit.capped import capped
 from sepo.audit.ceiling import ceiling
-from sepo.audit.measures import KINDS, Term, measure, per_round, terms
+from sepo.audit.measures import KINDS, Term, ahead, measure, per_round, terms
 from sepo.audit.sweep import mass_of, slope
 from sepo.errors import InputError
 from sepo.games.base import MeasureSet, Weights
@@ -82,7 +82,7 @@ class Optimiser:
             group_size=section.group_size,
         )
         self.large = isinstance(learner.layout, Space)
-        self.asking = Asking(learner, section, self.terms, key)
+        self.asking = Asking(learner, section, self._meets, key)
         self.few = section.update == "mmd" and section.mirror.learns == "replies"
         if self.few and not self.large:
             raise InputError(
@@ -93,6 +93,7 @@ class Optimiser:
         self.response: Floats | None = None
         self.league = League(self.ground) if section.exploiter in ("growing", "league") else None
         self.target: Floats | None = None
+        self.price = 0.0  # what a point of a capped worst case is worth in J
         self.sample: Sample | None = None
 
     def _dual(self) -> Dual:
@@ -117,6 +118,19 @@ class Optimiser:
         """Return the terms of J at a policy (entries,)."""
         exploiters = self.exploiters(policy)
         return terms(self.ground, self.measures, policy, self.lambdas, exploiters, self.section.margin)
+
+    def _meets(self, policy: Floats) -> list[Term]:
+        """Return whom a policy (entries,) is to meet where it learns, by the weight of their terms.
+
+        Those of J; and with a cap on the worst case, at the cap's price, whoever gets farthest ahead of what is known
+        of the policy: no opponent of J may lead to where it is taken advantage of.
+        """
+        found = self.terms(policy)
+        if self.price and self.target is not None:
+            seen = self.learner.seen[self.learner.layout.owner]
+            worst = self._respond(np.where(seen, policy, self.target))
+            found += ahead(self.ground, policy, worst, self.price)
+        return found
 
     def exploiters(self, policy: Floats) -> Sequence[Adversary | str]:
         """Return the adversaries of e: the pool, the best response to ``policy``, both, or all found so far."""
@@ -149,6 +163,8 @@ class Optimiser:
             if self.section.kl and len(self.learner.wordings) > 1:
                 self._refer(self.learner.everything)
             return None
+        if self.section.target == "ceiling" and self.target is None:
+            self.target = self._taught()
         last = number == self.learner.schedule.steps
         if number % self.section.mirror.projections == 0 or last:
             self.asking.renew(self.target, number)
@@ -236,6 +252,7 @@ class Optimiser:
         """Return what the next step depends on beyond the learner."""
         held = {"response": self.response, "target": self.target}
         return {
+            "price": self.price,
             "anchor": self.anchor,
             "league": self.league.state() if self.league is not None else None,
             "dual": self.dual.state() if self.dual is not None else None,
@@ -250,6 +267,7 @@ class Optimiser:
         if self.dual is not None:
             self.dual.load(state["dual"])
             self.lambdas = self.dual.weights()
+        self.price = state["price"]
         if not self.large:
             with anchored(self.learner.policy.language_model, self.anchor):
                 self.reference = self.learner.look(gradient=False).rows
@@ -304,7 +322,9 @@ class Optimiser:
         if self.dual is not None:
             raise InputError("target 'ceiling' is the best policy at fixed weights: give lambda no budget")
         if self.section.worst_case is not None:
-            return capped(self.ground, self.measures, self.section.worst_case, self.lambdas).strategy
+            found = capped(self.ground, self.measures, self.section.worst_case, self.lambdas)
+            self.price = found.price
+            return found.strategy
         return ceiling(self.ground, self.measures, self.lambdas).strategy
 
     def _stakes(self, target: Floats, policy: Floats) -> Floats:
