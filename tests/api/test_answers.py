@@ -59,10 +59,13 @@ def test_matches_and_comparisons_are_those_of_the_commands(sepo, tmp_path):
     for name, file in zip(names, ("a.json", "b.json"), strict=False):
         api.audit(name, "kuhn").save(tmp_path / file)
     command = sepo("compare", tmp_path / "a.json", tmp_path / "b.json", "--json")
-    found = api.compare(tmp_path / "a.json", api.load_scorecard(tmp_path / "b.json")).document
-    assert list(found["games"]) == list(command.document["games"]) == ["kuhn"]
-    for ours, theirs in zip(found["games"]["kuhn"], command.document["games"]["kuhn"], strict=True):
-        assert ours == {key: theirs[key] for key in ours}
+    found = api.compare(tmp_path / "a.json", tmp_path / "b.json")
+    assert found.document == command.document
+    cards = [api.load_scorecard(tmp_path / file) for file in ("a.json", "b.json")]
+    assert api.compare(*cards).said == found.said == tuple(v["said"] for v in command.document["verdicts"])
+    several = api.compare(*cards, api.audit(names[2], "kuhn"))
+    assert several.document["comparisons"][0]["summary"] == found.summary
+    assert set(several.frame()["to"]) == set(names[1:])
 
 
 def script(decision):

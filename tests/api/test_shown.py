@@ -99,6 +99,22 @@ def test_a_runs_frames_are_its_files(run):
     assert run.policy("sepo").table == run.policy("sepo", 0, "best").table
 
 
+def test_a_run_alone_is_compared_arm_by_arm_and_two_runs_by_their_trained_arms(run):
+    found = api.compare(run)
+    assert (found.document["before"], found.document["after"]) == ("made, sft", "made, sepo")
+    frame = found.frame().set_index("figure")
+    assert frame.loc["exploitability", "reading"] == "better"
+    assert frame.loc["exploitability", "pairing"] == "paired by seed"
+    assert found.said[0].startswith("exploitability: made, sepo is less exploitable than made, sft, by ")
+    assert api.compare(run, f"{run.folder}@sft").document["after"] == "made, sft"
+    assert any(
+        "an arm over its seeds beside one policy" in said
+        for said in api.compare(run, api.audit("uniform", "kuhn")).caveats
+    )
+    with pytest.raises(InputError, match="there is nothing to compare with"):
+        api.compare(api.audit("uniform", "kuhn"))
+
+
 @pytest.mark.parametrize(
     ("ask", "said"),
     [

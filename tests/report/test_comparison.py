@@ -14,7 +14,6 @@ from markdown_it import MarkdownIt
 from playwright.sync_api import Browser
 from tests.browser import DESKTOP, PHONE, chromium, visit
 
-from sepo.audit.compare import compare
 from sepo.audit.methods import Options
 from sepo.audit.scorecard import scorecard, scorecards
 from sepo.errors import InputError
@@ -61,11 +60,19 @@ def uncertain(card: dict[str, Any], half: float, n: int = 100) -> dict[str, Any]
     return out
 
 
-def test_two_scorecards_give_what_they_always_gave_and_more(cards: tuple[dict, dict], tmp_path: Path):
-    document, before = compared(tmp_path, *cards), compare(*cards)
-    assert all(document[key] == before[key] for key in ("schema", "before", "after"))
-    for new, old in zip(document["games"]["kuhn"], before["games"]["kuhn"], strict=True):
-        assert {key: new[key] for key in old} == old
+def test_documents_compare_as_their_files_do(cards: tuple[dict, dict], tmp_path: Path):
+    document, again = compared(tmp_path, *cards), comparisons(*read_sides(cards))
+    assert [side["source"] for side in again["sides"]] == ["", ""]
+    assert {k: v for k, v in again.items() if k != "sides"} == {k: v for k, v in document.items() if k != "sides"}
+    both = comparisons(*read_sides([cards[0], cards[0]]))
+    assert both["before"] != both["after"]  # no file tells them apart, so a number does
+
+
+def test_sides_without_a_common_game_are_refused_naming_the_games(cards: tuple[dict, dict]):
+    other = deepcopy(cards[1])
+    other["games"] = {"leduc": other["games"]["kuhn"]}
+    with pytest.raises(InputError, match="share no game: kuhn and leduc"):
+        comparisons(*read_sides([cards[0], other]))
 
 
 def test_an_exact_difference_is_said_exactly_with_unit_and_direction(cards: tuple[dict, dict], tmp_path: Path):

@@ -4,8 +4,9 @@ Everything here is thin: the functions take what people have at hand, ask the ro
 objects. ``sepo.audit`` is ``sepo.api.audit``, and so on for every name.
 """
 
-from sepo.api.audits import Comparison, audit, compare
+from sepo.api.audits import audit
 from sepo.api.card import Figure, Scorecard, load_scorecard
+from sepo.api.comparisons import Comparison, compare
 from sepo.api.given import load_game, load_policy
 from sepo.api.meetings import Episodes, Match, match, play
 from sepo.api.runs import Run, load_run, report, train

@@ -1,33 +1,26 @@
-"""Scorecards made and compared."""
+"""Audits: a policy's scorecard in some games."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sepo.api.card import Scorecard, load_scorecard
+from sepo.api.card import Scorecard
 from sepo.api.given import (
     METHODS,
     GameLike,
     Method,
-    PathLike,
     PolicyLike,
     Tell,
     as_game,
     as_policy,
     count,
     one_of,
-    path_of,
 )
-from sepo.audit.compare import compare as compared
 from sepo.audit.methods import Options, Sets, quiet
 from sepo.audit.playable import games_of, under
 from sepo.audit.scorecard import Games, by_set, scorecard
-from sepo.display import figure, table
 from sepo.errors import InputError
-from sepo.files import write_json
-from sepo.frames import Columns, Kind, frame
 from sepo.policies.base import Policy
 from sepo.policies.script import ScriptPolicy
 from sepo.policies.script import opponent as scripted
@@ -139,89 +132,3 @@ def positive(half_width: float) -> float:
     if isinstance(half_width, bool) or not isinstance(half_width, int | float) or not half_width > 0:
         raise InputError(f"half_width must be a positive number, not {half_width!r}")
     return float(half_width)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What changed between two scorecards.
-
-    Attributes
-    ----------
-    document
-        The figures of ``sepo compare --json``.
-    """
-
-    document: Mapping[str, Any]
-
-    def frame(self, kind: Kind = "pandas") -> Any:
-        """Return a data frame: one row per game and figure that both have.
-
-        ``apart`` is 1 where the intervals do not meet; ``better`` is 1 or 0 where that is for the better or the worse,
-        and missing where it cannot be said.
-
-        Raises
-        ------
-        InputError
-            If the library is not installed.
-        """
-        rows = [
-            (
-                *(game, row["figure"], row["before"]["value"], row["after"]["value"], row["difference"]),
-                *(int(row["intervals_apart"]), None if row["better"] is None else int(row["better"])),
-            )
-            for game, row in self._rows()
-        ]
-        numbers: Columns = {"before": float, "after": float, "difference": float, "apart": int, "better": int}
-        return frame(rows, {"game": str, "figure": str, **numbers}, kind)
-
-    def save(self, path: PathLike) -> None:
-        """Write the document to a file, whole or not at all."""
-        write_json(path_of(path), dict(self.document))
-
-    def _rows(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        for game, rows in self.document["games"].items():
-            for row in rows:
-                yield game, row
-
-    def __repr__(self) -> str:
-        said = [row["better"] for _, row in self._rows()]
-        ends = f"{self.document['before']!r}, {self.document['after']!r}"
-        return f"Comparison({ends}: {said.count(True)} better, {said.count(False)} worse, {said.count(None)} neither)"
-
-    def _repr_html_(self) -> str:
-        words = {True: "better", False: "worse", None: ""}
-        rows = [
-            [game, row["figure"], figure(row["before"]), figure(row["after"]), row["difference"], words[row["better"]]]
-            for game, row in self._rows()
-        ]
-        headings = ["game", "figure", "before", "after", "difference", "change"]
-        return table(f"from {self.document['before']} to {self.document['after']}", headings, rows)
-
-
-def compare(before: Scorecard | PathLike, after: Scorecard | PathLike) -> Comparison:
-    """Return what changed between two scorecards, figure by figure.
-
-    Parameters
-    ----------
-    before, after
-        Scorecards, or their files.
-
-    Returns
-    -------
-    Comparison
-        Of each figure that both have: the difference, whether intervals are apart, and whether it is for the better.
-
-    Raises
-    ------
-    InputError
-        If they share no game, or played one by different rules.
-
-    Examples
-    --------
-    >>> import sepo
-    >>> before, after = (sepo.audit(name, "kuhn", measures="sepo") for name in ("uniform", "script:nash"))
-    >>> sepo.compare(before, after)
-    Comparison('uniform', 'script:nash': 8 better, 0 worse, 0 neither)
-    """
-    cards = [given if isinstance(given, Scorecard) else load_scorecard(given) for given in (before, after)]
-    return Comparison(compared(cards[0].document, cards[1].document))

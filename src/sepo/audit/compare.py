@@ -1,4 +1,4 @@
-"""What changed between two scorecards, figure by figure."""
+"""What stands in a scorecard to be compared, and whether one value of a figure is better than another."""
 
 from __future__ import annotations
 
@@ -76,32 +76,6 @@ def figures(game: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def known(figure: Mapping[str, Any]) -> bool:
     """Whether a figure has its bounds: a lower bound has no upper end, and what was not reached has no value."""
     return all(figure[key] is not None for key in ("value", "low", "high"))
-
-
-def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the figures both scorecards have, with their difference and whether it is for the better.
-
-    Raises
-    ------
-    InputError
-        If the scorecards share no game, or a game was played by different rules.
-    """
-    shared = [g for g in before["games"] if g in after["games"]]
-    if not shared:
-        raise InputError(f"the scorecards share no game: {', '.join(before['games'])} and {', '.join(after['games'])}")
-    games: dict[str, list[dict[str, Any]]] = {}
-    for game in shared:
-        ours, theirs = before["games"][game], after["games"][game]
-        if ours.get("rules") != theirs.get("rules"):
-            raise InputError(f"game '{game}' was played by different rules in the two scorecards")
-        later = dict(figures(theirs))
-        games[game] = [row_of(name, f, later[name]) for name, f in figures(ours) if name in later]
-    return {
-        "schema": "sepo.comparison/1",
-        "before": before.get("policy"),
-        "after": after.get("policy"),
-        "games": games,
-    }
 
 
 def row_of(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

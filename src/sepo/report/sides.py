@@ -68,11 +68,11 @@ Differences = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """By the name of a side, by game and figure: its difference from the first side, paired over what both played."""
 
 
-def read_sides(arguments: Sequence[str]) -> tuple[list[Side], Differences]:
+def read_sides(arguments: Sequence[str | Mapping[str, Any]]) -> tuple[list[Side], Differences]:
     """Read what is to be compared, in order, and the paired differences that a file of several scorecards holds.
 
-    A run folder is its trained arm, ``FOLDER@ARM`` another one; alone it is all its arms. A file of several scorecards
-    is all of them.
+    A mapping is a scorecard's document; text names a file or a folder. A run folder is its trained arm, ``FOLDER@ARM``
+    another one; alone it is all its arms. A file of several scorecards is all of them.
 
     Raises
     ------
@@ -82,6 +82,9 @@ def read_sides(arguments: Sequence[str]) -> tuple[list[Side], Differences]:
     out: list[Side] = []
     paired: Differences = {}
     for text in arguments:
+        if not isinstance(text, str):
+            out.append(_card(text, ""))
+            continue
         folder, at, arm = text.rpartition(ARM)
         if Path(text).is_dir():
             out += _run(Path(text), None, every=len(arguments) == 1)
@@ -97,14 +100,14 @@ def read_sides(arguments: Sequence[str]) -> tuple[list[Side], Differences]:
                     paired = _paired(document)
             else:
                 cards = [document]
-            out += [_card(card, Path(text)) for card in cards]
+            out += [_card(card, text) for card in cards]
     if len(out) < 2:
         raise InputError("there is nothing to compare with: name two scorecards or run folders, or more")
     return _told_apart(out), paired
 
 
-def _card(document: Mapping[str, Any], path: Path) -> Side:
-    check_card(document, path, (CARD_SCHEMA, SAFETY_SCHEMA))
+def _card(document: Mapping[str, Any], source: str) -> Side:
+    check_card(document, Path(source or "scorecard"), (CARD_SCHEMA, SAFETY_SCHEMA))
     games = {}
     for name, part in document["games"].items():
         main, own = _object(part, "rules"), _object(part, "rules_by_measures")
@@ -123,7 +126,7 @@ def _card(document: Mapping[str, Any], path: Path) -> Side:
         under["wording"] = document["wording"]
     return Side(
         name=str(document.get("policy")),
-        source=str(path),
+        source=source,
         kind="scorecard",
         games=games,
         versions=_object(document, "versions"),
@@ -206,6 +209,6 @@ def _arm(document: Mapping[str, Any], arm: Mapping[str, Any], folder: Path, vers
 def _told_apart(sides: Sequence[Side]) -> list[Side]:
     """Give sides of one name their source, and a number where that does not tell them apart either."""
     names = [side.name for side in sides]
-    out = [s if names.count(s.name) == 1 else replace(s, name=f"{s.name} ({s.source})") for s in sides]
+    out = [s if names.count(s.name) == 1 or not s.source else replace(s, name=f"{s.name} ({s.source})") for s in sides]
     names = [side.name for side in out]
     return [s if names.count(s.name) == 1 else replace(s, name=f"{s.name} {i + 1}") for i, s in enumerate(out)]
