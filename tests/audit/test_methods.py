@@ -15,6 +15,7 @@ from sepo.audit.methods import EPISODES, Options, find
 from sepo.audit.sampled import FIRST
 from sepo.audit.scorecard import scorecard, scorecards
 from sepo.audit.sequence import half_width, linearised
+from sepo.audit.tournament import MatchOptions, tournament
 from sepo.errors import InputError
 from sepo.games.base import Game
 from sepo.games.registry import make
@@ -248,3 +249,14 @@ def test_under_stopping_j_has_the_interval_that_allows_for_it():
     j = part["measures"]["sepo"]["J"]
     assert part["stopped"]["half_width"] <= 0.2
     assert j["high"] - j["value"] == pytest.approx(part["stopped"]["half_width"])
+
+
+def test_nothing_is_audited_or_matched_on_instances_that_share_a_hand() -> None:
+    game = make("items", {"instances": 8, "opponent_values": 4})
+    scripts = [ScriptPolicy(f"script:{name}", name) for name in ("half_up", "fair")]
+    for act in (
+        lambda: find(scripts[0], game, [game.measures("paper")], Options()),
+        lambda: tournament(scripts, game, MatchOptions(), lambda what, done, total: None),
+    ):
+        with pytest.raises(InputError, match="not independent, so no interval over them would hold"):
+            act()

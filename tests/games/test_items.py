@@ -118,6 +118,17 @@ def test_instances_are_seeded_and_a_larger_set_begins_with_the_smaller():
     assert instance(0, 0) == Instance((4, 1, 4), ((4, 1, 5), (3, 3, 4)))
 
 
+def test_instances_in_a_row_may_share_a_hand_so_that_it_says_nothing_of_the_other_sides_values():
+    alone, shared = Items(instances=12, instance_seed=3), Items(instances=12, instance_seed=3, opponent_values=4)
+    assert [d.private[1] for d in shared.drawn] == [d.private[1] for d in alone.drawn]
+    for index, deal in enumerate(shared.drawn):
+        first = alone.drawn[index - index % 4]
+        assert (deal.public, deal.private[0]) == (first.public, first.private[0])
+    hands = {shared.decision(shared.root().child(str(index))).key for index in range(12)}
+    assert len(hands) == 3
+    assert Items(instances=12, instance_seed=3, opponent_values=1).drawn == alone.drawn
+
+
 def test_instances_follow_the_stated_distribution():
     drawn = [instance(7, index) for index in range(LARGE)]
     pools = Counter(n for pool, _ in drawn for n in pool)
@@ -389,6 +400,8 @@ def test_redrawn_values_change_only_what_a_demand_based_on_the_last_one_meets():
         ({"instances": True}, "instances"),
         ({"instances": "64"}, "instances"),
         ({"instance_seed": -1}, "instance_seed"),
+        ({"opponent_values": 0}, "opponent_values"),
+        ({"instances": 10, "opponent_values": 4}, "opponent_values"),
         ({"instance_seed": None}, "instance_seed"),
     ],
 )

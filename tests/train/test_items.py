@@ -11,6 +11,7 @@ import pytest
 from sepo.audit.arena import Arena, ground_of
 from sepo.audit.measures import objective, root_values, terms
 from sepo.audit.sweep import mass_of, slope, weight
+from sepo.errors import InputError
 from sepo.games.registry import make
 from sepo.play.episode import episodes, stepped
 from sepo.policies.script import opponent, played
@@ -183,3 +184,9 @@ def test_stepped_episodes_are_those_of_the_game() -> None:
         other = by_first[e["hands"][0]["moves"][0]["state"]]
         assert e["hands"] == other["hands"]
         assert (e["own"], e["other"]) == (other["own"], other["other"])
+
+
+def test_a_run_is_refused_at_once_if_its_audits_could_give_no_interval(document: dict, tmp_path: Path) -> None:
+    rules = {"rounds": 2, "instances": 4, "opponent_values": 2}
+    with pytest.raises(InputError, match="not independent"):
+        run(parse_recipe(document | {"rules": rules}, "items"), tmp_path / "run", lambda e: None)

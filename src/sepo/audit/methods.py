@@ -15,7 +15,7 @@ from sepo.audit.exact import Expectations, evaluate, extremes
 from sepo.audit.figures import measured, quotient
 from sepo.audit.found import Found, Stopped, exact, number, statistic
 from sepo.audit.posterior import from_replies, illegal_rate, share_illegal, told
-from sepo.audit.sampled import FIRST, Sampled, by_instance, joined, with_best
+from sepo.audit.sampled import FIRST, Sampled, by_instance, hold_to_independent, joined, with_best
 from sepo.audit.sequence import Look, Stopping
 from sepo.audit.units import Known, divisible, most_nodes, play, spread
 from sepo.audit.worst import attained_by, worst_case
@@ -121,6 +121,7 @@ def find(policy: Policy, game: Game, sets: Sequence[MeasureSet], options: Option
     InputError
         If the method asked for cannot be had.
     """
+    hold_to_independent(game)
     named = [o for m in sets for names in m.pools.values() for o in names]
     opponents = tuple(dict.fromkeys([*named, *options.opponents]))
     if isinstance(policy, PolicyTable):

@@ -17,6 +17,7 @@ import numpy as np
 
 from sepo.audit.board import Match
 from sepo.audit.exact import Expectations, best_values, dues
+from sepo.errors import InputError
 from sepo.games.base import Game
 from sepo.keys import generator
 from sepo.play.lockstep import Tell, play
@@ -149,6 +150,21 @@ def joined(parts: Sequence[Expectations]) -> Expectations:
         ]
         out.add(opponent_, quantity, np.concatenate(rows))
     return out
+
+
+def hold_to_independent(game: Game) -> None:
+    """Refuse a game whose instances are no independent draws, since every interval over them takes them for that.
+
+    Raises
+    ------
+    InputError
+        If they are not.
+    """
+    if game.grouped:
+        raise InputError(
+            f"game '{game.name}': instances that share a hand are not independent, so no interval over them would "
+            "hold: opponent_values above 1 is for a recipe's practice"
+        )
 
 
 def by_instance(values: Expectations, instances: int) -> None:

@@ -25,6 +25,7 @@ from scipy.optimize import linprog, minimize
 
 from sepo.audit.estimate import Statistic, clustered
 from sepo.audit.found import exact, number
+from sepo.audit.sampled import hold_to_independent
 from sepo.errors import InputError, TooLargeError
 from sepo.games.base import Game
 from sepo.keys import generator
@@ -93,6 +94,7 @@ def _meet(
     tell: Callable[[int], None],
 ) -> tuple[str, list[Payoffs]]:
     """Return how the payoffs were found, and each pair's: of its first and of its second, both seats averaged."""
+    hold_to_independent(game)
     writes = any(isinstance(policy, Estimated) for policy in policies)
     if options.method == "exact" and writes:
         raise InputError("a model that writes is known from samples only: leave out --method exact")

@@ -217,6 +217,8 @@ class Game(ABC):
         Whether states that compare equal are one node: what happened before no longer matters to anyone.
     sampled_chance
         Whether chance at the root draws from a seeded set of instances, so figures carry intervals over them.
+    grouped
+        Whether those instances come in groups that share something: no interval over them would hold.
     cooperation
         The feature that counts rounds of cooperation; None where the game has no such notion.
     deviation
@@ -239,6 +241,7 @@ class Game(ABC):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     merge: ClassVar[bool] = False
     sampled_chance: ClassVar[bool] = False
+    grouped: bool = False
     cooperation: ClassVar[str | None] = None
     deviation: ClassVar[Deviation | None] = None
     wordings: ClassVar[tuple[Wording, ...]] = ()

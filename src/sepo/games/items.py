@@ -4,7 +4,9 @@ After the item division of D. DeVault et al. and M. Lewis et al., "Deal or No De
 GTBench (J. Duan et al., 2024). An *instance* is a pool of 1 to 4 units of each item and, for each side, private
 values of one unit that sum to 10: ten balls thrown into three boxes, an empty box then given one ball of the
 fullest (the first of several). Chance draws one of a seeded set of instances, so all policies meet the same ones
-and figures carry intervals over them; a larger set begins with the instances of a smaller one.
+and figures carry intervals over them; a larger set begins with the instances of a smaller one. With ``opponent_values``
+above 1, so many instances in a row share their pool and seat 0's values: whoever learns on them cannot tell from what
+it sees which values the other side has, as it can where every pool and values of its own stand in one instance alone.
 
 With ``redraw_opponent_values`` (the published code) seat 1's values are drawn anew in every later round: each of the
 36 value vectors with its exact probability, not a sample of them. The published anchors are those of values that stay:
@@ -26,6 +28,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sepo.errors import InputError
 from sepo.games import paraphrases
 from sepo.games.base import (
     Decision,
@@ -365,21 +368,30 @@ class Items(RepeatedGame):
         redraw_opponent_values: bool = False,
         instances: int = 256,
         instance_seed: int = 0,
+        opponent_values: int = 1,
     ) -> None:
         super().__init__(rounds)
         self.redraw_opponent_values = switch_rule(self.name, "redraw_opponent_values", redraw_opponent_values)
         self.instances = number_rule(self.name, "instances", instances, 1, 100_000)
         self.instance_seed = number_rule(self.name, "instance_seed", instance_seed, 0, 2**32 - 1)
+        self.opponent_values = number_rule(self.name, "opponent_values", opponent_values, 1, 100_000)
+        if self.instances % self.opponent_values:
+            raise InputError(
+                f"rule 'opponent_values' of game '{self.name}' must divide instances, {self.instances}, "
+                f"which {self.opponent_values} does not"
+            )
+        self.grouped = self.opponent_values > 1
         self._forgets = False
 
     @property
     def rules(self) -> Mapping[str, Any]:
-        """``rounds``, whether seat 1's values change, and the set of instances: how many, and its seed."""
+        """``rounds``, whether seat 1's values change, and instances: how many, their seed, how many share a hand."""
         return {
             "rounds": self.rounds,
             "redraw_opponent_values": self.redraw_opponent_values,
             "instances": self.instances,
             "instance_seed": self.instance_seed,
+            "opponent_values": self.opponent_values,
         }
 
     @cached_property
@@ -387,7 +399,8 @@ class Items(RepeatedGame):
         """Return the first deal: every instance with the same probability, by its index."""
         deals = []
         for index in range(self.instances):
-            pool, (first, second) = instance(self.instance_seed, index)
+            second = instance(self.instance_seed, index).values[1]
+            pool, (first, _) = instance(self.instance_seed, index - index % self.opponent_values)
             deals.append(Deal(str(index), 1 / self.instances, pool, ((first,), (second,))))
         return tuple(deals)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sepo.audit.arena import Ground, ground_of
+from sepo.audit.sampled import hold_to_independent
 from sepo.games.base import Game
 from sepo.games.registry import make
 from sepo.games.wording import ORIGINAL, Wording, chosen, wordings
@@ -31,6 +32,7 @@ class Domain:
         InputError
             If the recipe asks for what the game does not have.
         """
+        hold_to_independent(make(recipe.game, recipe.rules, recipe.measures))
         game = make(recipe.game, {**recipe.rules, **recipe.practice}, recipe.measures)
         return cls(recipe, folder, game, ground_of(game), worded(recipe, game))
 
