@@ -13,6 +13,7 @@ import yaml
 
 from sepo.cli.main import main
 from sepo.errors import InputError
+from sepo.games.registry import make
 from sepo.train.ablate import ablate, plan
 from sepo.train.frontier import Axis, frontier
 from sepo.train.recipe import load_recipe, parse_recipe
@@ -136,7 +137,8 @@ def test_anything_else_is_refused_with_what_differs_first(
     if isinstance(other["arms"], dict):
         other["arms"] = [arm | other["arms"].get(arm["name"], {}) for arm in narrow()["arms"]]
     if "rules" in change:  # of which kuhn has none, so that its refusal would come first
-        monkeypatch.setattr("sepo.train.part.make", lambda *_: None)
+        kuhn = make("kuhn")
+        monkeypatch.setattr("sepo.train.part.make", lambda *_: kuhn)
         monkeypatch.setattr("sepo.train.part.ground_of", lambda _: None)
     before = files(begun)
     with pytest.raises(InputError) as refused:

@@ -119,6 +119,11 @@ def compare(*sides: Scorecard | Run | PathLike) -> Comparison:
         Scorecards, runs, or their files and folders; each is compared with the first. A run is its trained arm,
         ``"FOLDER@ARM"`` another one; a run alone is its arms. Arms are paired by seed.
 
+    Returns
+    -------
+    Comparison
+        Of each figure that both have: the difference with its interval, which way it goes, and a sentence that says so.
+
     Raises
     ------
     InputError
