@@ -10,9 +10,9 @@ import pytest
 from scipy.optimize import linprog
 
 from sepo.audit.arena import Adversary, Ground, ground_of, layout, respond
-from sepo.audit.capped import GAIN, capped
+from sepo.audit.capped import capped
 from sepo.audit.ceiling import ceiling
-from sepo.audit.measures import objective, per_round, terms
+from sepo.audit.measures import GAIN, objective, per_round, terms
 from sepo.audit.methods import Options
 from sepo.audit.scorecard import audit
 from sepo.audit.solved import solved

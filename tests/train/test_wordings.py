@@ -85,6 +85,7 @@ def test_some_wordings_may_be_left_for_an_audit(tmp_path: Path, asked: list[str]
     run(recipe, tmp_path / "run", lambda e: None)
     assert set(asked) == {"renamed", "paraphrase-2", "original"}
     assert asked.count("original") <= 4 * 12  # in the audits of both arms
+    assert asked.count("renamed") == 2 * 12  # once in each arm
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 from sepo.api.card import Scorecard
 from sepo.api.given import PathLike, path_of
 from sepo.api.runs import Run
-from sepo.display import Cell, figure, number, table
+from sepo.display import Cell, figure, table
 from sepo.files import write_json
 from sepo.frames import Columns, Kind, frame
 
@@ -101,7 +101,7 @@ def _shown(found: Mapping[str, Any]) -> str:
 def _difference(row: Mapping[str, Any]) -> Cell:
     if row["low"] is None or row["high"] - row["low"] < 1e-9:
         return float(row["difference"])
-    return f"{number(row['difference'])} [{number(row['low'])}, {number(row['high'])}]"
+    return figure({"value": row["difference"], "low": row["low"], "high": row["high"]})
 
 
 def _verdict(row: Mapping[str, Any]) -> str:

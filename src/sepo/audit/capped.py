@@ -24,7 +24,7 @@ from scipy.sparse import block_diag, coo_array, csr_array, hstack, vstack
 
 from sepo.audit.arena import Adversary, Arena, Ground, layout, whole_of
 from sepo.audit.ceiling import best_policy, exploiters_of, hold_to_linear, priced
-from sepo.audit.measures import Term, ahead, objective, terms
+from sepo.audit.measures import GAIN, Term, charged, objective, terms
 from sepo.audit.sweep import mass_of
 from sepo.errors import InputError
 from sepo.games.base import MeasureSet, Weights
@@ -33,8 +33,6 @@ from sepo.solve.maximin import payoff_matrix, realised, sequence_constraints
 from sepo.solve.response import realisation
 from sepo.solve.tree import Floats, Ints, Tree
 
-GAIN = {"other": 1.0, "own": -1.0}
-"""What an opponent that wants to be ahead collects, from the learner's seat."""
 TREMBLE = 1e-6
 """Share of uniform play in what the cap's opponent does, so that it comes everywhere."""
 UNREACHED = 1e-9
@@ -151,7 +149,7 @@ def _continued(tree: Tree, measures: MeasureSet, weights: Weights | None, optimu
         unplanned |= own & (plan[tree.previous + 1] <= UNREACHED)
     trembling = Adversary("cap", (1 - TREMBLE) * other + TREMBLE * tree.uniform)
     found = priced(terms(tree, measures, tree.uniform, weights), optimum.clips)
-    found += ahead(tree, tree.uniform, trembling, optimum.price)
+    found += charged(tree, tree.uniform, trembling, optimum.price)
     best = best_policy(found, tree)
     here = unplanned & (mass_of(found, tree.uniform, tree) > 0)
     return np.where(here[tree.owner], best, strategy)

@@ -27,6 +27,8 @@ from sepo.solve.value import move_reach
 __all__ = ["Adversary", "Term", "pool", "respond", "scripted"]
 Kind = Literal["u", "e", "c", "x"]
 KINDS: tuple[Kind, ...] = ("u", "e", "c", "x")
+GAIN = {"other": 1.0, "own": -1.0}
+"""What an opponent that wants to be ahead collects, from the learner's seat."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,12 +155,12 @@ def per_round(ground: Ground, learner: Floats, by: str | Adversary, seat: int, d
     return _Play(learner).collects(next(m for m in met(ground, by) if m.seat == seat), due)
 
 
-def ahead(ground: Ground, learner: Floats, adversary: Adversary, price: float) -> list[Term]:
+def charged(ground: Ground, learner: Floats, adversary: Adversary, price: float) -> list[Term]:
     """Return what an adversary is ahead by, points per round, at a price: terms to stand beside those of J, unclipped.
 
     One a seat; ``learner`` is (entries,).
     """
-    return _linear(met(ground, adversary), _Play(learner), "e", -price, 1.0, {"other": 1.0, "own": -1.0})
+    return _linear(met(ground, adversary), _Play(learner), "e", -price, 1.0, GAIN)
 
 
 def _linear(
@@ -195,7 +197,7 @@ def _exploitation(
         due = {"other": 1.0}
     else:
         adversaries = measures.pools["exploiter"] if exploiters is None else exploiters
-        due = {"own": -1.0} if measures.e == "regret" else {"other": 1.0, "own": -1.0}
+        due = {"own": -1.0} if measures.e == "regret" else GAIN
     out: list[Term] = []
     total = sum(_weight(a) for a in adversaries)
     for adversary in adversaries:

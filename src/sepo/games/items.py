@@ -397,10 +397,10 @@ class Items(RepeatedGame):
     @cached_property
     def drawn(self) -> tuple[Deal, ...]:
         """Return the first deal: every instance with the same probability, by its index."""
+        found = [instance(self.instance_seed, index) for index in range(self.instances)]
         deals = []
-        for index in range(self.instances):
-            second = instance(self.instance_seed, index).values[1]
-            pool, (first, _) = instance(self.instance_seed, index - index % self.opponent_values)
+        for index, (_, (_, second)) in enumerate(found):
+            pool, (first, _) = found[index - index % self.opponent_values]
             deals.append(Deal(str(index), 1 / self.instances, pool, ((first,), (second,))))
         return tuple(deals)
 

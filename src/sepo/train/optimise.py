@@ -16,7 +16,7 @@ import torch
 from sepo.audit.arena import BEST_RESPONSE, Adversary, Ground, respond
 from sepo.audit.capped import capped
 from sepo.audit.ceiling import ceiling
-from sepo.audit.measures import KINDS, Term, ahead, measure, per_round, terms
+from sepo.audit.measures import GAIN, KINDS, Term, charged, measure, per_round, terms
 from sepo.audit.sweep import mass_of, slope
 from sepo.errors import InputError
 from sepo.games.base import MeasureSet, Weights
@@ -129,7 +129,7 @@ class Optimiser:
         if self.price and self.target is not None:
             seen = self.learner.seen[self.learner.layout.owner]
             worst = self._respond(np.where(seen, policy, self.target))
-            found += ahead(self.ground, policy, worst, self.price)
+            found += charged(self.ground, policy, worst, self.price)
         return found
 
     def exploiters(self, policy: Floats) -> Sequence[Adversary | str]:
@@ -159,12 +159,12 @@ class Optimiser:
 
     def wanted(self, number: int) -> Asked | None:
         """Return the decisions of a step: all, or in a large game a sample drawn by how often they are met."""
+        if self.section.target == "ceiling" and self.target is None:
+            self.target = self._taught()
         if not self.large:
             if self.section.kl and len(self.learner.wordings) > 1:
                 self._refer(self.learner.everything)
             return None
-        if self.section.target == "ceiling" and self.target is None:
-            self.target = self._taught()
         last = number == self.learner.schedule.steps
         if number % self.section.mirror.projections == 0 or last:
             self.asking.renew(self.target, number)
@@ -244,7 +244,7 @@ class Optimiser:
         if self.section.exploiter == "pool":
             return {}
         worst = self._respond(policy)
-        ahead = [per_round(self.ground, policy, worst, s, {"other": 1.0, "own": -1.0}) for s in self.ground.game.seats]
+        ahead = [per_round(self.ground, policy, worst, s, GAIN) for s in self.ground.game.seats]
         found = {} if self.league is None else {"exploiters_found": len(self.league.found)}
         return {"worst_case_advantage": float(np.mean(ahead)), **found}
 
@@ -296,7 +296,8 @@ class Optimiser:
     def _improved(self, policy: Floats, number: int) -> Floats:
         mirror, layout = self.section.mirror, self.learner.layout
         if self.section.target == "ceiling":
-            return self.target if self.target is not None else self._taught()
+            assert self.target is not None  # before the first step
+            return self.target
         raw = CreditRules(**{**self.rules.__dict__, "scale": "none"})
         exact = raw.estimator == "exact" and raw.credit == "credited"
 
