@@ -35,7 +35,7 @@ def by_hand(lm: LanguageModel, chat: list[tuple[str, str]], lots: np.ndarray) ->
     start = len(ids)
     for lot in lots:
         with torch.no_grad():
-            logits = lm.model(torch.tensor([ids])).logits[0, -1].double()
+            logits = lm.model(torch.tensor([ids], device=lm.device)).logits[0, -1].double().cpu()
         shares = torch.softmax(logits, 0).numpy()
         token = int(np.searchsorted(np.cumsum(shares), lot, side="right"))
         if token == lm.tokenizer.eos_token_id:

@@ -44,7 +44,7 @@ def whole(hidden: torch.Tensor, weight: torch.Tensor, source: torch.Tensor, targ
 def test_values_and_gradients_are_those_of_the_whole_softmax(
     rows: int, sharp: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(head, "LOGITS", rows * VOCABULARY)
+    monkeypatch.setitem(head.LOGITS, "cpu", rows * VOCABULARY)
     hidden, weight, source, target = drawn(torch.float32, sharp)
     push = torch.randn(len(source), generator=torch.Generator().manual_seed(6))
     found, expected = [], []
@@ -78,7 +78,7 @@ def test_a_trained_models_figures_and_gradients_stay_the_same(tmp_path: Path, mo
     with torch.no_grad():
         for p in lm.model.parameters():
             if p.requires_grad:
-                p.add_(0.05 * torch.randn(p.shape, generator=torch.Generator().manual_seed(1)))
+                p.add_(0.05 * torch.randn(p.shape, generator=torch.Generator().manual_seed(1)).to(p))
     assert fixed_head(lm.model) is not None
     questions = [DirectPolicy(lm, "tiny").question(d) for d in DECISIONS]
     seen = []

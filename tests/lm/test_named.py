@@ -34,7 +34,7 @@ def one_by_one(lm: LanguageModel) -> list[np.ndarray]:
     for decision in DECISIONS:
         question, sums = policy.question(decision), []
         for reply in question.replies:
-            ids = torch.tensor([[*question.prompt, *reply]])
+            ids = torch.tensor([[*question.prompt, *reply]], device=lm.device)
             with torch.no_grad():
                 logs = torch.log_softmax(lm.model(ids).logits[0].double(), -1)
             start = len(question.prompt)

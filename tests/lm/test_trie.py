@@ -29,7 +29,7 @@ def by_hand(model, question: Question) -> list[float]:
     """Sum token log-probabilities of each reply with plain forward passes, one a reply."""
     out = []
     for reply in question.replies:
-        ids = torch.tensor([question.prompt + reply])
+        ids = torch.tensor([question.prompt + reply], device=model.device)
         with torch.no_grad():
             scores = torch.log_softmax(model(input_ids=ids).logits[0].double(), dim=-1)
         start = len(question.prompt) - 1
@@ -52,14 +52,14 @@ def test_every_packing_and_budget_gives_the_log_probabilities_of_plain_passes(po
     questions = [policy.question(d) for d in DECISIONS]
     found = score(policy.language_model.model, questions, packing, budget)
     for question, scores in zip(questions, found, strict=True):
-        np.testing.assert_allclose(scores.numpy(), by_hand(policy.language_model.model, question), atol=2e-5)
+        np.testing.assert_allclose(scores.cpu().numpy(), by_hand(policy.language_model.model, question), atol=2e-5)
 
 
 @pytest.mark.parametrize("packing", ["trie", "padded", "single"])
 def test_replies_that_begin_other_replies_are_scored_once(policy, packing):
     question = Question(tuple(range(10, 20)), ((30, 1), (30, 31, 1), (30, 32, 1), (1,)))
     (found,) = score(policy.language_model.model, [question], packing)
-    np.testing.assert_allclose(found.numpy(), by_hand(policy.language_model.model, question), atol=2e-5)
+    np.testing.assert_allclose(found.cpu().numpy(), by_hand(policy.language_model.model, question), atol=2e-5)
 
 
 def test_a_trie_computes_each_shared_token_once(policy):

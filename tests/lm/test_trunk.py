@@ -31,7 +31,7 @@ def lm(tmp_path: Path) -> LanguageModel:
     make_trainable(found, "lora", rank=4, layers=1)
     with torch.no_grad():
         for k, p in enumerate(trainable(found).values()):
-            p.add_(0.1 * torch.randn(p.shape, generator=torch.Generator().manual_seed(k)))
+            p.add_(0.1 * torch.randn(p.shape, generator=torch.Generator().manual_seed(k)).to(p))
     return found
 
 

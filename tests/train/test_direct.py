@@ -42,7 +42,9 @@ def policy(tmp_path):
     make_trainable(lm, "lora", rank=4, alpha=8)
     with torch.no_grad():
         for parameter in trainable(lm).values():
-            parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
+            parameter.add_(
+                0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)).to(parameter)
+            )
     return DirectPolicy(lm, reference)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -237,6 +238,17 @@ def test_a_full_disk_stops_the_run_with_one_line_and_leaves_whole_files(document
     assert not list((tmp_path / "out").rglob("*.pt"))
     assert not [p for p in (tmp_path / "out").rglob(".*") if p.is_dir()]
     assert read_metrics(tmp_path / "out" / "arms" / "base" / "seed-3" / "metrics.jsonl")
+
+
+def test_a_run_is_finished_where_its_report_cannot_be_drawn(document, finished, tmp_path, sepo, monkeypatch):
+    recipe, folder = tmp_path / "small.yaml", tmp_path / "out"
+    recipe.write_text(yaml.safe_dump(document))
+    shutil.copytree(finished[0], folder)
+    monkeypatch.setitem(sys.modules, "plotly", None)
+    done = sepo("run", recipe, "--out", folder, "--resume")
+    assert done.code == 0
+    assert done.err.splitlines()[-1].endswith(f"pip install 'sepo[report]', then sepo report {folder}")
+    assert not (folder / "report.html").exists()
 
 
 def test_a_metrics_file_that_was_cut_mid_line_is_read_up_to_the_cut(tmp_path):

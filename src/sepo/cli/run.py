@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +33,6 @@ def command(
     words = ["sepo", "run", str(recipe), *(w for s in settings or [] for w in ("--set", s))]
     from sepo.cli.progress import RunDisplay, announce
     from sepo.cli.show_run import show_run
-    from sepo.report.page import write_report
     from sepo.train import ranks
     from sepo.train.run import run, run_joint
 
@@ -46,8 +46,20 @@ def command(
             found = run_joint(plan.recipes, folder, display.tell, resume=resume, command=said)
         else:
             found = {"": run(plan.recipes[0], folder, display.tell, resume=resume, command=said)}
-    for place, summary in found.items() if alone else ():
+    if not alone:
+        return
+    for place, summary in found.items():
         show_run(summary)
-        say(f"report: {write_report(folder / place)}", err=True)
-    if joint and alone:
-        say(f"report of all: {write_report(folder)}", err=True)
+        report("report", folder / place)
+    if joint:
+        report("report of all", folder)
+
+
+def report(name: str, folder: Path) -> None:
+    """Write a run's report, or say how to have it where its charts cannot be made: what was trained is not lost."""
+    from sepo.report.page import write_report
+
+    if find_spec("plotly") is None:
+        say(f"{name}: it needs plotly: pip install 'sepo[report]', then sepo report {folder}", err=True)
+    else:
+        say(f"{name}: {write_report(folder)}", err=True)

@@ -60,10 +60,10 @@ class Scores(NamedTuple):
 
     def pick(self, arrays: Sequence[Floats]) -> torch.Tensor:
         """Lay per-decision arrays out like the scores."""
-        out = torch.zeros(self.sums.shape, dtype=self.sums.dtype, device=self.sums.device)
+        out = np.zeros(self.sums.shape)
         for row, i in enumerate(self.chosen):
-            out[row, : len(arrays[i])] = torch.as_tensor(arrays[i])
-        return out
+            out[row, : len(arrays[i])] = arrays[i]
+        return torch.from_numpy(out).to(self.sums)
 
 
 @dataclass(frozen=True)
