@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from sepo.errors import InputError
 from sepo.games.base import CHANCE, TERMINAL, Decision
 from sepo.games.contract import check
-from sepo.games.items import DEMONSTRATORS, OPPONENTS, POOLS, Instance, Items, instance, units, value_chances
+from sepo.games.hands import Instance, instance, units, value_chances
+from sepo.games.items import DEMONSTRATORS, OPPONENTS, POOLS, Items
 from sepo.games.repeated import Pair, Stage, View
 
 pytestmark = pytest.mark.no_cover  # plain Python that tracing slows to half: other tests cover it

@@ -15,7 +15,8 @@ from markupsafe import Markup
 from sepo import __version__
 from sepo.audit.told import chances, exposed, lines, outcome, points, summary
 from sepo.games.base import Decision, Game
-from sepo.games.items import ITEMS, Items
+from sepo.games.hands import ITEMS
+from sepo.games.items import Items
 from sepo.play.session import Move, Session
 from sepo.printable import visible
 from sepo.serve.explore import PAGE, Explored, searched
