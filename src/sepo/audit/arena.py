@@ -66,6 +66,13 @@ class Meeting:
     other: Floats
     at: Ints
 
+    @cached_property
+    def moves(self) -> tuple[Ints, Ints]:
+        """The learner's moves in the tree, and where each stands in its vector."""
+        entry = self.tree.entry
+        own = np.flatnonzero((entry >= 0) & (self.at[entry] >= 0))
+        return own, self.at[entry[own]]
+
     def profile(self, learner: Floats) -> Floats:
         """Let the learner play its seat. (entries,)."""
         return np.where(self.at >= 0, learner[self.at], self.other)

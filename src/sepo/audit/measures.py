@@ -22,7 +22,7 @@ from sepo.games.base import MeasureSet, Ratio, Weights
 from sepo.solve.gradient import action_gradient
 from sepo.solve.response import best_response
 from sepo.solve.tree import Floats, Tree
-from sepo.solve.value import move_reach
+from sepo.solve.value import Passage
 
 __all__ = ["Adversary", "Term", "pool", "respond", "scripted"]
 Kind = Literal["u", "e", "c", "x"]
@@ -123,7 +123,7 @@ def terms(
     lambdas = weights or measures.weights
     s = ground.game.scale
     out: list[Term] = []
-    play = _Play(learner) if isinstance(learner, np.ndarray) else learner
+    play = Play(learner) if isinstance(learner, np.ndarray) else learner
     train = measures.pools["train"]
     for opponent in train:
         out += _linear(met(ground, opponent), play, "u", s, 1 / len(train), {"own": 1.0})
@@ -135,24 +135,43 @@ def terms(
     return out
 
 
-class _Play:
-    """A learner's meetings, each swept once however much is asked of it."""
+class Play:
+    """A learner's meetings, each swept once however much is asked of it.
+
+    Parameters
+    ----------
+    learner : (entries,)
+        Its strategy.
+    """
 
     def __init__(self, learner: Floats) -> None:
         self.learner = learner
-        self._passed: dict[Meeting, Floats] = {}
+        self._passages: dict[Meeting, Passage] = {}
+        self._sums: dict[tuple[Meeting, str], float] = {}
+
+    def passage(self, meeting: Meeting) -> Passage:
+        """Return the way of both through the meeting's tree."""
+        if meeting not in self._passages:
+            self._passages[meeting] = Passage(meeting.tree, meeting.profile(self.learner))
+        return self._passages[meeting]
 
     def collects(self, meeting: Meeting, due: Mapping[str, float]) -> float:
         """Return the expected sum of ``due`` per round in a meeting."""
-        tree = meeting.tree
-        if meeting not in self._passed:
-            self._passed[meeting] = move_reach(tree, meeting.profile(self.learner))
-        return float(self._passed[meeting] @ tree.combine(meeting.seat, dict(due))) / tree.game.rounds
+        whole = sum(weight * self._sum(meeting, name) for name, weight in due.items())
+        return whole / meeting.tree.game.rounds
+
+    def _sum(self, meeting: Meeting, name: str) -> float:
+        """Return the expected sum of a feature over an episode."""
+        found = self._sums.get((meeting, name))
+        if found is None:
+            found = float(self.passage(meeting).moves @ meeting.tree.feature(name, meeting.seat))
+            self._sums[meeting, name] = found
+        return found
 
 
 def per_round(ground: Ground, learner: Floats, by: str | Adversary, seat: int, due: Mapping[str, float]) -> float:
     """Return the expected sum of ``due`` per round, the learner in ``seat``."""
-    return _Play(learner).collects(next(m for m in met(ground, by) if m.seat == seat), due)
+    return Play(learner).collects(next(m for m in met(ground, by) if m.seat == seat), due)
 
 
 def charged(ground: Ground, learner: Floats, adversary: Adversary, price: float) -> list[Term]:
@@ -160,7 +179,7 @@ def charged(ground: Ground, learner: Floats, adversary: Adversary, price: float)
 
     One a seat; ``learner`` is (entries,).
     """
-    return _linear(met(ground, adversary), _Play(learner), "e", -price, 1.0, GAIN)
+    return _linear(met(ground, adversary), Play(learner), "e", -price, 1.0, GAIN)
 
 
 def _linear(
@@ -190,7 +209,7 @@ def _exploitation(
         if not ground.game.zero_sum:
             raise InputError(f"exploitability is defined for zero-sum games, and '{ground.game.name}' is none")
         if exploiters is None:
-            if not isinstance(play, _Play):
+            if not isinstance(play, Play):
                 raise InputError("the best response to a policy known from episodes is not known: name its exploiters")
             exploiters = [respond(ground, play.learner, {"own": 1.0})]
         adversaries = exploiters
@@ -292,4 +311,4 @@ def worst_case(tree: Tree, learner: Floats, objective_of_adversary: Mapping[str,
 
 def root_values(ground: Ground, learner: Floats, by: str | Adversary, name: str) -> float:
     """Return a payoff (``own`` or ``other``) per round against an adversary, averaged over the learner's seats."""
-    return float(np.mean([_Play(learner).collects(m, {name: 1.0}) for m in met(ground, by)]))
+    return float(np.mean([Play(learner).collects(m, {name: 1.0}) for m in met(ground, by)]))

@@ -6,15 +6,16 @@ what falls due is added up before the sweep; the gradient is the same. Shapes as
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from sepo.audit.arena import Meeting, passed
-from sepo.audit.measures import Term
+from sepo.audit.measures import Play, Term
 from sepo.solve.tree import Floats, Layout
-from sepo.solve.value import by_infoset, node_values, reach
+from sepo.solve.value import by_infoset
 
 
 class Slope(NamedTuple):
@@ -33,20 +34,20 @@ class Slope(NamedTuple):
     mass: Floats
 
 
-def slope(found: Sequence[Term], learner: Floats, layout: Layout, *, immediate: bool = False) -> Slope:
+def slope(found: Sequence[Term], learner: Floats | Play, layout: Layout, *, immediate: bool = False) -> Slope:
     """Return the exact gradient of J and its mass from the terms of J at ``learner``."""
-    gradient, mass = np.zeros(len(learner)), np.zeros(len(layout.infosets))
+    play = learner if isinstance(learner, Play) else Play(learner)
+    gradient, mass = np.zeros(len(play.learner)), np.zeros(len(layout.infosets))
     for meeting, terms in by_meeting(found).items():
-        tree = meeting.tree
-        profile = meeting.profile(learner)
-        due = np.zeros(tree.moves)
+        tree, passage = meeting.tree, play.passage(meeting)
+        owed: dict[str, float] = defaultdict(float)
         for term in terms:
-            due += term.weight * tree.combine(term.seat, dict(term.due))
-        values = node_values(tree, profile, due, immediate=immediate)
-        own = np.flatnonzero((tree.entry >= 0) & (meeting.at[tree.entry] >= 0))
-        nodes = reach(tree, profile)
-        gradient += np.bincount(meeting.at[tree.entry[own]], nodes[tree.parent[own]] * values[own], len(gradient))
-        mass += weight(terms) * meeting.by_state(by_infoset(tree, nodes), layout)
+            for name, due in term.due.items():
+                owed[name] += term.weight * due
+        values = passage.values(tree.combine(meeting.seat, owed), immediate=immediate)
+        own, at = meeting.moves
+        gradient += np.bincount(at, passage.nodes[tree.parent[own]] * values[own], len(gradient))
+        mass += weight(terms) * meeting.by_state(by_infoset(tree, passage.nodes), layout)
     return Slope(gradient, mass)
 
 

@@ -157,6 +157,11 @@ class Tree(Layout):
         return {(info.seat, info.key): which for which, info in enumerate(self.infosets)}
 
     @cached_property
+    def decided(self) -> Ints:
+        """The nodes at which a seat moves."""
+        return np.flatnonzero(self.infoset >= 0)
+
+    @cached_property
     def asked(self) -> Ints:
         """Return where each entry's answer stands among the answers to all questions, end to end. (entries,)."""
         ends = np.cumsum([len(d.legal) for d in self.questions])
@@ -254,10 +259,8 @@ class Tree(Layout):
 
     def combine(self, learner: int, weights: dict[str, float]) -> Floats:
         """Return the weighted sum of features on each move. (moves,)."""
-        out = np.zeros(self.moves)
-        for name, weight in weights.items():
-            if weight:
-                out += weight * self.feature(name, learner)
+        parts = [weight * self.feature(name, learner) for name, weight in weights.items() if weight]
+        out: Floats = sum(parts[1:], parts[0]) if parts else np.zeros(self.moves)
         return out
 
     def join(self, learner: int, own: Floats, other: Floats) -> Floats:

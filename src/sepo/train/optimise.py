@@ -16,7 +16,7 @@ import torch
 from sepo.audit.arena import BEST_RESPONSE, Adversary, Ground, respond
 from sepo.audit.capped import capped
 from sepo.audit.ceiling import ceiling
-from sepo.audit.measures import GAIN, KINDS, Term, charged, measure, per_round, terms
+from sepo.audit.measures import GAIN, KINDS, Play, Term, charged, measure, per_round, terms
 from sepo.audit.sweep import mass_of, slope
 from sepo.errors import InputError
 from sepo.games.base import MeasureSet, Weights
@@ -114,10 +114,11 @@ class Optimiser:
         """Return the weights of all actions at a policy (entries,)."""
         return signal(self.learner.layout, policy, self.terms(policy), rules, key)
 
-    def terms(self, policy: Floats) -> list[Term]:
+    def terms(self, policy: Floats | Play) -> list[Term]:
         """Return the terms of J at a policy (entries,)."""
-        exploiters = self.exploiters(policy)
-        return terms(self.ground, self.measures, policy, self.lambdas, exploiters, self.section.margin)
+        play = policy if isinstance(policy, Play) else Play(policy)
+        exploiters = self.exploiters(play.learner)
+        return terms(self.ground, self.measures, play, self.lambdas, exploiters, self.section.margin)
 
     def _meets(self, policy: Floats) -> list[Term]:
         """Return whom a policy (entries,) is to meet where it learns, by the weight of their terms.
@@ -302,11 +303,12 @@ class Optimiser:
         exact = raw.estimator == "exact" and raw.credit == "credited"
 
         def push(at: Floats, step: int) -> Push:
+            play = Play(at)
             if self.dual is not None:
-                self._ascend(self.terms(at))
-            found = self.terms(at)
+                self._ascend(self.terms(play))
+            found = self.terms(play)
             if mirror.values == "mean" and exact:
-                gradient, mass = slope(found, at, layout, immediate=raw.returns == "immediate")
+                gradient, mass = slope(found, play, layout, immediate=raw.returns == "immediate")
                 return Push(at * centred(layout, at, gradient), np.maximum(mass, MASS_FLOOR))
             pushed = signal(layout, at, found, raw, (*self.key, number, step)).weights
             met = own_reach(layout, at) if isinstance(layout, Tree) else mass_of(found, at, layout)
@@ -337,7 +339,8 @@ class Optimiser:
         ICML 2002). Where all actions in question are worth the same there is nothing to learn.
         """
         layout = self.learner.layout
-        found, mass = slope(self.terms(target), target, layout)
+        play = Play(target)
+        found, mass = slope(self.terms(play), play, layout)
         value = found / np.maximum(mass, MASS_FLOOR)[layout.owner]
         loss = np.maximum(np.bincount(layout.owner, (target - policy) * value, len(layout.infosets)), 0.0)
         stakes: Floats = np.maximum(loss / (loss + self.section.mirror.focus), HELD)
