@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from sepo.solve.tree import Floats, Layout, Tree
-from sepo.solve.value import node_values, reach
+from sepo.solve.value import Passage
 
 
 def action_gradient(tree: Tree, profile: Floats, due: Floats, *, immediate: bool = False) -> Floats:
@@ -18,8 +18,8 @@ def action_gradient(tree: Tree, profile: Floats, due: Floats, *, immediate: bool
 
     That of entry (I, a) is the sum over nodes h of I of reach(h) * Q(h, a). It is exact for either seat.
     """
-    value = node_values(tree, profile, due, immediate=immediate)
-    reached = reach(tree, profile)
+    passage = Passage(tree, profile)
+    value, reached = passage.values(due, immediate=immediate), passage.nodes
     moved = np.flatnonzero(tree.entry >= 0)
     out = np.zeros(len(tree.seat))
     np.add.at(out, tree.entry[moved], reached[tree.parent[moved]] * value[moved])
