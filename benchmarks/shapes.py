@@ -18,6 +18,7 @@ import typer
 
 from sepo.cli.arguments import parse_choice
 from sepo.errors import InputError
+from sepo.files import write_atomic
 from sepo.lm.load import bundled_folder
 
 GEMMA4_E4B: dict[str, Any] = {
@@ -71,15 +72,28 @@ SHAPES = {"gemma4-e4b": gemma4_e4b, "qwen3.5-4b": qwen35_4b}
 
 
 def save(shape: str, folder: Path, tokenizer: Path, seed: int = 0) -> int:
-    """Write a model of random bfloat16 weights and its tokenizer to a folder; return how many numbers it has."""
+    """Write a model of random bfloat16 weights and its tokenizer to a new folder; return how many numbers it has.
+
+    Raises
+    ------
+    InputError
+        If there is such a folder already, or it cannot be written.
+    """
     from transformers import AutoModelForImageTextToText, AutoTokenizer
+
+    if folder.exists():
+        raise InputError(f"'{folder}' is there already; name a folder to be made")
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(seed)
     with torch.device(device):
         model = AutoModelForImageTextToText.from_config(SHAPES[shape](), dtype=torch.bfloat16)
-    model.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(tokenizer).save_pretrained(folder)
+
+    def write(made: Path) -> None:
+        model.save_pretrained(made)
+        AutoTokenizer.from_pretrained(tokenizer).save_pretrained(made)
+
+    write_atomic(folder, write)
     return sum(p.numel() for p in model.parameters())
 
 

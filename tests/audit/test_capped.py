@@ -12,7 +12,7 @@ from scipy.optimize import linprog
 from sepo.audit.arena import Adversary, Ground, ground_of, layout, respond
 from sepo.audit.capped import capped
 from sepo.audit.ceiling import ceiling
-from sepo.audit.measures import GAIN, objective, per_round, terms
+from sepo.audit.measures import BEHIND, objective, per_round, terms
 from sepo.audit.methods import Options
 from sepo.audit.scorecard import audit
 from sepo.audit.solved import solved
@@ -59,7 +59,7 @@ def test_the_normal_form_knows_no_better(weights: Weights, cap: float) -> None:
         at_it = terms(ground, chosen, mine, weights)
         linear.append(sum(t.coefficient * t.share * t.value for t in at_it if t.kind != "e"))
         clips.append([t.unclipped for t in at_it if t.kind == "e"])
-        ahead.append([per_round(ground, mine, Adversary("anyone", theirs), 0, GAIN) for theirs in pure(ground, 1)])
+        ahead.append([per_round(ground, mine, Adversary("anyone", theirs), 0, BEHIND) for theirs in pure(ground, 1)])
     prices = np.array([t.coefficient * t.share for t in at_it if t.kind == "e"])
     count, kinks = len(linear), len(prices)
     over = np.vstack([np.hstack([np.array(clips).T, -np.eye(kinks)]), np.pad(np.array(ahead).T, ((0, 0), (0, kinks)))])
@@ -118,7 +118,7 @@ def test_where_the_plan_never_comes_it_goes_on_with_what_is_best() -> None:
     def shaken(policy: Floats) -> tuple[float, float]:
         trembling = 0.9 * policy + 0.1 * ground.uniform
         worst = respond(ground, trembling, {"own": 1.0, "other": -1.0})
-        return objective(terms(ground, chosen, trembling)), per_round(ground, trembling, worst, 0, GAIN)
+        return objective(terms(ground, chosen, trembling)), per_round(ground, trembling, worst, 0, BEHIND)
 
     j, worst = shaken(found)
     carelessly = shaken(np.where(never, ground.uniform, found))

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from benchmarks import shapes
+from sepo.errors import InputError
 from sepo.games.registry import make
 from sepo.lm.load import load_model
 from sepo.policies.direct import DirectPolicy
@@ -48,6 +49,8 @@ def test_what_is_written_is_a_model_that_plays(
     lm = load_model(f"hf:{folder}")
     answers = DirectPolicy(lm, shape).probabilities(expand(make("kuhn")).questions)
     assert all(np.isfinite(row).all() and row.sum() == pytest.approx(1) for row in answers)
+    with pytest.raises(InputError, match="is there already; name a folder to be made"):
+        shapes.save(shape, folder, tokenizer)
 
 
 @pytest.mark.parametrize(("shape", "billions"), [("gemma4-e4b", 7.5), ("qwen3.5-4b", 4.2)])

@@ -24,7 +24,7 @@ from scipy.sparse import block_diag, coo_array, csr_array, hstack, vstack
 
 from sepo.audit.arena import Adversary, Arena, Ground, layout, whole_of
 from sepo.audit.ceiling import best_policy, exploiters_of, hold_to_linear, priced
-from sepo.audit.measures import GAIN, Term, charged, objective, terms
+from sepo.audit.measures import BEHIND, Term, charged, objective, terms
 from sepo.audit.sweep import mass_of
 from sepo.errors import InputError
 from sepo.games.base import MeasureSet, Weights
@@ -206,7 +206,7 @@ class _Programme:
         game, size = self.ground.game, len(self.tree.seat) + 1
         own = [sequence_constraints(self.tree, s) for s in game.seats]
         other = [sequence_constraints(self.tree, 1 - s) for s in game.seats]
-        ahead = [payoff_matrix(self.tree, s, self.tree.combine(s, GAIN)).T for s in game.seats]
+        ahead = [payoff_matrix(self.tree, s, self.tree.combine(s, BEHIND)).T for s in game.seats]
         plans, duals, clips = size * len(game.seats), sum(o.shape[0] for o in other), len(self.prices)
         most = np.zeros((1, plans + duals + clips))
         roots = plans + np.cumsum([0, *(o.shape[0] for o in other[:-1])])

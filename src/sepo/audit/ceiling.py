@@ -200,7 +200,7 @@ def best_policy(found: Sequence[Term], space: Layout) -> Floats:
     At an information state the nodes of every meeting are weighed by their reach when the learner tries every action
     alike, which is its belief whatever it did before. Information states stand equally deep in every meeting.
     """
-    plays = [_Play(meeting, terms, space) for meeting, terms in by_meeting(found).items()]
+    plays = [_Induction(meeting, terms, space) for meeting, terms in by_meeting(found).items()]
     out = np.zeros(len(space.owner))
     for depth in reversed(range(1, max(len(p.meeting.tree.levels) for p in plays))):
         options = np.zeros(len(space.owner))
@@ -219,7 +219,7 @@ def best_policy(found: Sequence[Term], space: Layout) -> Floats:
     return out
 
 
-class _Play:
+class _Induction:
     """One meeting on the way back through its levels."""
 
     def __init__(self, meeting: Meeting, found: Sequence[Term], space: Layout) -> None:

@@ -27,8 +27,8 @@ from sepo.solve.value import Passage
 __all__ = ["Adversary", "Term", "pool", "respond", "scripted"]
 Kind = Literal["u", "e", "c", "x"]
 KINDS: tuple[Kind, ...] = ("u", "e", "c", "x")
-GAIN = {"other": 1.0, "own": -1.0}
-"""What an opponent that wants to be ahead collects, from the learner's seat."""
+BEHIND = {"own": -1.0, "other": 1.0}
+"""Weights of the learner's own payoff and the opponent's: what it is behind by."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +179,7 @@ def charged(ground: Ground, learner: Floats, adversary: Adversary, price: float)
 
     One a seat; ``learner`` is (entries,).
     """
-    return _linear(met(ground, adversary), Play(learner), "e", -price, 1.0, GAIN)
+    return _linear(met(ground, adversary), Play(learner), "e", -price, 1.0, BEHIND)
 
 
 def _linear(
@@ -216,7 +216,7 @@ def _exploitation(
         due = {"other": 1.0}
     else:
         adversaries = measures.pools["exploiter"] if exploiters is None else exploiters
-        due = {"own": -1.0} if measures.e == "regret" else GAIN
+        due = {"own": -1.0} if measures.e == "regret" else BEHIND
     out: list[Term] = []
     total = sum(_weight(a) for a in adversaries)
     for adversary in adversaries:

@@ -13,6 +13,7 @@ import numpy as np
 
 from sepo.audit.adversary import SEEDS, time_to_exploit
 from sepo.audit.board import Match, Subject, facing
+from sepo.audit.encounter import GAIN
 from sepo.audit.exact import Expectations
 from sepo.audit.figures import ANYONE
 from sepo.audit.search import EPISODES, Found, search, written
@@ -21,7 +22,6 @@ from sepo.solve.expand import walk
 from sepo.solve.response import best_response, completed
 from sepo.solve.value import infoset_reach
 
-GAIN = {"own": 1.0, "other": -1.0}
 TELLING = 60_000
 """Largest tree walked to tell who attains an exact worst case."""
 EDGES, DRAWN_EDGES = 200_000, 40_000
@@ -77,7 +77,7 @@ def attained_by(subject: Subject, met: Sequence[Match] | None = None) -> str | N
     try:
         for m in met or [facing(subject, seat, "last", TELLING) for seat in subject.game.seats]:
             other = 1 - m.seat
-            answer = best_response(m.tree, m.profile, other, m.tree.combine(other, GAIN)).strategy
+            answer = best_response(m.tree, m.profile, other, m.tree.combine(other, dict(GAIN))).strategy
             profile = np.where(m.tree.seat == other, answer, m.profile)
             reached = infoset_reach(m.tree, profile)
             plays = [
@@ -99,7 +99,7 @@ def _at_least(subject: Subject, found: Found) -> float:
     for other, rule in found.rules.items():
         seat = 1 - other
         tree = walk(subject.game, {seat: subject, other: rule.answer})
-        due = tree.combine(other, GAIN)
+        due = tree.combine(other, dict(GAIN))
         unknown = np.array([i.seat == seat and not subject.knows(i.decision) for i in tree.infosets], dtype=bool)
         gains.append(-completed(tree, tree.fixed, seat, -due, unknown).value)
     return float(np.mean(gains)) / subject.game.rounds

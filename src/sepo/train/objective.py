@@ -144,7 +144,7 @@ def _sampled(
     return {kind: _collected(len(learner), parts, kind, episodes, spread[kind]) for kind in KINDS}
 
 
-class _Play(NamedTuple):
+class _Episodes(NamedTuple):
     """Own decisions of grouped episodes: (episodes, own decisions), ``mask`` where there is one."""
 
     entries: Ints
@@ -153,7 +153,7 @@ class _Play(NamedTuple):
     collected: Floats
 
 
-def _play(learner: Floats, term: Term, rules: CreditRules, key: tuple[object, ...]) -> _Play:
+def _play(learner: Floats, term: Term, rules: CreditRules, key: tuple[object, ...]) -> _Episodes:
     meeting, tree = term.meeting, term.meeting.tree
     profile = meeting.profile(learner)
     moves = grouped_rollout(tree, profile, term.seat, rules.groups, rules.group_size, key).moves
@@ -169,7 +169,7 @@ def _play(learner: Floats, term: Term, rules: CreditRules, key: tuple[object, ..
     mask = np.take_along_axis(own, order, axis=1)
     made = np.where(own, meeting.at[tree.entry[moves[:, 1:]]], -1)
     entries = np.take_along_axis(made, order, axis=1)
-    return _Play(entries, mask, np.take_along_axis(after, order, axis=1), due.sum(axis=1))
+    return _Episodes(entries, mask, np.take_along_axis(after, order, axis=1), due.sum(axis=1))
 
 
 def _charge(learner: Floats, penalties: Sequence[Term], rules: CreditRules, key: tuple[object, ...]) -> Floats:

@@ -16,7 +16,7 @@ import torch
 from sepo.audit.arena import BEST_RESPONSE, Adversary, Ground, respond
 from sepo.audit.capped import capped
 from sepo.audit.ceiling import ceiling
-from sepo.audit.measures import GAIN, KINDS, Play, Term, charged, measure, per_round, terms
+from sepo.audit.measures import BEHIND, KINDS, Play, Term, charged, measure, per_round, terms
 from sepo.audit.sweep import mass_of, slope
 from sepo.errors import InputError
 from sepo.games.base import MeasureSet, Weights
@@ -245,7 +245,7 @@ class Optimiser:
         if self.section.exploiter == "pool":
             return {}
         worst = self._respond(policy)
-        ahead = [per_round(self.ground, policy, worst, s, GAIN) for s in self.ground.game.seats]
+        ahead = [per_round(self.ground, policy, worst, s, BEHIND) for s in self.ground.game.seats]
         found = {} if self.league is None else {"exploiters_found": len(self.league.found)}
         return {"worst_case_advantage": float(np.mean(ahead)), **found}
 
