@@ -197,8 +197,7 @@ class Episodes:
         self.weights = np.array([weight(terms) for terms in shared.values()])
         self.profiles = [m.profile(learner) for m in self.meetings]
         self.due = [
-            np.sum([t.weight * m.tree.combine(t.seat, dict(t.due)) for t in terms], axis=0)
-            for m, terms in shared.items()
+            np.sum([t.weight * m.tree.combine(t.seat, t.due) for t in terms], axis=0) for m, terms in shared.items()
         ]
         self.worst = min(float(due.min()) for due in self.due) * self.meetings[0].tree.game.rounds
         self.rng = generator(*KEY, "trl")

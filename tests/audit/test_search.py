@@ -63,7 +63,7 @@ def exact(subject: Subject, objective: Mapping[str, float] = GAIN) -> float:
     found = []
     for seat in subject.game.seats:
         m = facing(subject, seat)
-        found.append(best_response(m.tree, m.profile, 1 - seat, m.tree.combine(1 - seat, dict(objective))).value)
+        found.append(best_response(m.tree, m.profile, 1 - seat, m.tree.combine(1 - seat, objective)).value)
     return float(np.mean(found)) / subject.game.rounds
 
 

@@ -52,7 +52,7 @@ RANDOM: list[tuple[str, Memory]] = [(name, memory) for name in GAMES for memory 
 
 def on_a_tree(tree: Tree, seat: int, objective: Mapping[str, float]) -> Floats:
     """Return a best response's values on the tree of all histories: one, or one per instance."""
-    due = tree.combine(seat, dict(objective))
+    due = tree.combine(seat, objective)
     strategy = best_response(tree, tree.fixed, seat, due).strategy
     profile = np.where(tree.seat == seat, strategy, tree.fixed)
     values = node_values(tree, profile, due)

@@ -251,7 +251,7 @@ def respond(ground: Ground, learner: Floats, objective: Mapping[str, float]) -> 
     """
     tree = whole_of(ground)
     profile = learner if isinstance(ground, Tree) else ground.on_whole(learner)
-    answers = [best_response(tree, profile, s, tree.combine(s, dict(objective))).strategy for s in (0, 1)]
+    answers = [best_response(tree, profile, s, tree.combine(s, objective)).strategy for s in (0, 1)]
     return Adversary(BEST_RESPONSE, np.where(tree.seat == 0, answers[0], answers[1]))
 
 

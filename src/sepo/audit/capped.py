@@ -193,7 +193,7 @@ class _Programme:
     def _along(self, term: Term, value: float) -> tuple[Floats, float]:
         """Return a term as a row over a plan of its seat, and what is to be added to it."""
         meeting, whole = term.meeting, self.tree
-        there = payoff_matrix(meeting.tree, term.seat, meeting.tree.combine(term.seat, dict(term.due))).tocsr()
+        there = payoff_matrix(meeting.tree, term.seat, meeting.tree.combine(term.seat, term.due)).tocsr()
         at_entries = there @ realisation(meeting.tree, meeting.other, 1 - term.seat)
         along = np.zeros(len(whole.seat) + 1)
         along[0] = at_entries[0]

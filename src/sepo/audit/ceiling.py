@@ -224,7 +224,7 @@ class _Induction:
 
     def __init__(self, meeting: Meeting, found: Sequence[Term], space: Layout) -> None:
         self.meeting, self.space, tree = meeting, space, meeting.tree
-        self.due = np.sum([t.weight * tree.combine(t.seat, dict(t.due)) for t in found], axis=0)
+        self.due = np.sum([t.weight * tree.combine(t.seat, t.due) for t in found], axis=0)
         tried = meeting.profile(space.uniform)
         self.weight, self.step = reach(tree, tried), transition(tree, tried)
         self.at = np.where(tree.entry >= 0, meeting.at[tree.entry], -1)

@@ -111,7 +111,7 @@ class Inquiry:
         out = []
         for m in self.anyone:
             for objective in ADVERSARIES:
-                due = m.tree.combine(1 - m.seat, dict(objective))
+                due = m.tree.combine(1 - m.seat, objective)
                 answer = best_response(m.tree, m.profile, 1 - m.seat, due).strategy
                 out.append(m._replace(profile=np.where(m.tree.seat == m.seat, m.profile, answer)))
         return out

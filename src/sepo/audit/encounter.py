@@ -76,7 +76,7 @@ def process(m: Match, rows: Ints) -> Process:
     from scipy.sparse import csr_array  # a tenth of a second to import
 
     tree, seat = m.tree, 1 - m.seat
-    step, due = transition(tree, m.profile), tree.combine(seat, dict(GAIN))
+    step, due = transition(tree, m.profile), tree.combine(seat, GAIN)
     nodes = np.flatnonzero(tree.actor == seat)
     number = np.where(tree.actor == TERMINAL, len(nodes), -1)
     number[nodes] = np.arange(len(nodes))

@@ -283,7 +283,7 @@ def _add_most(
     rows, lows, highs = [], [], []
     for m in matches:
         other = 1 - m.seat
-        due = m.tree.combine(other, dict(objective))
+        due = m.tree.combine(other, objective)
         answer = best_response(m.tree, m.profile, other, due)
         profile = np.where(m.tree.seat == other, answer.strategy, m.profile)
         rows.append(_totals(m.tree, profile, {"due": due})["due"] / m.tree.game.rounds)

@@ -294,7 +294,7 @@ def gradient(learner: Floats, found: Sequence[Term], *, immediate: bool = False)
     for term in found:
         if term.weight:
             meeting = term.meeting
-            due = meeting.tree.combine(term.seat, dict(term.due))
+            due = meeting.tree.combine(term.seat, term.due)
             part = action_gradient(meeting.tree, meeting.profile(learner), due, immediate=immediate)
             out += term.weight * meeting.gathered(part, len(out))
     return out
@@ -303,8 +303,7 @@ def gradient(learner: Floats, found: Sequence[Term], *, immediate: bool = False)
 def worst_case(tree: Tree, learner: Floats, objective_of_adversary: Mapping[str, float]) -> float:
     """Return the most an opponent can collect per round, over all opponent policies, averaged over the seats."""
     found = [
-        best_response(tree, learner, 1 - s, tree.combine(1 - s, dict(objective_of_adversary))).value
-        for s in tree.game.seats
+        best_response(tree, learner, 1 - s, tree.combine(1 - s, objective_of_adversary)).value for s in tree.game.seats
     ]
     return float(np.mean(found)) / tree.game.rounds
 

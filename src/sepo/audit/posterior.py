@@ -112,7 +112,7 @@ class Posterior:
     def _most(self, m: Match, objective: Mapping[str, float]) -> tuple[float, float, Floats, Floats]:
         """Return an extreme in one meeting: valued, at the shares, and the ends of the draws, per round."""
         tree, other = m.tree, 1 - m.seat
-        due = tree.combine(other, dict(objective))
+        due = tree.combine(other, objective)
 
         def best(profile: Floats) -> Floats:
             return best_response(tree, profile, other, due).strategy

@@ -325,7 +325,7 @@ def _met(
 ) -> float:
     """Return what an opponent collects in an episode, from the tree of the meeting."""
     tree = _tree(subject, choose, memory, seat, max_nodes)
-    return expected(tree, tree.fixed, tree.combine(seat, dict(objective)))
+    return expected(tree, tree.fixed, tree.combine(seat, objective))
 
 
 def _sampled(

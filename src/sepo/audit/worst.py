@@ -77,7 +77,7 @@ def attained_by(subject: Subject, met: Sequence[Match] | None = None) -> str | N
     try:
         for m in met or [facing(subject, seat, "last", TELLING) for seat in subject.game.seats]:
             other = 1 - m.seat
-            answer = best_response(m.tree, m.profile, other, m.tree.combine(other, dict(GAIN))).strategy
+            answer = best_response(m.tree, m.profile, other, m.tree.combine(other, GAIN)).strategy
             profile = np.where(m.tree.seat == other, answer, m.profile)
             reached = infoset_reach(m.tree, profile)
             plays = [
@@ -99,7 +99,7 @@ def _at_least(subject: Subject, found: Found) -> float:
     for other, rule in found.rules.items():
         seat = 1 - other
         tree = walk(subject.game, {seat: subject, other: rule.answer})
-        due = tree.combine(other, dict(GAIN))
+        due = tree.combine(other, GAIN)
         unknown = np.array([i.seat == seat and not subject.knows(i.decision) for i in tree.infosets], dtype=bool)
         gains.append(-completed(tree, tree.fixed, seat, -due, unknown).value)
     return float(np.mean(gains)) / subject.game.rounds

@@ -10,6 +10,7 @@ information state; a behavioural strategy (or a pair of them) is a vector over e
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -257,7 +258,7 @@ class Tree(Layout):
         out: Floats = self.features[learner, self.names.index(name)]
         return out
 
-    def combine(self, learner: int, weights: dict[str, float]) -> Floats:
+    def combine(self, learner: int, weights: Mapping[str, float]) -> Floats:
         """Return the weighted sum of features on each move. (moves,)."""
         parts = [weight * self.feature(name, learner) for name, weight in weights.items() if weight]
         out: Floats = sum(parts[1:], parts[0]) if parts else np.zeros(self.moves)

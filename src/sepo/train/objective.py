@@ -157,7 +157,7 @@ def _play(learner: Floats, term: Term, rules: CreditRules, key: tuple[object, ..
     meeting, tree = term.meeting, term.meeting.tree
     profile = meeting.profile(learner)
     moves = grouped_rollout(tree, profile, term.seat, rules.groups, rules.group_size, key).moves
-    due = np.where(moves >= 0, tree.combine(term.seat, dict(term.due))[moves], 0.0)
+    due = np.where(moves >= 0, tree.combine(term.seat, term.due)[moves], 0.0)
     own = (moves[:, 1:] >= 0) & (tree.actor[tree.child[moves[:, :-1]]] == term.seat)
     after = np.cumsum(due[:, ::-1], axis=1)[:, ::-1][:, 1:]  # what falls due after each move
     if rules.returns == "immediate":
@@ -192,7 +192,7 @@ def _values(learner: Floats, term: Term, rules: CreditRules) -> Floats:
     """Return each entry's information-state value in the term's episodes. (entries,)."""
     meeting, tree = term.meeting, term.meeting.tree
     profile = meeting.profile(learner)
-    due = tree.combine(term.seat, dict(term.due))
+    due = tree.combine(term.seat, term.due)
     slope = action_gradient(tree, profile, due, immediate=rules.returns == "immediate")
     reach = infoset_reach(tree, profile)
     total = np.bincount(tree.owner, profile * slope, len(tree.infosets))
