@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from sepo.errors import InputError
 from sepo.lm.adapter import adapted
@@ -30,9 +30,11 @@ class Grpo(NamedTuple):
     new_tokens
         Most tokens of a reply.
     rank, alpha
-        Of the LoRA adapter, on all linear layers.
+        Of the LoRA adapter.
     shuffle
         Whether prompts are drawn from the rows; otherwise a step takes the first.
+    targets, layers
+        Which layers the adapter goes to: see ``sepo.lm.adapter.adapted``.
     """
 
     completions: int
@@ -43,6 +45,8 @@ class Grpo(NamedTuple):
     alpha: int
     learning_rate: float
     shuffle: bool = True
+    targets: Literal["attention", "linear"] = "linear"
+    layers: int | None = None
 
 
 def version(benchmark: str) -> str:
@@ -110,7 +114,7 @@ def grpo_step(
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=0.0,
-        target_modules=adapted(lm),
+        target_modules=adapted(lm, settings.targets, settings.layers),
         task_type="CAUSAL_LM",
     )
     clock = Clock()

@@ -275,6 +275,8 @@ def prepare(say: Say, recipe: Recipe | None = None) -> Comparison:
         alpha=recipe.model.alpha,
         learning_rate=training.settings.learning_rate,
         shuffle=False,
+        targets=recipe.model.targets,
+        layers=recipe.model.layers,
     )
     rows = [{"prompt": episodes.prompt(met), **met._asdict()} for met in timed]
     step = grpo_step(model_of(recipe), rows, episodes, settings, Path(folder.name) / "trl")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from sepo.audit.sweep import mass_of, weight
 from sepo.cli import bench
 from sepo.errors import InputError
 from sepo.games.registry import make
+from sepo.lm.adapter import make_trainable, trainable
+from sepo.lm.load import LanguageModel, load_model
 from sepo.solve.value import expected
 from sepo.train.recipe import Recipe, parse_recipe
 from tests.models import tiny_model
@@ -78,6 +81,29 @@ def test_a_step_is_timed_beside_trl_and_profiled(benchmark: ModuleType, recipe: 
     assert all(seconds > 0 for group in profile["groups"].values() for seconds in group.values())
     assert sum(profile["shares"].values()) == pytest.approx(1)
     assert profile["seconds"] == pytest.approx((ours["min"] + ours["max"]) / 2, rel=0.01)  # the parts are the whole
+
+
+@pytest.mark.no_cover
+def test_trl_trains_the_layers_that_the_recipe_trains(
+    benchmark: ModuleType, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("trl")
+    given: list[LanguageModel] = []
+    original = benchmark.grpo_step
+
+    def watched(lm: LanguageModel, *rest: Any) -> Any:
+        given.append(lm)
+        return original(lm, *rest)
+
+    monkeypatch.setattr(benchmark, "grpo_step", watched)
+    section = recipe.model.model_copy(update={"layers": 1, "targets": "attention"})
+    benchmark.prepare(lambda line: None, recipe.model_copy(update={"model": section}))
+
+    ours = load_model(section.policy)
+    make_trainable(ours, "lora", section.rank, section.alpha, "attention", layers=1)
+    trained = {name.removeprefix("base_model.model."): p.shape for name, p in trainable(ours).items()}
+    assert {name: p.shape for name, p in trainable(given[0]).items()} == trained
+    assert len(trained) == 2 * 4  # of one block's attention, not of both blocks
 
 
 def test_trl_is_paid_the_returns_of_j(benchmark: ModuleType) -> None:
