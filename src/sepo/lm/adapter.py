@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 
 from sepo.errors import InputError
-from sepo.lm import trunk
+from sepo.lm import lora, trunk
 from sepo.lm.chat import Question
 from sepo.lm.load import LanguageModel, without_peft_warning
 from sepo.lm.trie import plans
@@ -58,6 +58,7 @@ def make_trainable(
     for parameter in trainable(lm).values():
         parameter.data = parameter.data.float()
     lm.model.eval()
+    lora.prepare(lm.model)
     trunk.prepare(lm.model, list(blocks(lm)), lambda: _probe(lm.model))
 
 
