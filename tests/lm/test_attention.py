@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from sepo.games.registry import make
-from sepo.lm.attention import BLOCK, NAME, additive, attend, attends_by_block, blocks_of, prepare
+from sepo.lm.attention import BLOCK, NAME, _Attended, _attended, additive, attend, attends_by_block, blocks_of, prepare
 from sepo.lm.load import load_model
 from sepo.lm.trie import plans
 from sepo.policies.direct import DirectPolicy
@@ -61,6 +62,62 @@ def test_blocks_give_what_the_whole_mask_gives(length: int, size: int) -> None:
         strict=True,
     ):
         torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-11)
+
+
+def drawn(dtype: torch.dtype, *, sharp: float = 1.0) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """Return queries, keys and values of a few tokens that see others or themselves only; and the mask."""
+    generator = torch.Generator().manual_seed(2)
+    shapes = ((1, 6, 9, 4), (1, 2, 13, 4), (1, 2, 13, 4))
+    given = [torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype) for shape in shapes]
+    sees = torch.rand(9, 13, generator=generator) < 0.6
+    sees[torch.arange(9), torch.arange(9)] = True
+    sees[4] = torch.arange(13) == 4
+    return [(sharp * given[0]).requires_grad_(), *(g.requires_grad_() for g in given[1:])], sees
+
+
+def test_the_backward_pass_is_that_of_finite_differences() -> None:
+    given, sees = drawn(torch.float64)
+    mask = additive(sees, torch.float64, torch.device("cpu"))
+    assert torch.autograd.gradcheck(lambda *three: _Attended.apply(*three, mask, 0.4), given)
+
+
+@pytest.mark.parametrize("sharp", [1.0, 8.0])
+def test_in_half_precision_gradients_are_no_worse_than_pytorchs(sharp: float) -> None:
+    given, sees = drawn(torch.bfloat16, sharp=sharp)
+    exact = [g.detach().double().requires_grad_() for g in given]
+    push = torch.randn(1, 6, 9, 4, generator=torch.Generator().manual_seed(3))
+    found = []
+    for one, three in ((_attended, exact), (_attended, given), (_Attended.apply, given)):
+        mask = additive(sees, three[0].dtype, torch.device("cpu"))
+        out = one(*three, mask, 0.4)
+        found.append((out, torch.autograd.grad(out, three, push.to(out.dtype))))
+    (_, right), (theirs, plain), (ours, own) = found
+    assert torch.equal(ours, theirs)
+    for best, usual, mine in zip(right, plain, own, strict=True):
+        assert mine.dtype == torch.bfloat16
+        off, usually_off = (float((g.double() - best).norm() / best.norm()) for g in (mine, usual))
+        assert off < max(1.2 * usually_off, 0.005)
+
+
+def test_a_model_in_half_precision_learns_by_it(policy: DirectPolicy, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[torch.dtype] = []
+    original = _Attended.backward
+
+    def watched(ctx: object, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        calls.append(grad.dtype)
+        return original(ctx, grad)
+
+    monkeypatch.setattr(_Attended, "backward", staticmethod(watched))
+    (plan,) = plans([policy.question(d) for d in DECISIONS[:40]], "trie", 100_000)
+    exact, half = policy.language_model.model, copy.deepcopy(policy.language_model.model).bfloat16()
+    gradients = []
+    for model in (exact, half):
+        plan.log_probs(model).sum().backward()
+        gradients.append(torch.cat([p.grad.float().flatten() for p in model.parameters() if p.grad is not None]))
+        model.zero_grad()
+    assert set(calls) == {torch.bfloat16}
+    assert len(calls) == 2 * len(plan.blocks)  # of two layers
+    assert float((gradients[0] - gradients[1]).norm() / gradients[0].norm()) < 0.03
 
 
 def test_blocks_hold_every_pair_that_sees_another_once() -> None:
