@@ -8,6 +8,7 @@ meets them alike; medians are compared. ``penalty_gradient`` measures no time an
 BENCHMARKS = (
     "elicitation",
     "attention",
+    "lora",
     "head",
     "trunk",
     "decisions",

@@ -12,7 +12,8 @@ of each round, since prompts grow by the round and every episode has one decisio
 
 Scaled to what? To *one reply a decision*, the sampled episodes themselves, as in ``training_step``. And to *a group of
 replies a decision*, which GRPO needs: its advantage compares replies to one prompt, and episodes that part after the
-first rounds ask most of their prompts once. Both come from one measurement and are reported.
+first rounds ask most of their prompts once. Two are the fewest that ``GRPOTrainer`` takes, four are the published
+method's. All come from one measurement and are reported.
 
 The profile is of our timed steps: what share of them is not the model's own work over distinct tokens.
 """
@@ -60,6 +61,8 @@ NAME = "ipd_step"
 RECIPE = Path(__file__).parents[1] / "recipes" / "ipd.yaml"
 LEAST_STEPS = 8
 """Steps over which a time is a mean, at least."""
+FEWEST = 2
+"""Replies of TRL to one prompt, where it refuses fewer."""
 GROUP = 4
 """Replies of TRL to one prompt, as in the published method."""
 BATCH = 8
@@ -311,12 +314,15 @@ def prepare(say: Say, recipe: Recipe | None = None) -> Comparison:
             f"{measured} {decisions}",
             scale=decisions / settings.completions,
         ),
-        Way(
-            f"TRL {trl}, {GROUP} replies a decision",
-            lambda: taken[0],
-            work,
-            f"the same measurement, scaled linearly to {GROUP * decisions}",
-            scale=GROUP * decisions / settings.completions,
+        *(
+            Way(
+                f"TRL {trl}, {group} replies a decision",
+                lambda: taken[0],
+                work,
+                f"the same measurement, scaled linearly to {group * decisions}",
+                scale=group * decisions / settings.completions,
+            )
+            for group in (FEWEST, GROUP)
         ),
     )
     section = recipe.model
@@ -326,7 +332,8 @@ def prepare(say: Say, recipe: Recipe | None = None) -> Comparison:
         ways=ways,
         ratios={
             "step vs TRL, a reply a decision": (ways[1].name, ways[0].name),
-            f"step vs TRL, {GROUP} replies a decision": (ways[2].name, ways[0].name),
+            f"step vs TRL, {FEWEST} replies a decision": (ways[2].name, ways[0].name),
+            f"step vs TRL, {GROUP} replies a decision": (ways[3].name, ways[0].name),
         },
         repeats=3,
         profile=training.profile,

@@ -154,7 +154,7 @@ def test_unknown_benchmark_names_the_known_ones(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(ROOT)
     with pytest.raises(
         InputError,
-        match=r"unknown benchmark 'speed'.*elicitation, attention, head, trunk, decisions, training_step, ipd_step",
+        match=r"unknown benchmark 'speed'.*elicitation, attention, lora, head, trunk, decisions, training_step, ipd",
     ):
         bench.command(["speed"])
 

@@ -64,14 +64,15 @@ def test_a_step_is_timed_beside_trl_and_profiled(benchmark: ModuleType, recipe: 
     timing = import_module(f"{benchmark.__package__}.timing")
     part = timing.measure("ipd_step", comparison, 2, said.append)
 
-    ours, single, group = part["rows"]
+    ours, single, pair, group = part["rows"]
     assert ours["work"] == {"episodes": EPISODES, "own decisions": EPISODES * ROUNDS, "steps timed": 8}
     assert single["work"]["own decisions"] == EPISODES * ROUNDS
     assert single["work"]["replies measured"] == benchmark.GROUP * ROUNDS
     assert single["note"].endswith("scaled linearly to 30")
     assert group["note"].endswith("scaled linearly to 120")
+    assert pair["seconds"] == pytest.approx(2 * single["seconds"])
     assert group["seconds"] == pytest.approx(benchmark.GROUP * single["seconds"])
-    assert list(part["ratios"].values()) == [row["seconds"] / ours["seconds"] for row in (single, group)]
+    assert list(part["ratios"].values()) == [row["seconds"] / ours["seconds"] for row in (single, pair, group)]
     profile = part["profile"]
     assert "mean over 16 consecutive steps" in profile["about"]  # a target is set every fourth
     assert set(profile["groups"]["model"]) == {"forward", "forward without gradient", "backward", "optimiser"}
@@ -81,6 +82,14 @@ def test_a_step_is_timed_beside_trl_and_profiled(benchmark: ModuleType, recipe: 
     assert all(seconds > 0 for group in profile["groups"].values() for seconds in group.values())
     assert sum(profile["shares"].values()) == pytest.approx(1)
     assert profile["seconds"] == pytest.approx((ours["min"] + ours["max"]) / 2, rel=0.01)  # the parts are the whole
+
+
+def test_trl_takes_no_fewer_replies_than_the_fewest(benchmark: ModuleType, tmp_path: Path) -> None:
+    trl = pytest.importorskip("trl")
+    settings = {"output_dir": str(tmp_path), "per_device_train_batch_size": 8, "use_cpu": True, "bf16": False}
+    trl.GRPOConfig(**settings, num_generations=benchmark.FEWEST)
+    with pytest.raises(ValueError, match="at least 2"):
+        trl.GRPOConfig(**settings, num_generations=benchmark.FEWEST - 1)
 
 
 @pytest.mark.no_cover

@@ -135,6 +135,13 @@ def test_a_copy_computes_with_its_own_weights(loaded: LanguageModel) -> None:
         torch.testing.assert_close(other(input_ids=TOKENS).logits, loaded.model(input_ids=TOKENS).logits)
 
 
+def test_peft_computes_again_where_ours_is_removed(loaded: LanguageModel) -> None:
+    theirs, ours = pair(loaded, torch.bfloat16)
+    lora.remove(ours)
+    assert fused(ours) == 0
+    assert torch.equal(found(ours)[0], found(theirs)[0])
+
+
 def test_a_model_in_training_computes_so(tmp_path: Path) -> None:
     lm = load_model(tiny_model(tmp_path))
     make_trainable(lm, "lora", rank=4, layers=1)

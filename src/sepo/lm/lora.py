@@ -30,6 +30,13 @@ def prepare(model: Any) -> None:
             module.forward = MethodType(_forward, module)
 
 
+def remove(model: Any) -> None:
+    """Let peft compute a model's LoRA layers again from now on."""
+    for module in model.modules():
+        if getattr(vars(module).get("forward"), "__func__", None) is _forward:
+            del module.forward
+
+
 def _is_plain(module: Any) -> bool:
     """Return whether a layer is a linear one and the product of two matrices beside it, and nothing else."""
     return (
