@@ -2,69 +2,49 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 import pytest
 
+from docs.hooks import results
 from sepo.audit.arena import ground_of
 from sepo.audit.capped import capped
 from sepo.audit.ceiling import ceiling
 from sepo.audit.measures import parts, terms
 from sepo.games.registry import make
-from sepo.report.markdown import card, gains, markdown, overview, ratios
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def blocks(text: str, kind: str) -> list[tuple[str, str]]:
-    return re.findall(rf"<!-- {kind}: (\S+) -->\n(.*?)<!-- end -->", text, flags=re.DOTALL)
+@pytest.mark.parametrize("page", results.pages(), ids=lambda p: p.name)
+def test_tables_are_those_of_the_committed_results(page):
+    assert results.renewed(page.read_text()) == page.read_text()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
-def test_result_tables_are_those_of_the_committed_summaries(page):
-    for folder, table in blocks(page.read_text(), "results"):
-        assert table == markdown(json.loads((ROOT / folder / "summary.json").read_text()))
+def test_a_table_that_says_something_else_is_written_anew(tmp_path, monkeypatch):
+    text = (ROOT / "README.md").read_text()
+    changed = re.sub(r"(?<=\| trie vs padded \| )[\d.]+", "999.9", text.replace("`sepo` | ", "`sepo` | 9"))
+    assert changed.count("999.9") == 1
+    page = tmp_path / "page.md"
+    page.write_text(changed)
+    monkeypatch.setattr(results, "pages", lambda: [page])
+    assert results.write() == [page]
+    assert page.read_text() == results.renewed(changed) == text
+    assert results.write() == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
-def test_overviews_are_those_of_the_committed_summaries(page):
-    for folder, table in blocks(page.read_text(), "overview"):
-        runs = sorted((ROOT / folder).glob("*/summary.json"))
-        assert table == overview({file.parent.name: json.loads(file.read_text()) for file in runs})
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
-def test_gains_are_those_of_the_committed_summaries(page):
-    for folder, table in blocks(page.read_text(), "gains"):
-        found = [
-            {file.parent.name: json.loads(file.read_text()) for file in sorted(place.glob("*/summary.json"))}
-            for place in (ROOT / folder, (ROOT / folder).parent)
-        ]
-        assert table == gains(*found)
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
-def test_audit_tables_are_those_of_the_committed_scorecards(page):
-    for file, table in blocks(page.read_text(), "card"):
-        assert table == card(json.loads((ROOT / file).read_text()))
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
-def test_benchmark_tables_are_those_of_the_committed_measurement(page):
-    for file, table in blocks(page.read_text(), "bench"):
-        assert table == ratios(json.loads((ROOT / file).read_text()))
+def test_every_kind_of_table_is_known():
+    found = {kind for page in results.pages() for kind, _ in results.blocks(page.read_text())}
+    assert {"results", "overview", "bench"} <= found <= set(results.TABLES)
 
 
 def test_the_readme_has_both_tables():
     text = (ROOT / "README.md").read_text()
-    assert [b[0] for b in blocks(text, "results")] == ["docs/results/kuhn"]
-    assert [b[0] for b in blocks(text, "bench")] == ["docs/results/bench.json"]
+    assert results.blocks(text) == [("results", "docs/results/kuhn"), ("bench", "docs/results/bench.json")]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+@pytest.mark.parametrize("page", results.pages(), ids=lambda p: p.name)
 def test_links_to_files_of_the_repository_lead_somewhere(page):
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
