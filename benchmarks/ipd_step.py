@@ -21,7 +21,7 @@ The profile is of our timed steps: what share of them is not the model's own wor
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
@@ -249,6 +249,52 @@ def model_of(recipe: Recipe) -> LanguageModel:
     return load_model(recipe.model.policy, recipe.model.dtype, recipe.model.template)
 
 
+def settings_of(training: Training, decisions: int) -> Grpo:
+    """Return a step of TRL's trainer on some decisions, each a group: what the recipe trains, as it trains it."""
+    section, learner = training.recipe.model, training.learner
+    questions = [learner.policy.question(d) for d in learner.decisions[:2]]
+    return Grpo(
+        completions=GROUP * decisions,
+        group=GROUP,
+        batch=BATCH,
+        new_tokens=max(len(reply) for q in questions for reply in q.replies),
+        rank=section.rank,
+        alpha=section.alpha,
+        learning_rate=training.settings.learning_rate,
+        shuffle=False,
+        targets=section.targets,
+        layers=section.layers,
+    )
+
+
+def ways_of(step: Callable[[], float], settings: Grpo, decisions: int) -> list[Way]:
+    """Return TRL's step, measured once a turn, as several: scaled to a reply a decision, and to groups of replies."""
+    trl = version(NAME)
+    replies = settings.completions
+    work = {"own decisions": decisions, "replies measured": replies, "new tokens at most": settings.new_tokens}
+    taken = [0.0]
+
+    def measured() -> float:
+        taken[0] = step()
+        return taken[0]
+
+    said = (
+        f"measured on {replies} replies, {settings.group} to one decision of each round, scaled linearly to {decisions}"
+    )
+    single = Way(f"TRL {trl}, a reply a decision", measured, work, said, scale=decisions / replies)
+    groups = [
+        Way(
+            f"TRL {trl}, {group} replies a decision",
+            lambda: taken[0],
+            work,
+            f"the same measurement, scaled linearly to {group * decisions}",
+            scale=group * decisions / replies,
+        )
+        for group in (FEWEST, GROUP)
+    ]
+    return [single, *groups]
+
+
 def prepare(say: Say, recipe: Recipe | None = None) -> Comparison:
     """Fine-tune the recipe's model, load it again for TRL, and play the episodes whose decisions TRL is given.
 
@@ -257,84 +303,34 @@ def prepare(say: Say, recipe: Recipe | None = None) -> Comparison:
     InputError
         If TRL is not installed.
     """
-    trl = version(NAME)
+    version(NAME)
     recipe = recipe or load_recipe(RECIPE)
     folder = tempfile.TemporaryDirectory(prefix="sepo-bench-")
     say(f"{NAME}: loading {recipe.model.policy} twice")
     training = Training(recipe, Path(folder.name), say)
-    learner, policy = training.learner, training.learner.policy
     training.stage.wanted(0)  # asks about what is met, so that episodes are played as the model would
-    episodes = Episodes(training.stage.terms(learner.known), learner.known)
+    known = training.learner.known
+    episodes = Episodes(training.stage.terms(known), known)
     played = episodes.play(training.settings.episodes)
-    decisions = sum(map(len, played))
     timed = [played[number % len(played)][number] for number in range(len(played[0]))]
-    questions = [policy.question(d) for d in learner.decisions[:2]]
-    settings = Grpo(
-        completions=GROUP * len(timed),
-        group=GROUP,
-        batch=BATCH,
-        new_tokens=max(len(reply) for q in questions for reply in q.replies),
-        rank=recipe.model.rank,
-        alpha=recipe.model.alpha,
-        learning_rate=training.settings.learning_rate,
-        shuffle=False,
-        targets=recipe.model.targets,
-        layers=recipe.model.layers,
-    )
     rows = [{"prompt": episodes.prompt(met), **met._asdict()} for met in timed]
+    settings = settings_of(training, len(timed))
     step = grpo_step(model_of(recipe), rows, episodes, settings, Path(folder.name) / "trl")
 
-    taken = [0.0]
-
-    def ours() -> float:
+    def run() -> float:
         assert folder  # kept until the last step is taken
         return training.run()
 
-    def theirs() -> float:
-        taken[0] = step()
-        return taken[0]
-
-    measured = f"measured on {settings.completions} replies, {GROUP} to one decision of each round, scaled linearly to"
-    work = {
-        "own decisions": decisions,
-        "replies measured": settings.completions,
-        "new tokens at most": settings.new_tokens,
-    }
-    ways = (
-        Way(
-            training.name,
-            ours,
-            {"episodes": len(played), "own decisions": decisions, "steps timed": training.steps},
-            "mean of consecutive steps, records, checkpoints and targets included",
-        ),
-        Way(
-            f"TRL {trl}, a reply a decision",
-            theirs,
-            work,
-            f"{measured} {decisions}",
-            scale=decisions / settings.completions,
-        ),
-        *(
-            Way(
-                f"TRL {trl}, {group} replies a decision",
-                lambda: taken[0],
-                work,
-                f"the same measurement, scaled linearly to {group * decisions}",
-                scale=group * decisions / settings.completions,
-            )
-            for group in (FEWEST, GROUP)
-        ),
-    )
+    decisions = sum(map(len, played))
+    work = {"episodes": len(played), "own decisions": decisions, "steps timed": training.steps}
+    ours = Way(training.name, run, work, "mean of consecutive steps, records, checkpoints and targets included")
+    theirs = ways_of(step, settings, decisions)
     section = recipe.model
     return Comparison(
         about=f"one step of {len(played)} {recipe.game} episodes: {section.policy}, LoRA rank {section.rank}, "
         f"{section.dtype}",
-        ways=ways,
-        ratios={
-            "step vs TRL, a reply a decision": (ways[1].name, ways[0].name),
-            f"step vs TRL, {FEWEST} replies a decision": (ways[2].name, ways[0].name),
-            f"step vs TRL, {GROUP} replies a decision": (ways[3].name, ways[0].name),
-        },
+        ways=(ours, *theirs),
+        ratios={f"step vs TRL, {way.name.partition(', ')[2]}": (way.name, ours.name) for way in theirs},
         repeats=3,
         profile=training.profile,
     )
