@@ -16,6 +16,7 @@ import torch
 from sepo.audit.arena import BEST_RESPONSE, Adversary, Ground, respond
 from sepo.audit.capped import capped
 from sepo.audit.ceiling import ceiling
+from sepo.audit.encounter import GAIN
 from sepo.audit.measures import BEHIND, KINDS, Play, Term, charged, measure, per_round, terms
 from sepo.audit.sweep import mass_of, slope
 from sepo.errors import InputError
@@ -146,7 +147,7 @@ class Optimiser:
 
     def _respond(self, policy: Floats) -> Adversary:
         """Return the opponent that gets farthest ahead of a policy."""
-        wanted = {"own": 1.0} if self.ground.game.zero_sum else {"own": 1.0, "other": -1.0}
+        wanted = {"own": 1.0} if self.ground.game.zero_sum else GAIN
         return respond(self.ground, policy, wanted)
 
     @property
