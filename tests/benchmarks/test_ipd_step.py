@@ -42,7 +42,12 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
         "game": "ipd",
         "rules": {"rounds": ROUNDS},
         "measures": "paper",
-        "model": {"policy": tiny_model(tmp_path_factory.mktemp("tiny")), "rank": 4},
+        "model": {
+            "policy": tiny_model(tmp_path_factory.mktemp("tiny")),
+            "rank": 4,
+            "layers": 1,
+            "targets": "attention",
+        },
         "sft": {"steps": 2, "examples": 100, "episodes": 4},
         "train": {
             "steps": 18,
@@ -57,8 +62,18 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
 
 
 @pytest.mark.no_cover
-def test_a_step_is_timed_beside_trl_and_profiled(benchmark: ModuleType, recipe: Recipe) -> None:
+def test_a_step_is_timed_beside_trl_and_profiled(
+    benchmark: ModuleType, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("trl")
+    given: list[LanguageModel] = []
+    original = benchmark.grpo_step
+
+    def watched(lm: LanguageModel, *rest: Any) -> Any:
+        given.append(lm)
+        return original(lm, *rest)
+
+    monkeypatch.setattr(benchmark, "grpo_step", watched)
     said: list[str] = []
     comparison = benchmark.prepare(said.append, recipe)
     timing = import_module(f"{benchmark.__package__}.timing")
@@ -83,6 +98,13 @@ def test_a_step_is_timed_beside_trl_and_profiled(benchmark: ModuleType, recipe: 
     assert sum(profile["shares"].values()) == pytest.approx(1)
     assert profile["seconds"] == pytest.approx((ours["min"] + ours["max"]) / 2, rel=0.01)  # the parts are the whole
 
+    section = recipe.model
+    same = load_model(section.policy)
+    make_trainable(same, "lora", section.rank, section.alpha, section.targets, layers=section.layers)
+    trained = {name.removeprefix("base_model.model."): p.shape for name, p in trainable(same).items()}
+    assert {name: p.shape for name, p in trainable(given[0]).items()} == trained  # TRL's is what the recipe trains
+    assert len(trained) == 2 * 4  # of one block's attention, not of both blocks
+
 
 def test_trl_takes_no_fewer_replies_than_the_fewest(benchmark: ModuleType, tmp_path: Path) -> None:
     trl = pytest.importorskip("trl")
@@ -90,29 +112,6 @@ def test_trl_takes_no_fewer_replies_than_the_fewest(benchmark: ModuleType, tmp_p
     trl.GRPOConfig(**settings, num_generations=benchmark.FEWEST)
     with pytest.raises(ValueError, match="at least 2"):
         trl.GRPOConfig(**settings, num_generations=benchmark.FEWEST - 1)
-
-
-@pytest.mark.no_cover
-def test_trl_trains_the_layers_that_the_recipe_trains(
-    benchmark: ModuleType, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("trl")
-    given: list[LanguageModel] = []
-    original = benchmark.grpo_step
-
-    def watched(lm: LanguageModel, *rest: Any) -> Any:
-        given.append(lm)
-        return original(lm, *rest)
-
-    monkeypatch.setattr(benchmark, "grpo_step", watched)
-    section = recipe.model.model_copy(update={"layers": 1, "targets": "attention"})
-    benchmark.prepare(lambda line: None, recipe.model_copy(update={"model": section}))
-
-    ours = load_model(section.policy)
-    make_trainable(ours, "lora", section.rank, section.alpha, "attention", layers=1)
-    trained = {name.removeprefix("base_model.model."): p.shape for name, p in trainable(ours).items()}
-    assert {name: p.shape for name, p in trainable(given[0]).items()} == trained
-    assert len(trained) == 2 * 4  # of one block's attention, not of both blocks
 
 
 def test_trl_is_paid_the_returns_of_j(benchmark: ModuleType) -> None:
