@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal
 
 import torch
 
@@ -30,12 +29,12 @@ LAYERS = 12
 KEY = ("bench", "attention")
 
 
-def laid_out(dtype: Literal["float32", "bfloat16"] = "bfloat16") -> tuple[LanguageModel, list[Plan], int]:
+def laid_out() -> tuple[LanguageModel, list[Plan], int]:
     """Load the bundled model and lay out the decisions of episodes in which the learner plays uniformly.
 
     Returns the model, the forward passes, and how many decisions they score.
     """
-    lm = load_model(BUNDLED, dtype)
+    lm = load_model(BUNDLED, "bfloat16")
     make_trainable(lm, "lora", layers=LAYERS)
     remove(lm.model)  # every pass is to be a whole one
     game = make("auction", {}, "paper")

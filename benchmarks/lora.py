@@ -1,12 +1,10 @@
 """LoRA layers that pass over memory less often, or peft's own.
 
 The work is that of a training step of the auction, as in ``attention``: the decisions of some episodes, scored, and
-their gradient taken, by the bundled model with adapters on its last twelve layers, in either precision.
+their gradient taken, by the bundled model with adapters on its last twelve layers, in bfloat16.
 """
 
 from __future__ import annotations
-
-from typing import Literal
 
 import torch
 
@@ -17,31 +15,23 @@ from sepo.lm.load import BUNDLED
 from .attention import EPISODES, LAYERS, laid_out
 from .timing import Comparison, Say, Way
 
-Precision = Literal["bfloat16", "float32"]
-PRECISIONS: tuple[Precision, ...] = ("bfloat16", "float32")
-
 
 def prepare(say: Say) -> Comparison:
-    """Load the model twice in each precision, and let peft compute one of the two."""
-    ways: list[Way] = []
-    for precision in PRECISIONS:
-        say(f"lora: loading {BUNDLED} twice in {precision}")
-        peft, gradient = _way(f"{precision}, peft", precision, None)
-        ways += [peft, _way(f"{precision}, few passes", precision, gradient)[0]]
+    """Load the model twice, and let peft compute one of the two."""
+    say(f"lora: loading {BUNDLED} twice")
+    peft, gradient = _way("peft", None)
+    ours, _ = _way("few passes", gradient)
     return Comparison(
-        about=f"{BUNDLED} ({LAYERS} layers adapted) on the decisions of {EPISODES} episodes of auction",
-        ways=ways,
-        ratios={
-            f"{precision}: step in few passes vs peft": (f"{precision}, peft", f"{precision}, few passes")
-            for precision in PRECISIONS
-        },
+        about=f"{BUNDLED} (bfloat16, {LAYERS} layers adapted) on the decisions of {EPISODES} episodes of auction",
+        ways=(peft, ours),
+        ratios={"step in few passes vs peft": (peft.name, ours.name)},
         repeats=3,
     )
 
 
-def _way(name: str, precision: Precision, expected: torch.Tensor | None) -> tuple[Way, torch.Tensor]:
+def _way(name: str, expected: torch.Tensor | None) -> tuple[Way, torch.Tensor]:
     """Return a way and its gradient; peft computes where there is none to compare that with."""
-    lm, laid, decisions = laid_out(precision)
+    lm, laid, decisions = laid_out()
     if expected is None:
         lora.remove(lm.model)
     generator = torch.Generator().manual_seed(0)

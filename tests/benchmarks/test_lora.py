@@ -20,10 +20,7 @@ def test_both_ways_find_the_same_gradient(monkeypatch: pytest.MonkeyPatch, tmp_p
 
     part = timing.measure("lora", lora.prepare(lambda _: None), 1, lambda _: None)
 
-    rows = {row["way"]: row for row in part["rows"]}
-    for precision, allowed in (("bfloat16", 0.05), ("float32", 1e-4)):
-        peft, ours = rows[f"{precision}, peft"], rows[f"{precision}, few passes"]
-        assert peft["work"]["tokens"] == ours["work"]["tokens"]
-        assert 0 < ours["work"]["gradient's relative difference"] < allowed  # 0 would be the same layers twice
-        ratio = part["ratios"][f"{precision}: step in few passes vs peft"]
-        assert ratio == peft["seconds"] / ours["seconds"]
+    peft, ours = part["rows"]
+    assert peft["work"]["tokens"] == ours["work"]["tokens"]
+    assert 0 < ours["work"]["gradient's relative difference"] < 0.05  # 0 would be the same layers twice
+    assert part["ratios"]["step in few passes vs peft"] == peft["seconds"] / ours["seconds"]

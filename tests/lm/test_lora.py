@@ -10,6 +10,7 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from peft.tuners.lora import Linear
+from torch.autograd import forward_ad
 
 from sepo.lm import lora
 from sepo.lm.adapter import make_trainable, trainable
@@ -51,10 +52,20 @@ def fused(model: torch.nn.Module) -> int:
     return sum("forward" in vars(m) for m in model.modules() if isinstance(m, Linear))
 
 
-def test_figures_and_gradients_are_those_of_peft(loaded: LanguageModel) -> None:
+@pytest.fixture
+def everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ours compute in float32 too, where it can be told from peft's to the last digits."""
+    monkeypatch.setattr(lora, "DTYPES", (torch.float32,))
+
+
+@pytest.mark.usefixtures("everywhere")
+def test_figures_and_gradients_are_those_of_peft(loaded: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     theirs, ours = pair(loaded)
+    calls: list[int] = []
+    original = lora._Adapted.backward
+    monkeypatch.setattr(lora._Adapted, "backward", staticmethod(lambda *a: (calls.append(1), original(*a))[1]))
     (expected, expected_grads), (seen, grads) = found(theirs), found(ours)
-    assert fused(ours) == 6  # three layers of two blocks
+    assert fused(ours) == len(calls) == 6  # three layers of two blocks
     torch.testing.assert_close(seen, expected, rtol=0, atol=1e-5)
     assert grads.keys() == expected_grads.keys()
     assert len(grads) == 12
@@ -75,6 +86,31 @@ def test_in_half_precision_they_are_as_near_as_it_allows(loaded: LanguageModel) 
         assert off < max(2 * theirs_off, 0.02), name
 
 
+def test_without_gradient_the_figures_are_the_same(loaded: LanguageModel) -> None:
+    _, ours = pair(loaded, torch.bfloat16)
+    with torch.no_grad():
+        without = ours(input_ids=TOKENS).logits
+    torch.testing.assert_close(without, ours(input_ids=TOKENS).logits.detach(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_derivatives_in_forward_mode_pass(loaded: LanguageModel, dtype: torch.dtype) -> None:
+    seen = []
+    for model in pair(loaded, dtype):
+        layer = next(m for m in model.modules() if isinstance(m, Linear))
+        x = torch.randn(3, layer.in_features, generator=torch.Generator().manual_seed(4)).to(dtype)
+        with torch.no_grad(), forward_ad.dual_level():
+            dual = forward_ad.make_dual(x, torch.ones_like(x))  # type: ignore[no-untyped-call]
+            seen.append(forward_ad.unpack_dual(layer(dual)).tangent)  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(seen[1], seen[0], rtol=0.02, atol=0.02)
+    assert float(seen[1].abs().max()) > 0.1
+
+
+def test_in_single_precision_peft_computes(loaded: LanguageModel) -> None:
+    theirs, ours = pair(loaded)
+    assert torch.equal(found(ours)[0], found(theirs)[0])
+
+
 def test_gradients_are_those_of_finite_differences() -> None:
     generator = torch.Generator().manual_seed(0)
 
@@ -90,6 +126,7 @@ def test_gradients_are_those_of_finite_differences() -> None:
     assert torch.autograd.gradcheck(adapted, (x, down, up))
 
 
+@pytest.mark.usefixtures("everywhere")
 def test_an_adapter_that_is_off_or_merged_is_left_to_peft(loaded: LanguageModel) -> None:
     _, ours = pair(loaded)
     with torch.no_grad():
@@ -102,6 +139,7 @@ def test_an_adapter_that_is_off_or_merged_is_left_to_peft(loaded: LanguageModel)
         torch.testing.assert_close(ours(input_ids=TOKENS).logits, on, rtol=0, atol=1e-4)
 
 
+@pytest.mark.usefixtures("everywhere")
 def test_another_adapter_plays_when_it_is_told_to(loaded: LanguageModel) -> None:
     theirs, ours = pair(loaded)
     with torch.no_grad():
@@ -123,6 +161,7 @@ def test_other_adapters_are_left_as_they_are(loaded: LanguageModel, settings: di
     assert fused(pair(loaded, **settings)[1]) == 0
 
 
+@pytest.mark.usefixtures("everywhere")
 def test_a_copy_computes_with_its_own_weights(loaded: LanguageModel) -> None:
     ours = pair(loaded)[1]
     other = copy.deepcopy(ours)
@@ -148,6 +187,7 @@ def test_a_model_in_training_computes_so(tmp_path: Path) -> None:
     assert fused(lm.model) == len(trainable(lm)) / 2 > 0
 
 
+@pytest.mark.usefixtures("everywhere")
 def test_under_autocast_peft_decides_the_precision(loaded: LanguageModel) -> None:
     theirs, ours = pair(loaded)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):

@@ -170,7 +170,8 @@ def test_arms_start_from_the_fine_tuned_model(finished):
     end = read_metrics(unit(folder, "sft") / "metrics.jsonl")[-1]
     for arm in ("paper", "constant", "sepo", "league", "past"):
         start = read_metrics(unit(folder, arm) / "metrics.jsonl")[0]
-        assert start["exploitability"] == pytest.approx(end["exploitability"], abs=1e-9)
+        # asked with the graph kept and without it, which need not round alike in float32
+        assert start["exploitability"] == pytest.approx(end["exploitability"], abs=1e-7)
 
 
 def test_a_constant_penalty_raises_the_dead_term_warning(finished):

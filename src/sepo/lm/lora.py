@@ -5,12 +5,13 @@ products, is scaled, added and converted back, and the backward pass does all th
 activations whole, which on a CPU costs more than the products. Here the products themselves add what they find to the
 layer's output, in the model's precision, and one copy of the input is kept for the backward pass.
 
-The adapter's weights stay in float32 and so do their gradients; in a bfloat16 model the products round them, as
-autocast would. In a float32 model the figures are peft's up to the order of sums.
+The adapter's weights stay in float32 and so do their gradients; the products round them to the model's precision, as
+autocast would. Done in half precision: in float32 there is nothing to convert, little is gained, and peft computes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import MethodType
 from typing import Any
 
@@ -19,6 +20,8 @@ from torch.autograd.function import once_differentiable
 
 ADAPTER = "default"
 """The adapter's name, as peft gives it to the only one."""
+DTYPES = (torch.bfloat16, torch.float16)
+"""Of the models that this is for."""
 
 
 def prepare(model: Any) -> None:
@@ -59,13 +62,29 @@ def _forward(module: Any, x: torch.Tensor, *arguments: Any, **named: Any) -> Any
         return Linear.forward(module, x, *arguments, **named)
     down, up = module.lora_A[ADAPTER].weight, module.lora_B[ADAPTER].weight
     whole = base.weight.ndim == down.ndim == up.ndim == 2  # a sharded weight comes together in its own layer's call
-    if not whole or base.weight.requires_grad or base.weight.dtype != x.dtype:
+    if not whole or base.weight.requires_grad or not base.weight.dtype == x.dtype in DTYPES:
         return Linear.forward(module, x)
-    return _Adapted.apply(x, base.weight, base.bias, down, up, module.scaling[ADAPTER])  # type: ignore[no-untyped-call]
+    one: Callable[..., Any] = _Adapted.apply if torch.is_grad_enabled() else _adapted
+    return one(x, base.weight, base.bias, down, up, module.scaling[ADAPTER])
+
+
+def _adapted(
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    down: torch.Tensor,
+    up: torch.Tensor,
+    scaling: float,
+) -> torch.Tensor:
+    """Return x W' + b + scaling (x A') B'. Plain operations: derivatives in forward mode pass them."""
+    rows = x.reshape(-1, x.shape[-1])
+    low = rows @ down.to(x.dtype).T
+    out = torch.addmm(torch.nn.functional.linear(rows, weight, bias), low, up.to(x.dtype).T, alpha=scaling)
+    return out.view(*x.shape[:-1], -1)
 
 
 class _Adapted(torch.autograd.Function):
-    """x -> x W' + b + scaling (x A') B', with gradients of x, A and B."""
+    """``_adapted`` with gradients of x, A and B."""
 
     @staticmethod
     def forward(
