@@ -75,7 +75,7 @@ def test_slopes_are_derivatives_of_log_pi(penalties: ModuleType, tuned: str) -> 
     def difference(by: float) -> np.ndarray:
         return (moved(policy, direction, by) - moved(policy, direction, -by)) / (2 * by)
 
-    # log pi is in float32, and its last digit over a small step is more than the tolerance: two larger ones, extrapolated
+    # log pi is in float32, so over a small step its last digit is too much: two larger ones, extrapolated
     differences = (4 * difference(0.0045) - difference(0.009)) / 3
     np.testing.assert_allclose(along, differences, atol=0.02 * np.abs(differences).max())
     np.testing.assert_allclose(
