@@ -35,9 +35,12 @@ def renewed(text: str) -> str:
 
 def write() -> list[Path]:
     """Write the pages that are not as they should be; return which."""
-    stale = [page for page in pages() if renewed(page.read_text(encoding="utf-8")) != page.read_text(encoding="utf-8")]
-    for page in stale:
-        write_text(page, renewed(page.read_text(encoding="utf-8")))
+    stale = []
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        if (new := renewed(text)) != text:
+            write_text(page, new)
+            stale.append(page)
     return stale
 
 

@@ -77,10 +77,18 @@ def _adapted(
     scaling: float,
 ) -> torch.Tensor:
     """Return x W' + b + scaling (x A') B'. Plain operations: derivatives in forward mode pass them."""
+    out, _ = _products(x, weight, bias, down.to(x.dtype), up.to(x.dtype), scaling)
+    return out
+
+
+def _products(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, a: torch.Tensor, b: torch.Tensor, scaling: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the layer's output and x A', (rows, rank), from A and B in the precision of x."""
     rows = x.reshape(-1, x.shape[-1])
-    low = rows @ down.to(x.dtype).T
-    out = torch.addmm(torch.nn.functional.linear(rows, weight, bias), low, up.to(x.dtype).T, alpha=scaling)
-    return out.view(*x.shape[:-1], -1)
+    low = rows @ a.T
+    out = torch.nn.functional.linear(rows, weight, bias).addmm_(low, b.T, alpha=scaling)
+    return out.view(*x.shape[:-1], -1), low
 
 
 class _Adapted(torch.autograd.Function):
@@ -96,13 +104,11 @@ class _Adapted(torch.autograd.Function):
         up: torch.Tensor,
         scaling: float,
     ) -> torch.Tensor:
-        rows = x.reshape(-1, x.shape[-1])
         a, b = down.to(x.dtype), up.to(x.dtype)
-        low = rows @ a.T
-        out = torch.nn.functional.linear(rows, weight, bias).addmm_(low, b.T, alpha=scaling)
+        out, low = _products(x, weight, bias, a, b, scaling)
         ctx.save_for_backward(x, weight, a, b, low)
         ctx.scaling, ctx.kept = scaling, down.dtype
-        return out.view(*x.shape[:-1], -1)
+        return out
 
     @staticmethod
     @once_differentiable
