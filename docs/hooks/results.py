@@ -13,6 +13,7 @@ from typing import Any
 
 from sepo.files import read_json, write_text
 from sepo.report.markdown import card, gains, markdown, overview, ratios
+from sepo.train.ablate import tables
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"(<!-- (\w+): (\S+) -->\n)(.*?)(?=<!-- end -->)", re.DOTALL)
@@ -53,9 +54,10 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "overview": lambda folder: overview(_summaries(folder)),
     "gains": lambda folder: gains(_summaries(folder), _summaries(folder.parent)),
     "card": lambda file: card(read_json(file, "scorecard")),
+    "ablation": lambda folder: tables(read_json(folder / "ablation.json", "ablation")),
     "bench": lambda file: ratios(read_json(file, "measurement")),
 }
-"""What makes each kind of table of what is named: a run, a folder of runs, a joint run, a scorecard, a measurement."""
+"""What makes each kind of table of what is named: a run, runs, a joint run, a scorecard, an ablation, a measurement."""
 
 
 if __name__ == "__main__":

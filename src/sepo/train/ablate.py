@@ -289,11 +289,14 @@ def _compared(key: str, arm: Outcome, sepo: Outcome, beside: Outcome | None) -> 
 
 def markdown(found: Mapping[str, Any]) -> str:
     """Return an ablation's document as a page."""
+    return f"# Ablations of {text(found['name'])}\n\n{tables(found)}"
+
+
+def tables(found: Mapping[str, Any]) -> str:
+    """Return what an ablation's page says below its title: figures, differences, what was left out, the claims."""
     seeds = ", ".join(map(str, found["seeds"]))
     rules = f" ({', '.join(f'{text(k)} {text(v)}' for k, v in found['rules'].items())})" if found["rules"] else ""
     lines = [
-        f"# Ablations of {text(found['name'])}",
-        "",
         f"Game {text(found['game'])}{rules}, {text(found['model'])}, seeds {seeds}; figures of the last step in "
         f"{text(found['unit'])}: "
         "the mean over seeds with its 95 % Student t interval, widened by what an audit leaves open. Differences are "
