@@ -7,12 +7,12 @@ anew; a test holds them to what that gives.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from sepo.files import read_json, write_text
 from sepo.report.markdown import card, gains, markdown, overview, ratios
+from sepo.report.read import read_summaries, read_summary
 from sepo.train.ablate import tables
 
 ROOT = Path(__file__).parents[2]
@@ -45,14 +45,10 @@ def write() -> list[Path]:
     return stale
 
 
-def _summaries(folder: Path) -> dict[str, Mapping[str, Any]]:
-    return {file.parent.name: read_json(file, "summary") for file in sorted(folder.glob("*/summary.json"))}
-
-
 TABLES: dict[str, Callable[[Path], str]] = {
-    "results": lambda folder: markdown(read_json(folder / "summary.json", "summary")),
-    "overview": lambda folder: overview(_summaries(folder)),
-    "gains": lambda folder: gains(_summaries(folder), _summaries(folder.parent)),
+    "results": lambda folder: markdown(read_summary(folder)),
+    "overview": lambda folder: overview(read_summaries(folder)),
+    "gains": lambda folder: gains(read_summaries(folder), read_summaries(folder.parent)),
     "card": lambda file: card(read_json(file, "scorecard")),
     "ablation": lambda folder: tables(read_json(folder / "ablation.json", "ablation")),
     "bench": lambda file: ratios(read_json(file, "measurement")),

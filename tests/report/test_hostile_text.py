@@ -38,7 +38,7 @@ from sepo.printable import HIDDEN, UNSEEN, json_printable, printable
 from sepo.report import frontier, markdown
 from sepo.report.page import plotly, write_report
 from sepo.report.plots import Plot, layout
-from sepo.report.read import read_run
+from sepo.report.read import Summary, read_run
 from sepo.report.words import csv_text
 from sepo.solve.expand import expand
 from sepo.train.ablate import COLUMNS
@@ -291,14 +291,15 @@ def test_tables_of_runs_and_variations_are_text(files: Files, capsys: pytest.Cap
 
 def pages(files: Files, sepo: Any) -> dict[str, str]:
     """Return every kind of Markdown, of hostile documents."""
-    runs = {HOSTILE: files.summary | {"measures": "sepo"}}
     for arm in files.summary["arms"]:
         arm["stage"] = "train"
+    run = Summary.model_validate(files.summary)
+    runs = {HOSTILE: run.model_copy(update={"measures": "sepo"})}
     card = json.loads(files.card.read_text())
     points = [p | {"arm": HOSTILE} for p in made_frontier()["points"]]
     bench = {"benchmarks": [{"name": HOSTILE, "ratios": {TAGGED: 2.0}}]}
     return {
-        "run": markdown.markdown(files.summary),
+        "run": markdown.markdown(run),
         "overview": markdown.overview(runs),
         "gains": markdown.gains(runs, runs),
         "card": markdown.card(card),

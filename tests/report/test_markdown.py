@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from sepo.errors import InputError
 from sepo.report.markdown import gains, markdown, overview
+from sepo.report.read import Summary, read_summaries
 
 
 def figure(value: float, half: float = 0.0, n: int = 5) -> dict[str, Any]:
@@ -16,11 +22,16 @@ def arm(name: str, j: float, half: float = 0.0) -> dict[str, Any]:
     return {"name": name, "last": last, "best": {"paper.J": figure(j + 0.1)}}
 
 
-SUMMARY = {
+def summary(document: dict[str, Any]) -> Summary:
+    return Summary.model_validate({"schema": "sepo.run/1", "name": "run", "game": "kuhn"} | document)
+
+
+DOCUMENT: dict[str, Any] = {
     "measures": "paper",
     "arms": [arm("base", -1.0), arm("sepo", 0.5, 0.25)],
     "ceilings": {"paper": {"J": 1.0, "bound": 1.0}},
 }
+SUMMARY = summary(DOCUMENT)
 
 
 def test_without_exploitability_j_comes_first_with_its_parts_and_the_ceiling_last():
@@ -32,14 +43,14 @@ def test_without_exploitability_j_comes_first_with_its_parts_and_the_ceiling_las
 
 
 def test_where_no_ceiling_is_known_none_is_shown():
-    lines = markdown(SUMMARY | {"ceilings": {}}).splitlines()
+    lines = markdown(summary(DOCUMENT | {"ceilings": {}})).splitlines()
     assert "of the way" not in lines[0]
     assert len(lines) == 4
 
 
 def test_where_no_best_step_was_audited_there_is_no_column_for_it():
     with_ = markdown(SUMMARY).splitlines()
-    without = markdown(SUMMARY | {"arms": [a | {"best": {}} for a in SUMMARY["arms"]]}).splitlines()
+    without = markdown(summary(DOCUMENT | {"arms": [a | {"best": {}} for a in DOCUMENT["arms"]]})).splitlines()
     for long, short in zip(with_, without, strict=True):
         assert short == long.rsplit(" |", 2)[0] + " |"
 
@@ -50,8 +61,13 @@ def test_an_overview_sets_the_arm_that_came_furthest_beside_ceiling_and_publishe
         {"arm": "sepo@5", "J": -0.5, "lambda": [2.4, 1.0, 0]},
         {"arm": "sepo@9", "J": 0.25, "lambda": [1.2, 1.0, 1.8]},
     ]
-    run = SUMMARY | {"seeds": [1, 2], "published": rows, "arms": [arm("sft", 0.1), *SUMMARY["arms"], arm("paper", 0.2)]}
-    head, _, first, second = overview({"mine": run, "other": run | {"measures": "sepo", "ceilings": {}}}).splitlines()
+    run = DOCUMENT | {
+        "seeds": [1, 2],
+        "published": rows,
+        "arms": [arm("sft", 0.1), *DOCUMENT["arms"], arm("paper", 0.2)],
+    }
+    other = run | {"measures": "sepo", "ceilings": {}}
+    head, _, first, second = overview({"mine": summary(run), "other": summary(other)}).splitlines()
     assert head.count("|") == first.count("|") == second.count("|")
     assert first == (
         "| `mine` | J (`paper`) | 2 | -1.0000 | 0.1000 | `sepo` 0.5000 [0.2500, 0.7500] | 1.0000 | 75.0% "
@@ -67,7 +83,7 @@ def test_in_an_overview_less_exploitability_is_better():
     ]
     published = [{"arm": "sepo@1", "exploitability": e, "J": 0, "lambda": [1, 1, 0]} for e in (0.3, 0.2)]
     run = {"measures": "sepo", "seeds": [0], "arms": arms, "published": published}
-    row = overview({"kuhn": run}).splitlines()[2]
+    row = overview({"kuhn": summary(run)}).splitlines()[2]
     assert row == "| `kuhn` | exploitability | 1 | 0.4000 | n/a | `sepo` 0.1000 | 0.0000 | 75.0% | 0.2 |"
 
 
@@ -77,7 +93,7 @@ def test_paired_differences_are_a_second_table():
         {"arm": "base", "figure": "paper.J", "mean": -1.0, "interval": None, "n": 1},
         {"arm": "sft", "figure": "paper.e", "mean": 0.25, "interval": [0.25, 0.25], "n": 3},
     ]
-    first, second = markdown(SUMMARY | {"paired": {"minus": "sepo", "rows": rows}}).split("\n\n")
+    first, second = markdown(summary(DOCUMENT | {"paired": {"minus": "sepo", "rows": rows}})).split("\n\n")
     assert first + "\n" == markdown(SUMMARY)
     assert second.splitlines() == [
         "| minus `sepo`, paired by seed | e (`paper`) | J (`paper`) |",
@@ -88,12 +104,12 @@ def test_paired_differences_are_a_second_table():
 
 
 def test_gains_are_shares_of_another_runs_paired_by_seed():
-    def run(game: str, arms: dict[str, list[float]], seeds: list[int]) -> dict[str, Any]:
+    def run(game: str, arms: dict[str, list[float]], seeds: list[int]) -> Summary:
         rows = []
         for name, values in arms.items():
             last = {"paper.J": figure(sum(values) / len(values), n=len(values)) | {"seeds": values}}
             rows.append({"name": name, "stage": "train" if name == "sepo" else name, "seeds": seeds, "last": last})
-        return {"game": game, "measures": "paper", "seeds": seeds, "arms": rows}
+        return summary({"game": game, "measures": "paper", "seeds": seeds, "arms": rows})
 
     single = {
         "other": run("kuhn", {"sepo": [9.0, 9.0]}, [0, 1]),
@@ -105,3 +121,22 @@ def test_gains_are_shares_of_another_runs_paired_by_seed():
     low, high = 0.825 - 12.7062 * 0.075, 0.825 + 12.7062 * 0.075  # shares 3/4 and .9 of two seeds: t of one degree
     share = f"82.5% [{low:.1%}, {high:.1%}]"
     assert row == f"| `ipd` | J (`paper`) | -1.0000 | 1.4000 | 3.6667 | {share} | 2 |"
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({}, "schema must be 'sepo.run/1', not None"),
+        ([], "must hold a JSON object"),
+        ({"schema": "sepo.run/1", "name": "mine", "game": "kuhn"}, "key 'arms'"),
+        (DOCUMENT | {"schema": "sepo.run/1", "name": "mine", "game": "kuhn", "paired": {"rows": [{}]}}, "key 'paired."),
+    ],
+)
+def test_a_summary_that_is_none_is_refused_with_its_place(tmp_path: Path, document: Any, said: str):
+    file = tmp_path / "mine" / "summary.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps(document))
+    with pytest.raises(InputError) as refusal:
+        read_summaries(tmp_path)
+    assert str(file) in str(refusal.value)
+    assert said in str(refusal.value)

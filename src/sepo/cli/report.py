@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -52,31 +51,24 @@ def command(
 def _table(run: Path) -> str:
     """Return the Markdown table of a scorecard, of a run, or of a folder of runs."""
     from sepo.audit.compare import load_card
-    from sepo.files import read_json
     from sepo.report.markdown import card, markdown, overview
+    from sepo.report.read import read_summaries, read_summary
 
     if run.is_file():
         return card(load_card(run))
-    runs = _runs(run)
-    if runs and not (run / "summary.json").exists():
-        return overview(runs)
-    return markdown(read_json(run / "summary.json", "run summary"))
+    if (run / "summary.json").exists() or not (runs := read_summaries(run)):
+        return markdown(read_summary(run))
+    return overview(runs)
 
 
 def _gains(run: Path, beside: Path) -> str:
     """Return the Markdown table of how much runs gain beside others."""
     from sepo.report.markdown import gains
+    from sepo.report.read import read_summaries
 
     found = []
     for folder in (run, beside):
-        found.append(_runs(folder))
+        found.append(read_summaries(folder))
         if not found[-1]:
             raise InputError(f"'{folder}' holds no folders with a run's summary.json, which --beside compares")
     return gains(*found)
-
-
-def _runs(folder: Path) -> dict[str, Mapping[str, Any]]:
-    """Return the summaries of a folder of runs, by the names of theirs."""
-    from sepo.files import read_json
-
-    return {file.parent.name: read_json(file, "run summary") for file in sorted(folder.glob("*/summary.json"))}

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sepo.games.registry import GAMES
 from sepo.report.read import ArmSummary, Estimate, Run, Summary
+from sepo.report.standing import headline
 from sepo.report.words import NONE, count, interval, number
 
 
@@ -31,12 +32,6 @@ class Card(NamedTuple):
     note: str
     strip: Strip | None
     ends: tuple[str, str]
-
-
-def headline(summary: Summary) -> str:
-    """Return the key of the figure on the cards: exploitability where an arm has it, else J as trained."""
-    exploitable = any(arm.last.get("exploitability") for arm in summary.arms)
-    return "exploitability" if exploitable else f"{summary.measures}.J"
 
 
 def heading(summary: Summary) -> str:

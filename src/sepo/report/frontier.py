@@ -165,7 +165,7 @@ def markdown(document: Mapping[str, Any]) -> str:
     for point in (point for line in lines(document) for point in line.points):
         estimates = [_estimate(point[measure]) for measure in measures]
         cells = [f"{point['weights'][weight]:g}" for weight in varied]
-        cells += [figure(found.model_dump() if found else None) for found in estimates]
+        cells += [figure(found) for found in estimates]
         out.append("| " + " | ".join([code(point["arm"]), *cells, _verdict(document, point)]) + " |")
     return "\n".join(out) + "\n"
 

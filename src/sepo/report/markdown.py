@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sepo.report.read import ArmSummary, Difference, Estimate, Paired, Summary
+from sepo.report.standing import START, headline, standing, trained
 from sepo.train.seeds import interval
 from sepo.verbatim import code, text
 
@@ -18,38 +20,45 @@ COLUMNS = (
 PARTS = ("u", "e", "c", "x")
 
 
-def markdown(summary: Mapping[str, Any]) -> str:
+def markdown(summary: Summary) -> str:
     """Return the arms' last steps, mean and 95 % interval over seeds, and the first of these figures at the best step.
 
     In a game without exploitability these are J and its parts; where the best policy's J is known, it is the last row,
     and a column says how much of the way from the base model to it each arm went.
     """
-    columns = [(key, title) for key, title in COLUMNS if any(key in arm["last"] for arm in summary["arms"])]
-    main = f"{summary.get('measures', 'sepo')}.J"
-    if "exploitability" not in dict(columns):
-        of = main.removesuffix(".J")
-        parts = [(f"{of}.{part}", part) for part in PARTS]
-        columns = [c for c in columns if c[0] == main] + [c for c in parts if c[0] in summary["arms"][0]["last"]]
-        columns += [c for c in COLUMNS if c[0] not in dict(columns) and c[0] in summary["arms"][0]["last"]]
-    first = columns[0][0]
-    top = summary.get("ceilings", {}).get(main.removesuffix(".J"), {}).get("J")
-    base = next((a["last"][main]["value"] for a in summary["arms"] if a["name"] == "base" and main in a["last"]), None)
+    columns = _columns(summary)
+    first, title = columns[0]
+    main = f"{summary.measures}.J"
+    top = summary.ceilings.get(summary.measures, {}).get("J")
+    base = next((found.value for arm in summary.arms if arm.name == "base" and (found := arm.last.get(main))), None)
     way = top is not None and base is not None and top > base
-    best = any(arm["best"] for arm in summary["arms"])
+    best = any(arm.best for arm in summary.arms)
     heads = ["arm", *(title for _, title in columns), *(["of the way"] if way else [])]
-    heads += [f"{columns[0][1]}, best step"] if best else []
+    heads += [f"{title}, best step"] if best else []
     lines = ["| " + " | ".join(heads) + " |", "| --- |" + " ---: |" * (len(heads) - 1)]
-    for arm in summary["arms"]:
-        cells = [figure(arm["last"].get(key)) for key, _ in columns]
-        if way:
-            there = arm["last"].get(main)
-            cells.append("n/a" if there is None or base is None else f"{_way(base, there['value'], top):.0%}")
-        cells += [figure(arm["best"].get(first))] if best else []
-        lines.append("| " + " | ".join([code(arm["name"]), *cells]) + " |")
+    for arm in summary.arms:
+        cells = [figure(arm.last.get(key)) for key, _ in columns]
+        if top is not None and base is not None and top > base:
+            there = arm.last.get(main)
+            cells.append("n/a" if there is None else f"{_way(base, there.value, top):.0%}")
+        cells += [figure(arm.best.get(first))] if best else []
+        lines.append("| " + " | ".join([code(arm.name), *cells]) + " |")
     if way:
         cells = [f"{top:.4f}" if key == main else "" for key, _ in columns]
         lines.append("| " + " | ".join(["ceiling", *cells, "100%", *([""] if best else [])]) + " |")
-    return "\n".join(lines) + "\n" + _paired(summary.get("paired"))
+    return "\n".join(lines) + "\n" + _paired(summary.paired)
+
+
+def _columns(summary: Summary) -> list[tuple[str, str]]:
+    """Return key and title of the figures that arms have, the one that the run is told by first."""
+    there = {key for arm in summary.arms for key, found in arm.last.items() if found is not None}
+    main = headline(summary)
+    found = [(key, title) for key, title in COLUMNS if key in there]
+    if main != "exploitability":
+        parts = [(f"{summary.measures}.{part}", part) for part in PARTS]
+        found.sort(key=lambda column: column[0] != main)
+        found[1:1] = [part for part in parts if part[0] in there]
+    return found or [(main, dict(COLUMNS).get(main, main))]
 
 
 def _way(start: float, there: float, top: float) -> float:
@@ -57,41 +66,37 @@ def _way(start: float, there: float, top: float) -> float:
     return (there - start) / (top - start)
 
 
-def _paired(found: Mapping[str, Any] | None) -> str:
+def _paired(found: Paired | None) -> str:
     """Return how each arm's last steps differ from one arm's, paired by seed, as a second table."""
-    if not found or not found["rows"]:
+    if not found or not found.rows:
         return ""
-    keys = list(dict.fromkeys(row["figure"] for row in found["rows"]))
-    titles = {"exploitability": "exploitability", "worst_case_advantage": "worst case"}
+    keys = list(dict.fromkeys(row.figure for row in found.rows))
+    titles = {"worst_case_advantage": "worst case"}
     titles |= {f"{of}.{of_what}": f"{of_what} (`{of}`)" for of in ("paper", "sepo") for of_what in ("e", "J")}
-    lines = [
-        "| " + " | ".join([f"minus {code(found['minus'])}, paired by seed", *(titles[k] for k in keys)]) + " |",
-        "| --- |" + " ---: |" * len(keys),
-    ]
-    for arm in dict.fromkeys(row["arm"] for row in found["rows"]):
-        cells = {row["figure"]: row for row in found["rows"] if row["arm"] == arm}
-        lines.append("| " + " | ".join([code(arm), *(_difference(cells.get(k)) for k in keys)]) + " |")
+    heads = [f"minus {code(found.minus)}, paired by seed", *(titles.get(key, text(key)) for key in keys)]
+    lines = ["| " + " | ".join(heads) + " |", "| --- |" + " ---: |" * len(keys)]
+    for arm in dict.fromkeys(row.arm for row in found.rows):
+        cells = {row.figure: row for row in found.rows if row.arm == arm}
+        lines.append("| " + " | ".join([code(arm), *(_difference(cells.get(key)) for key in keys)]) + " |")
     return "\n" + "\n".join(lines) + "\n"
 
 
-def _difference(found: Mapping[str, Any] | None) -> str:
+def _difference(found: Difference | None) -> str:
     if found is None:
         return "n/a"
-    low, high = found["interval"] or (found["mean"], found["mean"])
-    return figure({"value": found["mean"], "low": low, "high": high, "n": found["n"]})
+    low, high = found.interval or (found.mean, found.mean)
+    return figure(Estimate(value=found.mean, low=low, high=high, n=found.n))
 
 
-def figure(found: Mapping[str, Any] | None) -> str:
+def figure(found: Estimate | None) -> str:
     """Return a figure with its interval over seeds; no interval where there is one seed or none is needed."""
     if found is None:
         return "n/a"
-    text = f"{found['value']:.4f}"
-    if found["n"] == 1 or found["high"] - found["low"] < 5e-5:
-        return text
-    return f"{text} [{found['low']:.4f}, {found['high']:.4f}]"
+    value = f"{found.value:.4f}"
+    return value if found.n == 1 or found.high - found.low < 5e-5 else f"{value} [{found.low:.4f}, {found.high:.4f}]"
 
 
-def overview(runs: Mapping[str, Mapping[str, Any]]) -> str:
+def overview(runs: Mapping[str, Summary]) -> str:
     """Return a row a run: its figure at the last step of base, sft and the arm that came furthest, beside others'.
 
     The figure is exploitability where the game has it, else J in the measures that the run was trained on. Published
@@ -105,33 +110,36 @@ def overview(runs: Mapping[str, Mapping[str, Any]]) -> str:
     heads = ["run", "figure", "seeds", "`base`", "`sft`", "trained", "ceiling", "of the way", "best published"]
     lines = ["| " + " | ".join(heads) + " |", "| --- | --- |" + " ---: |" * (len(heads) - 2)]
     for name, summary in runs.items():
-        arms = {arm["name"]: arm["last"] for arm in summary["arms"]}
-        of = summary.get("measures", "sepo")
-        exploited = any("exploitability" in last for last in arms.values())
-        key, sign = ("exploitability", -1) if exploited else (f"{of}.J", 1)
-        trained = {n: last for n, last in arms.items() if n not in ("base", "sft") and key in last}
-        best = max(trained, key=lambda n: sign * trained[n][key]["value"], default=None)
-        top = 0.0 if exploited else summary.get("ceilings", {}).get(of, {}).get("J")
-        start = arms.get("base", {}).get(key)
+        found = standing(summary)
+        start, best, top = found.start[0], found.furthest, found.top
         way = "n/a"
-        if best is not None and start is not None and top is not None and start["value"] != top:
-            way = f"{_way(start['value'], trained[best][key]['value'], top):.1%}"
+        if best is not None and start is not None and top is not None and start.value != top:
+            way = f"{_way(start.value, best[1].value, top):.1%}"
         cells = [
             code(name),
-            "exploitability" if exploited else f"J ({code(of)})",
-            str(len(summary["seeds"])),
-            figure(start),
-            figure(arms.get("sft", {}).get(key)),
-            "n/a" if best is None else f"{code(best)} {figure(trained[best][key])}",
+            "exploitability" if found.exploited else f"J ({code(summary.measures)})",
+            str(len(summary.seeds)),
+            *(figure(arm) for arm in found.start),
+            "n/a" if best is None else f"{code(best[0])} {figure(best[1])}",
             "n/a" if top is None else f"{top:.4f}",
             way,
-            _best_published(summary, key, sign, comparable=exploited or of == "paper"),
+            _best_published(summary, exploited=found.exploited),
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
-def gains(runs: Mapping[str, Mapping[str, Any]], beside: Mapping[str, Mapping[str, Any]]) -> str:
+def _best_published(summary: Summary, *, exploited: bool) -> str:
+    """Return the best figure of a published trained model, with its weights of e, c and x where it is J."""
+    field, sign = ("exploitability", -1) if exploited else ("J", 1)
+    rows = [r for r in summary.published if r.get(field) is not None and r["arm"] not in START]
+    if not rows or not (exploited or summary.measures == "paper"):
+        return "n/a"
+    best = max(rows, key=lambda r: sign * r[field])
+    return f"{best[field]:g}" + ("" if exploited else f" ({', '.join(f'{w:g}' for w in best['lambda'])})")
+
+
+def gains(runs: Mapping[str, Summary], beside: Mapping[str, Summary]) -> str:
     """Return what runs gain in J over the untrained model, and what share that is of the gain of other runs.
 
     Those are the other runs of the same games and measures, which have the untrained model. Of each, it is the arm
@@ -140,46 +148,35 @@ def gains(runs: Mapping[str, Mapping[str, Any]], beside: Mapping[str, Mapping[st
     heads = ["run", "figure", "`base`", "trained", "beside", "share of the gain", "seeds"]
     lines = ["| " + " | ".join(heads) + " |", "| --- | --- |" + " ---: |" * (len(heads) - 2)]
     for name, summary in runs.items():
-        of = summary["measures"]
-        other = next((o for o in beside.values() if (o["game"], o["measures"]) == (summary["game"], of)), None)
+        of = summary.measures
+        other = next((o for o in beside.values() if (o.game, o.measures) == (summary.game, of)), None)
         if other is None:
             continue
-        base, ours, theirs = (_last(*where, f"{of}.J") for where in ((other, "base"), (summary, ""), (other, "")))
-        cells = [figure(found) for found, _ in (base, ours, theirs)]
+        untrained = next((arm for arm in other.arms if arm.name == "base"), None)
+        base, ours, theirs = (_last(arm, f"{of}.J") for arm in (untrained, trained(summary), trained(other)))
         shares = [
-            _way(base[0]["value"], value, theirs[1][seed])
+            _way(base[0].value, value, theirs[1][seed])
             for seed, value in ours[1].items()
             if base[0] is not None and seed in theirs[1]
         ]
-        cells.append(percent(interval(shares)) if shares else "n/a")
+        cells = [*(figure(found) for found, _ in (base, ours, theirs)), percent(shares) if shares else "n/a"]
         lines.append("| " + " | ".join([code(name), f"J ({code(of)})", *cells, str(len(shares))]) + " |")
     return "\n".join(lines) + "\n"
 
 
-def _last(summary: Mapping[str, Any], arm: str, key: str) -> tuple[Mapping[str, Any] | None, dict[int, float]]:
-    """Return a figure of an arm's last step and its values by seed; of the trained arm, where none is named."""
-    trained = [a["name"] for a in summary["arms"] if a["stage"] == "train"]
-    chosen = arm or ("sepo" if "sepo" in trained else trained[-1] if trained else "")
-    for found in summary["arms"]:
-        if found["name"] == chosen and key in found["last"]:
-            last = found["last"][key]
-            return last, dict(zip(found["seeds"], last["seeds"], strict=True))
-    return None, {}
+def _last(arm: ArmSummary | None, key: str) -> tuple[Estimate | None, dict[int, float]]:
+    """Return a figure of an arm's last step and its values by seed, which are none where not every seed has it."""
+    found = None if arm is None else arm.last.get(key)
+    if arm is None or found is None:
+        return None, {}
+    by_seed = zip(arm.seeds, found.seeds, strict=True) if len(arm.seeds) == len(found.seeds) else ()
+    return found, {seed: value for seed, value in by_seed if value is not None}
 
 
-def percent(found: Mapping[str, Any]) -> str:
-    """Return a share with its interval over seeds."""
-    return f"{found['value']:.1%}" + ("" if found["n"] == 1 else f" [{found['low']:.1%}, {found['high']:.1%}]")
-
-
-def _best_published(summary: Mapping[str, Any], key: str, sign: int, *, comparable: bool) -> str:
-    """Return the best figure of a published trained model, with its weights of e, c and x where it is J."""
-    field = "exploitability" if key == "exploitability" else "J"
-    rows = [r for r in summary["published"] if r.get(field) is not None and r["arm"] not in ("base", "sft")]
-    if not rows or not comparable:
-        return "n/a"
-    best = max(rows, key=lambda r: sign * r[field])
-    return f"{best[field]:g}" + (f" ({', '.join(f'{w:g}' for w in best['lambda'])})" if field == "J" else "")
+def percent(shares: Sequence[float]) -> str:
+    """Return a share's mean over seeds with its interval."""
+    found = interval(shares)
+    return f"{found['value']:.1%}" + ("" if len(shares) == 1 else f" [{found['low']:.1%}, {found['high']:.1%}]")
 
 
 def ratios(document: Mapping[str, Any]) -> str:

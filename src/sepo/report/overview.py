@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sepo.report.cards import headline
-from sepo.report.read import ArmSummary, Run
+from sepo.report.read import Estimate, Run
+from sepo.report.standing import headline, standing
 from sepo.report.tables import Cell, Head, Row, Table
 from sepo.report.words import NONE, interval, number
-
-START = ("base", "sft")
 
 
 def overview(runs: Sequence[Run]) -> Table:
@@ -44,8 +42,8 @@ def overview(runs: Sequence[Run]) -> Table:
 
 def _audited(run: Run, policies: Sequence[str]) -> Row:
     key = headline(run.summary)
-    by_name = {arm.name: arm for arm in run.summary.arms}
-    cells = [_cell(by_name.get(name), key, _digits(key)) for name in policies]
+    found = {arm.name: arm.last.get(key) for arm in run.summary.arms}
+    cells = [_cell(found.get(name), _digits(key)) for name in policies]
     return Row([Head(run.summary.game)], [Cell(_figure(run, key)), *cells])
 
 
@@ -59,34 +57,21 @@ def _digits(key: str) -> int:
 
 def _row(run: Run) -> Row:
     summary = run.summary
-    key = headline(summary)
-    digits = _digits(key)
-    sign = -1 if key == "exploitability" else 1
-    others = [arm for arm in summary.arms if arm.name not in START and arm.last.get(key)]
-    best = max(others, key=lambda arm: sign * _value(arm, key), default=None)
-    top = 0.0 if key == "exploitability" else summary.ceilings.get(summary.measures, {}).get("J")
-    by_name = {arm.name: arm for arm in summary.arms}
+    found = standing(summary)
+    digits = _digits(found.key)
+    name, best = found.furthest or ("", None)
     return Row(
         [Head(summary.name)],
         [
             Cell(summary.game),
-            Cell(_figure(run, key)),
+            Cell(_figure(run, found.key)),
             Cell(str(len(summary.seeds))),
-            *(_cell(by_name.get(name), key, digits) for name in START),
-            _cell(best, key, digits, named=True),
-            Cell(number(top, digits)),
+            *(_cell(start, digits) for start in found.start),
+            _cell(best, digits, f"{name} "),
+            Cell(number(found.top, digits)),
         ],
     )
 
 
-def _value(arm: ArmSummary, key: str) -> float:
-    found = arm.last.get(key)
-    return found.value if found else float("nan")
-
-
-def _cell(arm: ArmSummary | None, key: str, digits: int, *, named: bool = False) -> Cell:
-    found = arm.last.get(key) if arm else None
-    if arm is None or found is None:
-        return Cell(NONE)
-    name = f"{arm.name} " if named else ""
-    return Cell(name + number(found.value, digits), interval(found, digits))
+def _cell(found: Estimate | None, digits: int, name: str = "") -> Cell:
+    return Cell(NONE) if found is None else Cell(name + number(found.value, digits), interval(found, digits))

@@ -55,6 +55,7 @@ class ArmSummary(_Read):
     """
 
     name: str
+    stage: str = ""
     about: str = ""
     seeds: tuple[int, ...] = ()
     steps: int | None = None
@@ -64,6 +65,23 @@ class ArmSummary(_Read):
     criterion: str | None = None
     method: str = ""
     warnings: tuple[str, ...] = ()
+
+
+class Difference(_Read):
+    """How a figure of an arm differs from that of another one: mean over ``n`` seeds, with its interval."""
+
+    arm: str
+    figure: str
+    mean: float
+    interval: tuple[float, float] | None = None
+    n: int
+
+
+class Paired(_Read):
+    """What an arm's figures are set beside, and the differences of the others, paired by seed."""
+
+    minus: str
+    rows: tuple[Difference, ...] = ()
 
 
 class Summary(_Read):
@@ -80,7 +98,7 @@ class Summary(_Read):
     arms: tuple[ArmSummary, ...]
     published: tuple[Mapping[str, Any], ...] = ()
     ceilings: Mapping[str, Mapping[str, float]] = Field(default_factory=dict)
-    paired: Mapping[str, Any] | None = None
+    paired: Paired | None = None
 
 
 class LedgerLine(_Read):
@@ -179,11 +197,7 @@ def read_run(folder: Path) -> Run:
     """
     if runs_in(folder) != [folder]:
         raise InputError(f"'{folder}' holds several runs: name one of them")
-    path = folder / "summary.json"
-    document = read_json(path, "run summary")
-    if document.get("schema") != SCHEMA:
-        raise InputError(f"run summary '{path}': schema must be '{SCHEMA}', not {document.get('schema')!r}")
-    summary = _validated(Summary, document, f"run summary '{path}'")
+    summary = read_summary(folder)
     environment = folder / "environment.json"
     return Run(
         summary=summary,
@@ -191,6 +205,26 @@ def read_run(folder: Path) -> Run:
         recipe=_text(folder / "recipe.yaml"),
         environment=read_json(environment, "environment") if environment.exists() else {},
     )
+
+
+def read_summary(folder: Path) -> Summary:
+    """Read a run's summary: its figures alone.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it is not as it should be; the message names the file and key.
+    """
+    path = folder / "summary.json"
+    document = read_json(path, "run summary")
+    if document.get("schema") != SCHEMA:
+        raise InputError(f"run summary '{path}': schema must be '{SCHEMA}', not {document.get('schema')!r}")
+    return _validated(Summary, document, f"run summary '{path}'")
+
+
+def read_summaries(folder: Path) -> dict[str, Summary]:
+    """Read the summaries of a folder of runs, by the names of their folders."""
+    return {file.parent.name: read_summary(file.parent) for file in sorted(folder.glob("*/summary.json"))}
 
 
 def _histories(arms: Path, arm: ArmSummary, game: str) -> tuple[SeedRun, ...]:
