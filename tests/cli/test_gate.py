@@ -120,6 +120,24 @@ def test_other_rules_or_weights_compare_with_nothing(sepo: Program, cards: dict[
         assert said in done.err
 
 
+def test_a_base_without_figures_is_no_gate_that_was_passed(sepo: Program, cards: dict[str, Path], tmp_path: Path):
+    def emptied(part: dict[str, Any]) -> None:
+        for key in [key for key in part if key not in ("rules", "rules_by_measures", "weights")]:
+            del part[key]
+
+    done = sepo("gate", cards["nash"], "--against", changed(cards["nash"], tmp_path, emptied))
+    assert done.code == 2
+    assert "game 'kuhn' of the base has no figure that can get worse" in done.err
+
+
+def test_a_file_without_games_is_no_scorecard(sepo: Program, cards: dict[str, Path], tmp_path: Path):
+    file = tmp_path / "none.json"
+    file.write_text(json.dumps(json.loads(cards["nash"].read_text()) | {"games": []}))
+    done = sepo("gate", file, "--against", cards["nash"])
+    assert done.code == 2
+    assert f"'{file}' is no scorecard: 'games' must hold an object" in done.err
+
+
 def test_only_the_games_asked_for_are_checked(sepo: Program, tmp_path: Path):
     paths = []
     for name, games in (("base", ("kuhn", "ipd")), ("now", ("kuhn",))):

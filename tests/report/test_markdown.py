@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sepo.errors import InputError
-from sepo.report.markdown import gains, markdown, overview
+from sepo.report.markdown import card, gains, markdown, overview
 from sepo.report.read import Summary, read_summaries
 
 
@@ -140,3 +140,22 @@ def test_a_summary_that_is_none_is_refused_with_its_place(tmp_path: Path, docume
         read_summaries(tmp_path)
     assert str(file) in str(refusal.value)
     assert said in str(refusal.value)
+
+
+def test_a_scorecard_shows_what_it_has_and_how_it_was_found():
+    whole = {"value": 1.0, "low": 0.5, "high": 1.5, "n": 32}
+    measures = {"sepo": {"J": whole}, "paper": {"J": None, "u": {"value": 2.0, "low": 2.0, "high": 2.0, "n": None}}}
+    parts = {
+        "items": {"method": "sampled", "robustness": whole, "measures": measures},
+        "ipd": {
+            "method": "bounded",
+            "states": {"asked": 3000, "reachable": 21845},
+            "legal_mass": whole | {"high": None},
+        },
+        "kuhn": {},
+    }
+    assert card({"games": parts}).splitlines()[2:] == [
+        "| `items` | sampled, 32 clusters | 1.000 [0.500, 1.500] | n/a | 2.000 | n/a | n/a | n/a | n/a | n/a |",
+        "| `ipd` | bounded: 3,000 of 21,845 states asked | n/a | n/a | n/a | n/a | n/a | n/a | n/a | at least 0.500 |",
+        "| `kuhn` | not recorded | n/a | n/a | n/a | n/a | n/a | n/a | n/a | n/a |",
+    ]

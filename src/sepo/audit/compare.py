@@ -37,9 +37,11 @@ def check_card(document: Mapping[str, Any], path: Path, schemas: Sequence[str] =
     InputError
         If it is none.
     """
-    if document.get("schema") not in schemas or not isinstance(document.get("games"), dict):
-        what = "safety card" if CARD_SCHEMA not in schemas else "scorecard"
+    what = "safety card" if CARD_SCHEMA not in schemas else "scorecard"
+    if document.get("schema") not in schemas:
         raise InputError(f"'{path}' is no {what}: its schema is {document.get('schema')!r}, not '{schemas[0]}'")
+    if not isinstance(document.get("games"), dict):
+        raise InputError(f"'{path}' is no {what}: 'games' must hold an object with a part for each game")
     for name, part in document["games"].items():
         try:
             found = [f for _, f in figures(part)]

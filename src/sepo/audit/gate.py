@@ -104,6 +104,8 @@ def _against(game: str, now: Mapping[str, Any], before: Mapping[str, Any]) -> li
             raise InputError(f"game '{game}' of the scorecard has no figure '{name}', which the base has")
         worse = row_of(name, earlier, found[name])["better"] is False
         out.append(Check(game, name, "against", None, found[name], earlier, not worse))
+    if not out:
+        raise InputError(f"game '{game}' of the base has no figure that can get worse: there is nothing to check")
     return out
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sepo.report.read import ArmSummary, Difference, Estimate, Paired, Summary
+from sepo.report.scorecards import method
 from sepo.report.standing import START, headline, standing, trained
 from sepo.train.seeds import interval
 from sepo.verbatim import code, text
@@ -193,18 +194,16 @@ def card(document: Mapping[str, Any]) -> str:
     heads = ["game", "method", "J (`sepo`)", "J (`paper`)", "u", "e", "c", "x", "worst case", "legal mass"]
     lines = ["| " + " | ".join(heads) + " |", "| --- | --- |" + " ---: |" * (len(heads) - 2)]
     for game, part in document["games"].items():
-        paper, sepo = (part["measures"].get(name, {}) for name in ("paper", "sepo"))
-        asked = part.get("states")
-        method = part["method"] + (f", {asked['asked']:,} of {asked['reachable']:,} states asked" if asked else "")
+        paper, sepo = (part.get("measures", {}).get(name, {}) for name in ("paper", "sepo"))
         found = [sepo.get("J"), *(paper.get(k) for k in ("J", "u", "e", "c", "x"))]
-        cells = [bounded(f) for f in (*found, part["worst_case_advantage"], part["legal_mass"])]
-        lines.append("| " + " | ".join([code(game), text(method), *cells]) + " |")
+        cells = [bounded(f) for f in (*found, part.get("worst_case_advantage"), part.get("legal_mass"))]
+        lines.append("| " + " | ".join([code(game), text(method(part)), *cells]) + " |")
     return "\n".join(lines) + "\n"
 
 
 def bounded(found: Mapping[str, Any] | None) -> str:
     """Return a figure of a scorecard with its bounds; ``at least`` where only the lower one is known."""
-    if found is None or found["value"] is None:
+    if not isinstance(found, Mapping) or found.get("value") is None:
         return "n/a"
     if found["low"] is not None and found["high"] is None:
         return f"at least {found['low']:.3f}"
