@@ -32,20 +32,20 @@ def markdown(summary: Summary) -> str:
     main = f"{summary.measures}.J"
     top = summary.ceilings.get(summary.measures, {}).get("J")
     base = next((found.value for arm in summary.arms if arm.name == "base" and (found := arm.last.get(main))), None)
-    way = top is not None and base is not None and top > base
+    way = (base, top) if top is not None and base is not None and top > base else None
     best = any(arm.best for arm in summary.arms)
     heads = ["arm", *(title for _, title in columns), *(["of the way"] if way else [])]
     heads += [f"{title}, best step"] if best else []
     lines = ["| " + " | ".join(heads) + " |", "| --- |" + " ---: |" * (len(heads) - 1)]
     for arm in summary.arms:
         cells = [figure(arm.last.get(key)) for key, _ in columns]
-        if top is not None and base is not None and top > base:
+        if way:
             there = arm.last.get(main)
-            cells.append("n/a" if there is None else f"{_way(base, there.value, top):.0%}")
+            cells.append("n/a" if there is None else f"{_way(way[0], there.value, way[1]):.0%}")
         cells += [figure(arm.best.get(first))] if best else []
         lines.append("| " + " | ".join([code(arm.name), *cells]) + " |")
     if way:
-        cells = [f"{top:.4f}" if key == main else "" for key, _ in columns]
+        cells = [f"{way[1]:.4f}" if key == main else "" for key, _ in columns]
         lines.append("| " + " | ".join(["ceiling", *cells, "100%", *([""] if best else [])]) + " |")
     return "\n".join(lines) + "\n" + _paired(summary.paired)
 
