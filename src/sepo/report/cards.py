@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sepo.games.registry import GAMES
 from sepo.report.read import ArmSummary, Estimate, Run, Summary
-from sepo.report.standing import headline
+from sepo.report.standing import digits, headline
 from sepo.report.words import NONE, count, interval, number
 
 
@@ -64,19 +64,19 @@ def cards(run: Run) -> list[Card]:
     """Return a card an arm, at the last step."""
     summary = run.summary
     key = headline(summary)
-    digits = 4 if key == "exploitability" else 3
+    shown = digits(key)
     found = [arm.last.get(key) for arm in summary.arms]
     values = [v for e in found if e for v in (e.low, e.high, *(s for s in e.seeds if s is not None))]
     low, high = min([0.0, *values]), max([0.0, *values])
-    ends = (number(low, digits) if low else "0", number(high, digits))
+    ends = (number(low, shown) if low else "0", number(high, shown))
     return [
         Card(
             arm=index,
             name=arm.name,
             about=arm.about,
-            figure=number(estimate.value, digits) if estimate else NONE,
-            interval=interval(estimate, digits),
-            sentence=_sentence(key, estimate, summary, digits),
+            figure=number(estimate.value, shown) if estimate else NONE,
+            interval=interval(estimate, shown),
+            sentence=_sentence(key, estimate, summary, shown),
             note=_note(arm, summary, key),
             strip=_strip(estimate, low, high) if estimate and high > low else None,
             ends=ends,
@@ -85,10 +85,10 @@ def cards(run: Run) -> list[Card]:
     ]
 
 
-def _sentence(key: str, found: Estimate | None, summary: Summary, digits: int) -> str:
+def _sentence(key: str, found: Estimate | None, summary: Summary, shown: int) -> str:
     if found is None:
         return "No figure yet: no seed of this arm has finished."
-    value = number(found.value, digits)
+    value = number(found.value, shown)
     if key == "exploitability":
         return f"An opponent who knows this policy wins {value} {summary.unit}, averaged over both seats."
     return f"Its objective J, scaled payoff minus weighted penalties, is {value}; higher is better."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sepo.report.read import Estimate, Run
-from sepo.report.standing import headline, standing
+from sepo.report.standing import digits, headline, standing
 from sepo.report.tables import Cell, Head, Row, Table
 from sepo.report.words import NONE, interval, number
 
@@ -43,7 +43,7 @@ def overview(runs: Sequence[Run]) -> Table:
 def _audited(run: Run, policies: Sequence[str]) -> Row:
     key = headline(run.summary)
     found = {arm.name: arm.last.get(key) for arm in run.summary.arms}
-    cells = [_cell(found.get(name), _digits(key)) for name in policies]
+    cells = [_cell(found.get(name), digits(key)) for name in policies]
     return Row([Head(run.summary.game)], [Cell(_figure(run, key)), *cells])
 
 
@@ -51,14 +51,10 @@ def _figure(run: Run, key: str) -> str:
     return key if key == "exploitability" else f"J ({run.summary.measures})"
 
 
-def _digits(key: str) -> int:
-    return 4 if key == "exploitability" else 3
-
-
 def _row(run: Run) -> Row:
     summary = run.summary
     found = standing(summary)
-    digits = _digits(found.key)
+    shown = digits(found.key)
     name, best = found.furthest or ("", None)
     return Row(
         [Head(summary.name)],
@@ -66,12 +62,12 @@ def _row(run: Run) -> Row:
             Cell(summary.game),
             Cell(_figure(run, found.key)),
             Cell(str(len(summary.seeds))),
-            *(_cell(start, digits) for start in found.start),
-            _cell(best, digits, f"{name} "),
-            Cell(number(found.top, digits)),
+            *(_cell(start, shown) for start in found.start),
+            _cell(best, shown, f"{name} "),
+            Cell(number(found.top, shown)),
         ],
     )
 
 
-def _cell(found: Estimate | None, digits: int, name: str = "") -> Cell:
-    return Cell(NONE) if found is None else Cell(name + number(found.value, digits), interval(found, digits))
+def _cell(found: Estimate | None, shown: int, name: str = "") -> Cell:
+    return Cell(NONE) if found is None else Cell(name + number(found.value, shown), interval(found, shown))

@@ -42,6 +42,11 @@ def headline(summary: Summary) -> str:
     return "exploitability" if exploitable else f"{summary.measures}.J"
 
 
+def digits(key: str) -> int:
+    """Return how many digits after the point such a figure is shown with."""
+    return 4 if key == "exploitability" else 3
+
+
 def standing(summary: Summary) -> Standing:
     """Return how a run stands at its last step."""
     key = headline(summary)
