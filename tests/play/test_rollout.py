@@ -13,7 +13,7 @@ import pytest
 from sepo.audit.measures import scripted
 from sepo.games.base import TERMINAL
 from sepo.keys import generator
-from sepo.play.rollout import Paths, grouped_rollout, rollout
+from sepo.play.rollout import Paths, grouped_rollout, grouped_rollouts, rollout
 from sepo.solve.tree import Floats, Tree
 from sepo.solve.value import expected, transition
 from tests.brute import random_strategy
@@ -131,6 +131,8 @@ def test_the_same_key_gives_the_same_episodes_and_another_key_others(tree: Tree)
     )
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
+    together = grouped_rollouts(tree, profile, 0, 20, 4, [(2, "a"), (1, "a")]).moves
+    np.testing.assert_array_equal(together, np.concatenate([other, first]))
 
 
 def test_the_parts_of_a_key_do_not_run_into_each_other():

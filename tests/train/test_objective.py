@@ -14,7 +14,7 @@ from sepo.solve.expand import expand
 from sepo.solve.response import exploitability
 from sepo.solve.value import own_reach
 from sepo.train.mirror import REACH_FLOOR, MirrorRules, Push, improve, softmax
-from sepo.train.objective import CreditRules, signal, tangent
+from sepo.train.objective import CreditRules, action_weights, signal, tangent
 
 pytestmark = pytest.mark.no_cover  # plain Python that tracing slows to half: other tests cover it
 
@@ -118,6 +118,15 @@ def test_the_ledger_recovers_one_where_the_gradient_is_the_true_one():
         assert row.recovered == pytest.approx(1)
     assert sum(row.gradient_share for row in ledger) == pytest.approx(1)
     assert sum(row.advantage_share for row in ledger) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("scale", ["none", "joint"])
+@pytest.mark.parametrize(("estimator", "credit"), [("exact", "credited"), ("sampled", "rollout")])
+def test_weights_alone_are_those_of_the_signal(estimator, credit, scale):
+    at = policy(7)
+    rules = CreditRules(estimator=estimator, credit=credit, scale=scale)
+    arguments = TREE, at, terms(TREE, SEPO, at), rules, ("alone",)
+    np.testing.assert_array_equal(action_weights(*arguments), signal(*arguments).weights)
 
 
 def test_the_joint_scale_divides_all_terms_by_one_number_and_the_group_scale_erases_the_lambdas():

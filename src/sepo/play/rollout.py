@@ -7,6 +7,7 @@ learner's own draws differ.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -62,7 +63,17 @@ def grouped_rollout(
     tree: Tree, profile: Floats, learner: int, groups: int, size: int, key: tuple[object, ...]
 ) -> Paths:
     """Play ``groups`` groups of ``size`` rollouts with common random numbers; episodes of a group are contiguous."""
+    return grouped_rollouts(tree, profile, learner, groups, size, [key])
+
+
+def grouped_rollouts(
+    tree: Tree, profile: Floats, learner: int, groups: int, size: int, keys: Sequence[tuple[object, ...]]
+) -> Paths:
+    """Play a ``grouped_rollout`` for each key, all at once; the episodes of a key are contiguous."""
     moves = len(tree.levels) - 1
-    rng = generator(*key)
-    shared = np.repeat(rng.random((groups, moves)), size, axis=0)
-    return rollout(tree, profile, shared, rng.random((groups * size, moves)), learner)
+    shared, private = [], []
+    for key in keys:
+        rng = generator(*key)
+        shared.append(np.repeat(rng.random((groups, moves)), size, axis=0))
+        private.append(rng.random((groups * size, moves)))
+    return rollout(tree, profile, np.concatenate(shared), np.concatenate(private), learner)

@@ -17,19 +17,19 @@ J (for ``credited``, unscaled, without ``immediate``). Shapes: weights and strat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from sepo.audit.measures import KINDS, Kind, Term, gradient
-from sepo.play.rollout import grouped_rollout
+from sepo.play.rollout import grouped_rollout, grouped_rollouts
 from sepo.solve.gradient import action_gradient, centred
 from sepo.solve.tree import Floats, Ints, Layout
 from sepo.solve.value import infoset_reach
 from sepo.train.credit import EPSILON, Credit, CreditRules, advantages_of, group_mean, root_mean_square
 
-__all__ = ["Credit", "CreditRules", "LedgerRow", "Signal", "signal", "tangent"]
+__all__ = ["Credit", "CreditRules", "LedgerRow", "Signal", "action_weights", "signal", "tangent"]
 
 VANISHING = 1e-3
 """A gradient this much smaller than its summand has all but vanished."""
@@ -87,17 +87,17 @@ def signal(
     key
         Of the rollouts' randomness: run seed, arm, step.
     """
-    if rules.estimator == "exact":
-        found = {kind: _exact(space, learner, terms, kind, rules) for kind in KINDS}
-    else:
-        found = _sampled(space, learner, terms, rules, key)
-    weights = np.sum([found[k].weights for k in KINDS], axis=0)
-    advantages = np.sum([found[k].advantages for k in KINDS], axis=0)
-    probability = found["u"].probability
-    divisor = 1.0
-    if rules.scale == "joint":
-        divisor = root_mean_square(float(probability @ advantages**2))
-    return Signal(weights / divisor, divisor, _ledger(space, learner, terms, found, advantages))
+    found = _credits(space, learner, terms, rules, key)
+    divisor = _divisor(found, rules)
+    return Signal(_whole(found) / divisor, divisor, _ledger(space, learner, terms, found))
+
+
+def action_weights(
+    space: Layout, learner: Floats, terms: Sequence[Term], rules: CreditRules, key: tuple[object, ...]
+) -> Floats:
+    """Return the weights of the ``signal`` alone, (entries,): many steps on a table need no ledger."""
+    found = _credits(space, learner, terms, rules, key)
+    return _whole(found) / _divisor(found, rules)
 
 
 def tangent(space: Layout, learner: Floats, weights: Floats) -> Floats:
@@ -105,6 +105,32 @@ def tangent(space: Layout, learner: Floats, weights: Floats) -> Floats:
     total = np.bincount(space.owner, weights, len(space.infosets))
     out: Floats = weights - learner * total[space.owner]
     return out
+
+
+def _credits(
+    space: Layout, learner: Floats, terms: Sequence[Term], rules: CreditRules, key: tuple[object, ...]
+) -> dict[Kind, _Credited]:
+    """Return what each measure credits the actions with."""
+    if rules.estimator == "exact":
+        return {kind: _exact(space, learner, terms, kind, rules) for kind in KINDS}
+    return _sampled(space, learner, terms, rules, key)
+
+
+def _whole(found: Mapping[Kind, _Credited]) -> Floats:
+    out: Floats = np.sum([found[k].weights for k in KINDS], axis=0)
+    return out
+
+
+def _advantages(found: Mapping[Kind, _Credited]) -> Floats:
+    out: Floats = np.sum([found[k].advantages for k in KINDS], axis=0)
+    return out
+
+
+def _divisor(found: Mapping[Kind, _Credited], rules: CreditRules) -> float:
+    """Return what the weights are divided by."""
+    if rules.scale != "joint":
+        return 1.0
+    return root_mean_square(float(found["u"].probability @ _advantages(found) ** 2))
 
 
 def _exact(space: Layout, learner: Floats, terms: Sequence[Term], kind: Kind, rules: CreditRules) -> _Credited:
@@ -150,14 +176,13 @@ class _Episodes(NamedTuple):
     entries: Ints
     mask: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
     returns: Floats
-    collected: Floats
 
 
 def _play(learner: Floats, term: Term, rules: CreditRules, key: tuple[object, ...]) -> _Episodes:
     meeting, tree = term.meeting, term.meeting.tree
     profile = meeting.profile(learner)
     moves = grouped_rollout(tree, profile, term.seat, rules.groups, rules.group_size, key).moves
-    due = np.where(moves >= 0, tree.combine(term.seat, term.due)[moves], 0.0)
+    due = _due(term, moves)
     own = (moves[:, 1:] >= 0) & (tree.actor[tree.child[moves[:, :-1]]] == term.seat)
     after = np.cumsum(due[:, ::-1], axis=1)[:, ::-1][:, 1:]  # what falls due after each move
     if rules.returns == "immediate":
@@ -169,7 +194,12 @@ def _play(learner: Floats, term: Term, rules: CreditRules, key: tuple[object, ..
     mask = np.take_along_axis(own, order, axis=1)
     made = np.where(own, meeting.at[tree.entry[moves[:, 1:]]], -1)
     entries = np.take_along_axis(made, order, axis=1)
-    return _Episodes(entries, mask, np.take_along_axis(after, order, axis=1), due.sum(axis=1))
+    return _Episodes(entries, mask, np.take_along_axis(after, order, axis=1))
+
+
+def _due(term: Term, moves: Ints) -> Floats:
+    """Return what falls due on each move of some episodes, (episodes, depth)."""
+    return np.where(moves >= 0, term.meeting.tree.combine(term.seat, term.due)[moves], 0.0)
 
 
 def _charge(learner: Floats, penalties: Sequence[Term], rules: CreditRules, key: tuple[object, ...]) -> Floats:
@@ -182,9 +212,12 @@ def _charge(learner: Floats, penalties: Sequence[Term], rules: CreditRules, key:
         return np.full(episodes, sum(t.coefficient * t.share * t.value for t in penalties))
     out = np.zeros(episodes)
     for number, term in enumerate(penalties):
-        hands = term.meeting.tree.game.hands
-        for hand in range(hands):
-            out += term.weight / hands * _play(learner, term, rules, (*key, number, hand)).collected
+        tree = term.meeting.tree
+        keys = [(*key, number, hand) for hand in range(tree.game.hands)]
+        profile = term.meeting.profile(learner)
+        moves = grouped_rollouts(tree, profile, term.seat, rules.groups, rules.group_size, keys).moves
+        for collected in _due(term, moves).sum(axis=1).reshape(len(keys), episodes):
+            out += term.weight / len(keys) * collected
     return out
 
 
@@ -213,8 +246,9 @@ def _collected(
 
 
 def _ledger(
-    space: Layout, learner: Floats, terms: Sequence[Term], found: dict[Kind, _Credited], total: Floats
+    space: Layout, learner: Floats, terms: Sequence[Term], found: Mapping[Kind, _Credited]
 ) -> tuple[LedgerRow, ...]:
+    total = _advantages(found)
     slopes = {k: tangent(space, learner, found[k].weights) for k in KINDS}
     norms = {k: float(np.linalg.norm(slopes[k])) for k in KINDS}
     norm = sum(norms.values())

@@ -40,7 +40,7 @@ from sepo.train.dual import Dual
 from sepo.train.league import League, itself
 from sepo.train.learner import Learner, Look
 from sepo.train.mirror import FLOOR, MASS_FLOOR, REACH_FLOOR, MirrorRules, Push, improve, softmax
-from sepo.train.objective import CreditRules, Signal, signal
+from sepo.train.objective import CreditRules, Signal, action_weights, signal
 from sepo.train.recipe import TrainSection, weights
 from sepo.train.record import divergence, entropy, ledger_rows
 from sepo.train.sample import Asked, Sample, everything
@@ -311,7 +311,7 @@ class Optimiser:
             if mirror.values == "mean" and exact:
                 gradient, mass = slope(found, play, layout, immediate=raw.returns == "immediate")
                 return Push(at * centred(layout, at, gradient), np.maximum(mass, MASS_FLOOR))
-            pushed = signal(layout, at, found, raw, (*self.key, number, step)).weights
+            pushed = action_weights(layout, at, found, raw, (*self.key, number, step))
             met = own_reach(layout, at) if isinstance(layout, Tree) else mass_of(found, at, layout)
             return Push(pushed, np.maximum(met, REACH_FLOOR))
 
