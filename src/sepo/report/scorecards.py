@@ -67,7 +67,9 @@ def method(part: Mapping[str, Any]) -> str:
     """Return how a game's figures were found, in words."""
     found = str(part.get("method", "not recorded"))
     states, best = part.get("states"), part.get("robustness")
-    if isinstance(states, Mapping) and states.get("asked") != states.get("reachable"):
-        return f"{found}: {states.get('asked'):,} of {states.get('reachable'):,} states asked"
+    if isinstance(states, Mapping):
+        asked, reachable = states.get("asked"), states.get("reachable")
+        if isinstance(asked, int) and isinstance(reachable, int) and asked != reachable:
+            return f"{found}: {asked:,} of {reachable:,} states asked"
     n = best.get("n") if isinstance(best, Mapping) else None
     return f"{found}, {n} clusters" if n and found == "sampled" else found
