@@ -31,7 +31,8 @@ from sepo.games.registry import make
 from sepo.games.wording import wordings
 from sepo.policies.spec import MAKERS
 from sepo.train.joint import Joint, load_joint
-from sepo.train.recipe import TrainSection, is_joint, load_recipe, parse_recipe, read_document, validated
+from sepo.train.recipe import is_joint, load_recipe, parse_recipe, read_document, validated
+from sepo.train.sections import TrainSection
 from tests.conftest import Finished
 from tests.docs_blocks import (
     PAGES,

@@ -19,7 +19,8 @@ from docs.hooks import keys
 from docs.hooks.pages import generated
 from sepo.games.registry import GAMES, make
 from sepo.train.joint import Joint
-from sepo.train.recipe import Recipe, Section
+from sepo.train.recipe import Recipe
+from sepo.train.sections import Section
 from tests.browser import DESKTOP, PHONE, chromium, visit
 from tests.docs_blocks import PAGES, ROOT
 

@@ -11,7 +11,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from sepo.train.joint import Joint
-from sepo.train.recipe import Arm, Recipe, Section
+from sepo.train.recipe import Arm, Recipe
+from sepo.train.sections import Section
 
 BOUNDS = {Ge: ("at least", "ge"), Gt: ("above", "gt"), Le: ("at most", "le"), Lt: ("below", "lt")}
 

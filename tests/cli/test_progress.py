@@ -8,7 +8,8 @@ import pytest
 
 from sepo.cli.progress import RunDisplay, announce
 from sepo.cli.terminal import console
-from sepo.train.recipe import ModelSection, parse_recipe
+from sepo.train.recipe import parse_recipe
+from sepo.train.sections import ModelSection
 
 RECIPE = parse_recipe(
     {

@@ -16,8 +16,8 @@ from sepo.policies.direct import DirectPolicy
 from sepo.train import learner
 from sepo.train.direct import Batch, projection_loss
 from sepo.train.learner import Learner, graph_size
-from sepo.train.recipe import Schedule
 from sepo.train.sample import Asked
+from sepo.train.sections import Schedule
 from tests.models import tiny_model
 
 GAME = make("ipd", {"rounds": 3})

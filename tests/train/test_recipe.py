@@ -12,15 +12,8 @@ from sepo.games.base import Weights
 from sepo.train.joint import load_joint
 from sepo.train.learner import rate
 from sepo.train.optimise import entropy_bonus
-from sepo.train.recipe import (
-    Schedule,
-    TrainSection,
-    is_joint,
-    load_recipe,
-    parse_recipe,
-    read_document,
-    weights,
-)
+from sepo.train.recipe import is_joint, load_recipe, parse_recipe, read_document
+from sepo.train.sections import Schedule, TrainSection, weights
 
 ROOT = Path(__file__).parents[2]
 BASE = {"name": "x", "game": "kuhn", "arms": [{"name": "base", "stage": "base"}]}

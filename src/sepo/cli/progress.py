@@ -11,7 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from sepo.cli import terminal
 from sepo.cli.terminal import say
-from sepo.train.recipe import Arm, ModelSection, Recipe
+from sepo.train.recipe import Arm, Recipe
+from sepo.train.sections import ModelSection
 
 if TYPE_CHECKING:
     from sepo.cli.terminal import Console

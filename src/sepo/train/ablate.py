@@ -21,9 +21,10 @@ from sepo.games.base import Game
 from sepo.games.registry import make
 from sepo.train.claims import Outcome, Outcomes, judged
 from sepo.train.part import unit_folder
-from sepo.train.recipe import Arm, Recipe, merged, parse_recipe, weights
+from sepo.train.recipe import Arm, Recipe, merged, parse_recipe
 from sepo.train.record import read_metrics
 from sepo.train.run import run
+from sepo.train.sections import weights
 from sepo.train.seeds import Figure, paired, spread
 from sepo.train.summary import by_seed, credit, header
 from sepo.train.unit import Tell

@@ -15,8 +15,8 @@ from sepo.audit.measures import Term
 from sepo.audit.sweep import mass_of, weight
 from sepo.solve.tree import Floats
 from sepo.train.learner import Learner
-from sepo.train.recipe import TrainSection
 from sepo.train.sample import Asked, Sample, counted, most, walked
+from sepo.train.sections import TrainSection
 
 FIRST_LOOKS = 4
 """Rounds of asking before the first target."""

@@ -29,8 +29,8 @@ from sepo.policies.table import PolicyTable, row
 from sepo.solve.tree import Floats, Tree
 from sepo.train.learner import Learner
 from sepo.train.part import Part
-from sepo.train.recipe import Schedule
 from sepo.train.record import measured
+from sepo.train.sections import Schedule
 
 Show = Callable[[], list[dict[str, Any]]]
 """Plays episodes to be read."""

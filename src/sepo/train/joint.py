@@ -9,19 +9,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import Field
 
 from sepo.errors import InputError
-from sepo.train.recipe import (
-    Arm,
-    ModelSection,
-    ReasonedSection,
-    Recipe,
-    Section,
-    Words,
-    is_joint,
-    merged,
-    parse_recipe,
-    read_document,
-    validated,
-)
+from sepo.train.recipe import Arm, Recipe, Words, is_joint, merged, parse_recipe, read_document, validated
+from sepo.train.sections import ModelSection, ReasonedSection, Section
 
 
 class Joint(Section):

@@ -25,8 +25,8 @@ from sepo.lm.adapter import restore, snapshot, trainable
 from sepo.policies.direct import DirectPolicy
 from sepo.solve.tree import Floats
 from sepo.train.direct import Batch, Loss, Scorer, Scores, gather
-from sepo.train.recipe import Schedule
 from sepo.train.sample import Asked
+from sepo.train.sections import Schedule
 
 HELD = 6 * 2**30
 """Bytes up to which the graphs of several forward passes are kept, rather than running each pass twice."""

@@ -41,9 +41,9 @@ from sepo.train.league import League, itself
 from sepo.train.learner import Learner, Look
 from sepo.train.mirror import FLOOR, MASS_FLOOR, REACH_FLOOR, MirrorRules, Push, improve, softmax
 from sepo.train.objective import CreditRules, Signal, action_weights, signal
-from sepo.train.recipe import TrainSection, weights
 from sepo.train.record import divergence, entropy, ledger_rows
 from sepo.train.sample import Asked, Sample, everything
+from sepo.train.sections import TrainSection, weights
 
 SUPPORT = 0.02
 """Where only some replies are learnt: the least that a target may give one, against the likeliest."""

@@ -10,7 +10,8 @@ from sepo.audit.sampled import hold_to_independent
 from sepo.games.base import Game
 from sepo.games.registry import make
 from sepo.games.wording import ORIGINAL, Wording, chosen, wordings
-from sepo.train.recipe import Arm, Recipe, Schedule
+from sepo.train.recipe import Arm, Recipe
+from sepo.train.sections import Schedule
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,9 +17,9 @@ from sepo.train import ranks
 from sepo.train.credit import CreditRules
 from sepo.train.objective import LedgerRow
 from sepo.train.part import Part
-from sepo.train.recipe import TrainSection, weights
 from sepo.train.record import ledger_rows
 from sepo.train.rollouts import Drafts, Manner, Played, Seen, Table, Turn, credit, play, seen_terms
+from sepo.train.sections import TrainSection, weights
 
 
 class Step(NamedTuple):

@@ -37,9 +37,9 @@ from sepo.train.learner import rate
 from sepo.train.optimise import entropy_bonus
 from sepo.train.part import Part
 from sepo.train.player import Player
-from sepo.train.recipe import ReasonedSection, Schedule, TrainSection
 from sepo.train.record import Metrics, read_metrics
 from sepo.train.rollouts import Drafts
+from sepo.train.sections import ReasonedSection, Schedule, TrainSection
 from sepo.train.sft import VALIDATE_EVERY
 from sepo.train.vllm import VllmWriter
 
