@@ -16,7 +16,8 @@ from sepo.errors import InputError
 from sepo.games.base import CHANCE, TERMINAL, Decision
 from sepo.games.contract import check
 from sepo.games.hands import Instance, instance, units, value_chances
-from sepo.games.items import DEMONSTRATORS, OPPONENTS, POOLS, Items
+from sepo.games.items import POOLS, Items
+from sepo.games.items_scripts import DEMONSTRATORS, OPPONENTS
 from sepo.games.repeated import Pair, Stage, View
 
 pytestmark = pytest.mark.no_cover  # plain Python that tracing slows to half: other tests cover it

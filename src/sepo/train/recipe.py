@@ -11,14 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from sepo.errors import InputError
 from sepo.games.base import MeasureName
-from sepo.train.sections import (
-    AuditSection,
-    ModelSection,
-    ReasonedSection,
-    Section,
-    SftSection,
-    TrainSection,
-)
+from sepo.train.sections import AuditSection, ModelSection, ReasonedSection, Section, SftSection, TrainSection
 
 S = TypeVar("S", bound=Section)
 
