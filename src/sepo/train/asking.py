@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from sepo.audit.arena import Arena
+from sepo.audit.arena import Arena, Meeting, passed
 from sepo.audit.measures import Term
-from sepo.audit.sweep import mass_of, weight
+from sepo.audit.sweep import by_meeting, mass_of, weight
 from sepo.solve.tree import Floats
 from sepo.train.learner import Learner
 from sepo.train.sample import Asked, Sample, counted, most, walked
@@ -30,14 +30,22 @@ class Asking:
     ----------
     terms
         Answers a policy, (entries,), with the terms of J there.
+    stakes
+        Answers a target and a policy, both (entries,), with how much each decision weighs in a projection of the one
+        onto the other, (decisions,).
     key
         Of all draws.
     """
 
     def __init__(
-        self, learner: Learner, section: TrainSection, terms: Callable[[Floats], list[Term]], key: tuple[object, ...]
+        self,
+        learner: Learner,
+        section: TrainSection,
+        terms: Callable[[Floats], list[Term]],
+        stakes: Callable[[Floats, Floats], Floats],
+        key: tuple[object, ...],
     ) -> None:
-        self.learner, self.section, self.terms, self.key = learner, section, terms, key
+        self.learner, self.section, self.terms, self.stakes, self.key = learner, section, terms, stakes, key
 
     def renew(self, target: Floats | None, number: int) -> None:
         """Ask about the states met most, so that what is known of the policy is what it is now.
@@ -58,7 +66,8 @@ class Asking:
         """Return the decisions of the episodes of a step."""
         episodes, known = self.section.episodes, self.learner.known
         found, places = self.terms(known), self._places(known, target)
-        walk = walked(found, places, self.learner.layout, episodes, (*self.key, number, "batch"))
+        odds = self._odds(found, places, self._wanting(target))
+        walk = walked(found, places, self.learner.layout, episodes, (*self.key, number, "batch"), odds)
         return counted(walk, episodes, self._met(found, places))
 
     def share(self, policy: Floats, target: Floats | None) -> Floats:
@@ -73,13 +82,34 @@ class Asking:
         Where a state is a belief, which history leads there bears on the answer: it is one that a drawn episode takes.
         """
         learner, states = self.learner, self.section.states
-        known, ground = learner.known, learner.ground
+        known, ground, wanting = learner.known, learner.ground, self._wanting(target)
         if not isinstance(ground, Arena) or ground.beliefs is None:
-            return learner.everything.some(most(self.share(known, target), states, NEGLIGIBLE))
-        walk = walked(self.terms(known), self._places(known, target), learner.layout, states, key)
+            share = self.share(known, target)
+            return learner.everything.some(most(share if wanting is None else share * wanting, states, NEGLIGIBLE))
+        found, places = self.terms(known), self._places(known, target)
+        walk = walked(found, places, learner.layout, states, key, self._odds(found, places, wanting))
         counts = np.bincount(walk.asked.chosen, walk.counts)
         met, first = np.unique(walk.asked.chosen, return_index=True)
-        return walk.asked.some(first[np.argsort(-counts[met], kind="stable")[:states]])
+        worth = counts[met] if wanting is None else counts[met] * wanting[met]
+        return walk.asked.some(first[np.argsort(-worth, kind="stable")[:states]])
+
+    def _wanting(self, target: Floats | None) -> Floats | None:
+        """Return how much there is to learn at each decision, (decisions,); None where that is not to matter."""
+        if target is None or self.section.mirror.meets == "weights":
+            return None
+        return self.stakes(target, self.learner.known)
+
+    def _odds(
+        self, found: Sequence[Term], places: Sequence[Floats], wanting: Floats | None
+    ) -> dict[Meeting, float] | None:
+        """Return how much there is to learn against each opponent, on average over the decisions met."""
+        if wanting is None:
+            return None
+        out = {}
+        for meeting in by_meeting(found):
+            met = np.mean([passed(meeting, p, self.learner.layout) for p in places], axis=0)
+            out[meeting] = float(met @ wanting / met.sum())
+        return out
 
     def _places(self, policy: Floats, target: Floats | None) -> list[Floats]:
         """Return the policies whose states are learnt: this one and the target's, with uniform play mixed in.

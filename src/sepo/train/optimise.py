@@ -83,7 +83,7 @@ class Optimiser:
             group_size=section.group_size,
         )
         self.large = isinstance(learner.layout, Space)
-        self.asking = Asking(learner, section, self._meets, key)
+        self.asking = Asking(learner, section, self._meets, self._stakes, key)
         self.few = section.update == "mmd" and section.mirror.learns == "replies"
         if self.few and not self.large:
             raise InputError(

@@ -12,7 +12,7 @@ those that were met: then a state may stand in a sample more than once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -104,7 +104,12 @@ def counted(walk: Walk, episodes: int, expected: Floats) -> Sample:
 
 
 def walked(
-    found: Sequence[Term], policies: Sequence[Floats], layout: Layout, episodes: int, key: tuple[object, ...]
+    found: Sequence[Term],
+    policies: Sequence[Floats],
+    layout: Layout,
+    episodes: int,
+    key: tuple[object, ...],
+    odds: Mapping[Meeting, float] | None = None,
 ) -> Walk:
     """Play episodes against every opponent of the terms of J; return the decisions that were met.
 
@@ -114,10 +119,15 @@ def walked(
         Opponents are met by the sum of their terms' absolute weights.
     policies
         The learner plays each of them in as many episodes, up to one.
+    odds
+        An opponent is met so many times as often, and counts as much less: on average the counts are the same.
     """
     shared = by_meeting(found)
     meetings = list(shared)
-    weights = np.repeat([weight(terms) for terms in shared.values()], len(policies))
+    plain = np.array([weight(terms) for terms in shared.values()])
+    favour = np.array([1.0 if odds is None else odds[m] for m in meetings])
+    counts_as = np.ones(len(plain)) if odds is None else (plain @ favour) / plain.sum() / favour
+    weights = np.repeat(plain * favour, len(policies))
     rng = generator(*key)
     ticks = (np.arange(episodes) + rng.random()) / episodes
     ends = np.cumsum(weights) / weights.sum()
@@ -125,13 +135,13 @@ def walked(
     met: dict[str, tuple[int, Decision]] = {}
     counts: dict[str, float] = {}
     for which, count in enumerate(drawn.tolist()):
-        meeting = meetings[which // len(policies)]
+        meeting, each = meetings[which // len(policies)], float(counts_as[which // len(policies)])
         profile = meeting.profile(policies[which % len(policies)])
         lots = rng.random((count, len(meeting.tree.levels) - 1))
         for made in rollout(meeting.tree, profile, lots).moves:
             for state, decision in _decisions(meeting, layout, made[made >= 0]):
                 met.setdefault(decision.key, (state, decision))
-                counts[decision.key] = counts.get(decision.key, 0.0) + 1.0
+                counts[decision.key] = counts.get(decision.key, 0.0) + each
     keys = sorted(met, key=lambda k: met[k][0])  # stable: histories of one state as they were met
     chosen = np.array([met[k][0] for k in keys], dtype=np.int64)
     return Walk(Asked(chosen, [met[k][1] for k in keys]), np.array([counts[k] for k in keys]))

@@ -147,6 +147,13 @@ class MirrorSection(Section):
         float,
         Field(ge=0, description="what a decision loses against the target where it weighs half; 0: all weigh alike"),
     ] = 0.0
+    meets: Annotated[
+        Literal["weights", "losses"],
+        Field(
+            description="in a large game, whether opponents are met by the weight of their terms, or by that times "
+            "what `focus` leaves of it: episodes go where there is something to learn, the loss stays the same"
+        ),
+    ] = "weights"
     projections: Annotated[int, Field(ge=1, description="model updates per table target")] = 4
     learns: Annotated[
         Literal["policy", "replies"],
@@ -155,6 +162,12 @@ class MirrorSection(Section):
             "strings, of which only those that the target plays are scored"
         ),
     ] = "policy"
+
+    @model_validator(mode="after")
+    def _losses_are_those_of_focus(self) -> MirrorSection:
+        if self.meets == "losses" and not self.focus:
+            raise ValueError("meets 'losses' needs a focus above 0: without one all decisions weigh alike")
+        return self
 
 
 class TrainSection(Schedule):
