@@ -11,7 +11,7 @@ import pytest
 from sepo.audit.arena import Arena, ground_of
 from sepo.audit.ceiling import ceiling
 from sepo.audit.measures import objective, terms
-from sepo.audit.sweep import mass_of, slope
+from sepo.audit.sweep import by_meeting, mass_of, slope
 from sepo.games.registry import make
 from sepo.policies.table import load_table
 from sepo.solve.gradient import centred
@@ -73,31 +73,35 @@ def finished(document: dict, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     return folder, run(parse_recipe(document, "large"), folder, lambda e: None)
 
 
-def test_an_episode_counts_each_decision_as_often_as_it_is_met(arena: Arena) -> None:
+@pytest.mark.parametrize("favoured", [False, True])
+def test_an_episode_counts_each_decision_as_often_as_it_is_met(arena: Arena, favoured: bool) -> None:
     rng = np.random.default_rng(0)
     policies = [softmax(arena.space, rng.normal(size=len(arena.space.owner))) for _ in range(2)]
     found = terms(arena, PAPER, policies[0])
     expected = np.mean([mass_of(found, p, arena.space) for p in policies], axis=0) / sum(abs(t.weight) for t in found)
     assert expected.sum() == pytest.approx(GAME.rounds)
-    walk = walked(found, policies, arena.space, 20_000, ("walk",))
+    odds = {m: float(rng.uniform(0.5, 5)) for m in by_meeting(found)} if favoured else None
+    walk = walked(found, policies, arena.space, 20_000, ("walk",), odds)
     assert [d.key for d in walk.asked.decisions] == [arena.space.infosets[i].key for i in walk.asked.chosen]
     counts = np.bincount(walk.asked.chosen, walk.counts, len(expected))
     np.testing.assert_allclose(counts / 20_000, expected, atol=0.02)
     sample = counted(walk, 20_000, expected)
-    assert sample.share.sum() == pytest.approx(1)
-    assert sample.factor @ (sample.share / sample.factor) == pytest.approx(1, abs=1e-9)
+    assert sample.share.sum() == pytest.approx(1, abs=1e-3 if favoured else 1e-9)
+    assert sample.factor @ (sample.share / sample.factor) == pytest.approx(sample.share.sum(), abs=1e-9)
     often = expected[sample.asked.chosen] > 0.05
     np.testing.assert_allclose(sample.factor[often], 1, atol=0.15)
 
 
-def test_sums_over_samples_are_unbiased(arena: Arena) -> None:
+@pytest.mark.parametrize("favoured", [False, True])
+def test_sums_over_samples_are_unbiased(arena: Arena, favoured: bool) -> None:
     policy = arena.space.uniform
     found = terms(arena, PAPER, policy)
     expected = mass_of(found, policy, arena.space) / sum(abs(t.weight) for t in found)
     worth = np.random.default_rng(1).normal(size=len(arena.space.infosets)) * (expected > 0)
+    odds = {m: 1.0 + place for place, m in enumerate(by_meeting(found))} if favoured else None
     guesses = []
     for number in range(400):
-        sample = counted(walked(found, [policy], arena.space, 16, (number,)), 16, expected)
+        sample = counted(walked(found, [policy], arena.space, 16, (number,), odds), 16, expected)
         guesses.append(float(sample.factor @ (expected * worth)[sample.asked.chosen]))
     error = np.std(guesses, ddof=1) / 20
     assert abs(np.mean(guesses) - expected @ worth) < 4 * error

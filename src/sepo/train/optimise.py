@@ -235,6 +235,8 @@ class Optimiser:
         assert self.target is not None
         asked = look.asked
         rows = asked.scored(self._rows(self.target, asked.chosen))
+        if self.section.mirror.meets == "losses":
+            share = share / share.sum()  # 1 on average alone, where some opponents' episodes count as less
         if self.section.mirror.focus:
             share = _focused(share, self._stakes(self.target, look.strategy)[asked.chosen])
         loss = penalised(projection_loss, penalties) if asked.replies is None else imitation_loss
