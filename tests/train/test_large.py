@@ -13,11 +13,16 @@ from sepo.audit.ceiling import ceiling
 from sepo.audit.measures import objective, terms
 from sepo.audit.sweep import by_meeting, mass_of, slope
 from sepo.games.registry import make
+from sepo.lm.adapter import make_trainable
+from sepo.lm.load import load_model
+from sepo.policies.direct import DirectPolicy
 from sepo.policies.table import load_table
 from sepo.solve.gradient import centred
 from sepo.train.data import of_arena
+from sepo.train.learner import Learner
 from sepo.train.mirror import MirrorRules, Push, improve, softmax
-from sepo.train.recipe import parse_recipe
+from sepo.train.optimise import Optimiser
+from sepo.train.recipe import merged, parse_recipe
 from sepo.train.record import read_metrics
 from sepo.train.run import run
 from sepo.train.sample import counted, everything, most, walked
@@ -105,6 +110,37 @@ def test_sums_over_samples_are_unbiased(arena: Arena, favoured: bool) -> None:
         guesses.append(float(sample.factor @ (expected * worth)[sample.asked.chosen]))
     error = np.std(guesses, ddof=1) / 20
     assert abs(np.mean(guesses) - expected @ worth) < 4 * error
+
+
+def test_episodes_go_where_the_projection_has_something_to_learn(arena: Arena, document: dict) -> None:
+    """Wrong where the opponent struck back alone: who does is met more often, and counts as less."""
+    space, target = arena.space, ceiling(arena, PAPER).strategy
+    gradient, mass = slope(terms(arena, PAPER, target), target, space)
+    known, wrong = target.copy(), []
+    for i, info in enumerate(space.infosets):
+        values = gradient[info.entries]
+        better = values.argmax() == target[info.entries].argmax()
+        if info.key.startswith("DC,CD") and better and np.ptp(values) > 0.05 * mass[i]:
+            known[info.entries] = np.arange(2) == values.argmin()
+            wrong.append(i)
+    found = []
+    for meets in ("weights", "losses"):
+        mirror = {"focus": 0.03, "meets": meets}
+        recipe = parse_recipe(merged(document, {"train": {"episodes": 2, "mirror": mirror}}), "large")
+        settings = recipe.settings(recipe.arms[1])
+        lm = load_model(recipe.model.policy)
+        make_trainable(lm, "lora", layers=1)
+        learner = Learner(DirectPolicy(lm, "x"), arena, settings)
+        stage = Optimiser(learner, PAPER, settings, ("draw",))
+        learner.known, learner.seen[:] = known, True
+        shares = []
+        for number in range(1, 301):
+            sample = stage.asking.draw(target, number)
+            shares.append(sample.share[np.isin(sample.asked.chosen, wrong)].sum())
+        found.append((np.mean(shares), np.std(shares) / np.sqrt(300), np.count_nonzero(shares)))
+    (plain, error, few), (favoured, other_error, many) = found
+    assert many > 1.2 * few
+    assert abs(favoured - plain) < 4 * np.hypot(error, other_error)
 
 
 def test_everything_has_the_factor_one_and_most_takes_the_largest() -> None:

@@ -49,6 +49,7 @@ def test_every_shipped_recipe_is_valid(path):
         ({"train": {"scale": "group"}}, "needs estimator 'sampled'"),
         ({"train": {"mirror": {"learns": "replies"}, "kl": 0.1}}, "no whole policy, which kl is of"),
         ({"train": {"mirror": {"learns": "replies"}, "entropy": {"start": 1, "over": 4}}}, "which entropy is of"),
+        ({"train": {"mirror": {"meets": "losses"}}}, "needs a focus above 0"),
         ({"train": {"lambda": {"y": 1}}}, "unknown key 'train.lambda.y'"),
         ({"name": "a/b"}, "name"),
     ],
