@@ -19,7 +19,7 @@ import numpy as np
 from sepo.audit.arena import Adversary, Ground, Meeting, best_value, met, pool, respond, scripted
 from sepo.errors import InputError
 from sepo.games.base import MeasureSet, Ratio, Weights
-from sepo.solve.gradient import action_gradient
+from sepo.solve.gradient import passage_gradient
 from sepo.solve.response import best_response
 from sepo.solve.tree import Floats, Tree
 from sepo.solve.value import Passage
@@ -169,6 +169,11 @@ class Play:
         return found
 
 
+def playing(learner: Floats | Play) -> Play:
+    """Return a learner's meetings: those given, or those of a strategy, (entries,), of which nothing is known yet."""
+    return learner if isinstance(learner, Play) else Play(learner)
+
+
 def per_round(ground: Ground, learner: Floats, by: str | Adversary, seat: int, due: Mapping[str, float]) -> float:
     """Return the expected sum of ``due`` per round, the learner in ``seat``."""
     return Play(learner).collects(next(m for m in met(ground, by) if m.seat == seat), due)
@@ -284,18 +289,19 @@ def values(ground: Ground, measures: MeasureSet, learner: Floats) -> dict[str, f
     return {**parts(found, measures), "J": objective(found)}
 
 
-def gradient(learner: Floats, found: Sequence[Term], *, immediate: bool = False) -> Floats:
+def gradient(learner: Floats | Play, found: Sequence[Term], *, immediate: bool = False) -> Floats:
     """Return the exact derivative of J with respect to each of the learner's action probabilities. (entries,).
 
     By the envelope theorem the best-responding exploiter may be held fixed. With ``immediate``, credit
     stops at the end of a decision's round, and the result is not the gradient of J.
     """
-    out = np.zeros(len(learner))
+    play = playing(learner)
+    out = np.zeros(len(play.learner))
     for term in found:
         if term.weight:
             meeting = term.meeting
             due = meeting.tree.combine(term.seat, term.due)
-            part = action_gradient(meeting.tree, meeting.profile(learner), due, immediate=immediate)
+            part = passage_gradient(play.passage(meeting), due, immediate=immediate)
             out += term.weight * meeting.gathered(part, len(out))
     return out
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sepo.audit.arena import Meeting, passed
-from sepo.audit.measures import Play, Term
+from sepo.audit.measures import Play, Term, playing
 from sepo.solve.tree import Floats, Layout
 from sepo.solve.value import by_infoset
 
@@ -36,7 +36,7 @@ class Slope(NamedTuple):
 
 def slope(found: Sequence[Term], learner: Floats | Play, layout: Layout, *, immediate: bool = False) -> Slope:
     """Return the exact gradient of J and its mass from the terms of J at ``learner``."""
-    play = learner if isinstance(learner, Play) else Play(learner)
+    play = playing(learner)
     gradient, mass = np.zeros(len(play.learner)), np.zeros(len(layout.infosets))
     for meeting, terms in by_meeting(found).items():
         tree, passage = meeting.tree, play.passage(meeting)

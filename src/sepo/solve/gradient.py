@@ -18,8 +18,12 @@ def action_gradient(tree: Tree, profile: Floats, due: Floats, *, immediate: bool
 
     That of entry (I, a) is the sum over nodes h of I of reach(h) * Q(h, a). It is exact for either seat.
     """
-    passage = Passage(tree, profile)
-    value, reached = passage.values(due, immediate=immediate), passage.nodes
+    return passage_gradient(Passage(tree, profile), due, immediate=immediate)
+
+
+def passage_gradient(passage: Passage, due: Floats, *, immediate: bool = False) -> Floats:
+    """Return the ``action_gradient`` of a profile whose way through its tree may be known in part. (entries,)."""
+    tree, value, reached = passage.tree, passage.values(due, immediate=immediate), passage.nodes
     moved = np.flatnonzero(tree.entry >= 0)
     out = np.zeros(len(tree.seat))
     np.add.at(out, tree.entry[moved], reached[tree.parent[moved]] * value[moved])

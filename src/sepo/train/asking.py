@@ -7,6 +7,7 @@ step then scores the decisions of some episodes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from sepo.audit.arena import Arena, Meeting, passed
 from sepo.audit.measures import Term
 from sepo.audit.sweep import by_meeting, mass_of, weight
 from sepo.solve.tree import Floats
+from sepo.train.kept import Kept
 from sepo.train.learner import Learner
 from sepo.train.sample import Asked, Sample, counted, most, walked
 from sepo.train.sections import TrainSection
@@ -21,6 +23,27 @@ from sepo.train.sections import TrainSection
 FIRST_LOOKS = 4
 """Rounds of asking before the first target."""
 NEGLIGIBLE = 1e-6
+
+
+class Drawing(NamedTuple):
+    """What the decisions of a step are drawn from.
+
+    Attributes
+    ----------
+    found
+        The terms of J.
+    places
+        The policies whose states are learnt.
+    odds
+        How much more often than by its terms' weight an opponent is met, if that is not 1.
+    expected : (decisions,)
+        How often each decision is met in an episode.
+    """
+
+    found: list[Term]
+    places: list[Floats]
+    odds: dict[Meeting, float] | None
+    expected: Floats
 
 
 class Asking:
@@ -33,6 +56,8 @@ class Asking:
     stakes
         Answers a target and a policy, both (entries,), with how much each decision weighs in a projection of the one
         onto the other, (decisions,).
+    standing
+        Answers with what the terms depend on beside the policy, for ``train.kept``.
     key
         Of all draws.
     """
@@ -43,9 +68,12 @@ class Asking:
         section: TrainSection,
         terms: Callable[[Floats], list[Term]],
         stakes: Callable[[Floats, Floats], Floats],
+        standing: Callable[[], tuple[object, ...]],
         key: tuple[object, ...],
     ) -> None:
-        self.learner, self.section, self.terms, self.stakes, self.key = learner, section, terms, stakes, key
+        self.learner, self.section, self.key = learner, section, key
+        self.terms, self.stakes, self.standing = terms, stakes, standing
+        self._drawing: Kept[Drawing] = Kept()
 
     def renew(self, target: Floats | None, number: int) -> None:
         """Ask about the states met most, so that what is known of the policy is what it is now.
@@ -65,10 +93,14 @@ class Asking:
     def draw(self, target: Floats | None, number: int) -> Sample:
         """Return the decisions of the episodes of a step."""
         episodes, known = self.section.episodes, self.learner.known
-        found, places = self.terms(known), self._places(known, target)
-        odds = self._odds(found, places, self._wanting(target))
+
+        def find() -> Drawing:
+            found, places = self.terms(known), self._places(known, target)
+            return Drawing(found, places, self._odds(found, places, self._wanting(target)), self._met(found, places))
+
+        found, places, odds, expected = self._drawing(find, known, target, *self.standing())
         walk = walked(found, places, self.learner.layout, episodes, (*self.key, number, "batch"), odds)
-        return counted(walk, episodes, self._met(found, places))
+        return counted(walk, episodes, expected)
 
     def share(self, policy: Floats, target: Floats | None) -> Floats:
         """Return how often each decision is met where states are learnt. (decisions,), sums to 1."""

@@ -15,6 +15,7 @@ import torch
 from sepo.lm.adapter import snapshot
 from sepo.lm.trunk import forget
 from sepo.train import ranks
+from sepo.train.kept import Kept
 from sepo.train.learner import Learner, Look, load_state, rate, save_state
 from sepo.train.record import Metrics, alarms, measured, probes
 from sepo.train.sample import Asked
@@ -79,6 +80,7 @@ class Course:
         self.worth: float | None = None
         self._first: dict[str, Any] | None = None  # probes and worth of the first step
         self._metrics: Metrics | None = None
+        self._measured: Kept[tuple[dict[str, Any], dict[str, float]]] = Kept()
 
     @property
     def progress(self) -> float:
@@ -100,13 +102,16 @@ class Course:
         started = time.perf_counter()
         look = learner.look(stage.wanted(number), gradient=number < self.steps)
         line: dict[str, Any] = {"step": number, "stage": stage.name, "lr": rate(learner.schedule, number)}
+        found, probed = self._measured(
+            lambda: (measured(learner.ground, look.strategy), probes(learner.ground, look.strategy)), look.strategy
+        )
         line |= {
-            **measured(learner.ground, look.strategy),
+            **found,
             "legal_mass": float(look.mass.mean()),
             **stage.observe(look),
         }
         self.worth = worth = stage.worth(line)
-        line["probes"] = probes(learner.ground, look.strategy)
+        line["probes"] = probed
         first = self._first = self._first or {"probes": line["probes"], "worth": worth}
         looked()
         if number < self.steps:

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sepo.audit.measures import KINDS, Kind, Term, gradient
+from sepo.audit.measures import KINDS, Kind, Play, Term, gradient, playing
 from sepo.play.rollout import grouped_rollout, grouped_rollouts
 from sepo.solve.gradient import action_gradient, centred
 from sepo.solve.tree import Floats, Ints, Layout
@@ -67,16 +67,20 @@ class Signal(NamedTuple):
 
 
 class _Credited(NamedTuple):
-    """One measure's weights (entries,), and samples of its advantages with their probabilities."""
+    """One measure's weights (entries,), and samples of its advantages with their probabilities.
+
+    ``true`` says that the weights are the gradient of its summand of J itself.
+    """
 
     weights: Floats
     advantages: Floats
     probability: Floats
     variance: float
+    true: bool = False
 
 
 def signal(
-    space: Layout, learner: Floats, terms: Sequence[Term], rules: CreditRules, key: tuple[object, ...]
+    space: Layout, learner: Floats | Play, terms: Sequence[Term], rules: CreditRules, key: tuple[object, ...]
 ) -> Signal:
     """Turn the terms of J at the policy ``learner`` into weights of its actions.
 
@@ -87,16 +91,17 @@ def signal(
     key
         Of the rollouts' randomness: run seed, arm, step.
     """
-    found = _credits(space, learner, terms, rules, key)
+    play = playing(learner)
+    found = _credits(space, play, terms, rules, key)
     divisor = _divisor(found, rules)
-    return Signal(_whole(found) / divisor, divisor, _ledger(space, learner, terms, found))
+    return Signal(_whole(found) / divisor, divisor, _ledger(space, play, terms, found))
 
 
 def action_weights(
-    space: Layout, learner: Floats, terms: Sequence[Term], rules: CreditRules, key: tuple[object, ...]
+    space: Layout, learner: Floats | Play, terms: Sequence[Term], rules: CreditRules, key: tuple[object, ...]
 ) -> Floats:
     """Return the weights of the ``signal`` alone, (entries,): many steps on a table need no ledger."""
-    found = _credits(space, learner, terms, rules, key)
+    found = _credits(space, playing(learner), terms, rules, key)
     return _whole(found) / _divisor(found, rules)
 
 
@@ -108,12 +113,12 @@ def tangent(space: Layout, learner: Floats, weights: Floats) -> Floats:
 
 
 def _credits(
-    space: Layout, learner: Floats, terms: Sequence[Term], rules: CreditRules, key: tuple[object, ...]
+    space: Layout, play: Play, terms: Sequence[Term], rules: CreditRules, key: tuple[object, ...]
 ) -> dict[Kind, _Credited]:
     """Return what each measure credits the actions with."""
     if rules.estimator == "exact":
-        return {kind: _exact(space, learner, terms, kind, rules) for kind in KINDS}
-    return _sampled(space, learner, terms, rules, key)
+        return {kind: _exact(space, play, terms, kind, rules) for kind in KINDS}
+    return _sampled(space, play.learner, terms, rules, key)
 
 
 def _whole(found: Mapping[Kind, _Credited]) -> Floats:
@@ -133,14 +138,15 @@ def _divisor(found: Mapping[Kind, _Credited], rules: CreditRules) -> float:
     return root_mean_square(float(found["u"].probability @ _advantages(found) ** 2))
 
 
-def _exact(space: Layout, learner: Floats, terms: Sequence[Term], kind: Kind, rules: CreditRules) -> _Credited:
+def _exact(space: Layout, play: Play, terms: Sequence[Term], kind: Kind, rules: CreditRules) -> _Credited:
     """Return the limit of infinitely many rollouts."""
-    charged = [t for t in terms if t.kind == kind and (kind == "u" or rules.credit == "credited")]
-    slope = gradient(learner, charged, immediate=rules.returns == "immediate")
+    reaches, immediate = kind == "u" or rules.credit == "credited", rules.returns == "immediate"
+    learner, charged = play.learner, [t for t in terms if t.kind == kind and reaches]
+    slope = gradient(play, charged, immediate=immediate)
     advantages = centred(space, learner, slope)
     probability = learner / len(space.infosets)
     variance = float(probability @ advantages**2)
-    return _Credited(learner * advantages, advantages, probability, variance)
+    return _Credited(learner * advantages, advantages, probability, variance, reaches and not immediate)
 
 
 def _sampled(
@@ -245,10 +251,8 @@ def _collected(
     return _Credited(weights, advantages, probability, float(np.mean(spread)) if spread else 0.0)
 
 
-def _ledger(
-    space: Layout, learner: Floats, terms: Sequence[Term], found: Mapping[Kind, _Credited]
-) -> tuple[LedgerRow, ...]:
-    total = _advantages(found)
+def _ledger(space: Layout, play: Play, terms: Sequence[Term], found: Mapping[Kind, _Credited]) -> tuple[LedgerRow, ...]:
+    learner, total = play.learner, _advantages(found)
     slopes = {k: tangent(space, learner, found[k].weights) for k in KINDS}
     norms = {k: float(np.linalg.norm(slopes[k])) for k in KINDS}
     norm = sum(norms.values())
@@ -258,7 +262,8 @@ def _ledger(
         own = [t for t in terms if t.kind == kind]
         if not own:
             continue
-        true = learner * centred(space, learner, gradient(learner, own))
+        credited = found[kind]
+        true = credited.weights if credited.true else learner * centred(space, learner, gradient(play, own))
         length = float(true @ true)
         value = float(sum(t.coefficient * t.share * t.value for t in own))
         vanished = np.sqrt(length) <= VANISHING * abs(value) + EPSILON
@@ -266,8 +271,8 @@ def _ledger(
             LedgerRow(
                 kind=kind,
                 value=value,
-                variance=found[kind].variance,
-                advantage_share=float(found[kind].probability @ (found[kind].advantages * total)) / square
+                variance=credited.variance,
+                advantage_share=float(credited.probability @ (credited.advantages * total)) / square
                 if square > EPSILON**2
                 else 0.0,
                 gradient_share=norms[kind] / norm if norm > EPSILON else 0.0,

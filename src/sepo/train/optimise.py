@@ -17,7 +17,7 @@ from sepo.audit.arena import BEST_RESPONSE, Adversary, Ground, respond
 from sepo.audit.capped import capped
 from sepo.audit.ceiling import ceiling
 from sepo.audit.encounter import GAIN
-from sepo.audit.measures import BEHIND, KINDS, Play, Term, charged, measure, per_round, terms
+from sepo.audit.measures import BEHIND, KINDS, Play, Term, charged, measure, per_round, playing, terms
 from sepo.audit.sweep import mass_of, slope
 from sepo.errors import InputError
 from sepo.games.base import MeasureSet, Weights
@@ -37,6 +37,7 @@ from sepo.train.direct import (
     spread,
 )
 from sepo.train.dual import Dual
+from sepo.train.kept import Kept
 from sepo.train.league import League, itself
 from sepo.train.learner import Learner, Look
 from sepo.train.mirror import FLOOR, MASS_FLOOR, REACH_FLOOR, MirrorRules, Push, improve, softmax
@@ -83,7 +84,7 @@ class Optimiser:
             group_size=section.group_size,
         )
         self.large = isinstance(learner.layout, Space)
-        self.asking = Asking(learner, section, self._meets, self._stakes, key)
+        self.asking = Asking(learner, section, self._meets, self._stakes, self._standing, key)
         self.few = section.update == "mmd" and section.mirror.learns == "replies"
         if self.few and not self.large:
             raise InputError(
@@ -96,6 +97,8 @@ class Optimiser:
         self.target: Floats | None = None
         self.price = 0.0  # what a point of a capped worst case is worth in J
         self.sample: Sample | None = None
+        self._signal: Kept[Signal] = Kept()
+        self._lost: Kept[Floats] = Kept()
 
     def _dual(self) -> Dual:
         budgets = self.section.lambda_.budgets
@@ -113,11 +116,12 @@ class Optimiser:
 
     def signal(self, policy: Floats, key: tuple[object, ...], rules: CreditRules) -> Signal:
         """Return the weights of all actions at a policy (entries,)."""
-        return signal(self.learner.layout, policy, self.terms(policy), rules, key)
+        play = Play(policy)
+        return signal(self.learner.layout, play, self.terms(play), rules, key)
 
     def terms(self, policy: Floats | Play) -> list[Term]:
         """Return the terms of J at a policy (entries,)."""
-        play = policy if isinstance(policy, Play) else Play(policy)
+        play = playing(policy)
         exploiters = self.exploiters(play.learner)
         return terms(self.ground, self.measures, play, self.lambdas, exploiters, self.section.margin)
 
@@ -133,6 +137,10 @@ class Optimiser:
             worst = self._respond(np.where(seen, policy, self.target))
             found += charged(self.ground, policy, worst, self.price)
         return found
+
+    def _standing(self) -> tuple[object, ...]:
+        """Return what the terms of J depend on beside the policy; each part is replaced where it changes."""
+        return (self.lambdas, self.response, *(self.league.found if self.league is not None else ()))
 
     def exploiters(self, policy: Floats) -> Sequence[Adversary | str]:
         """Return the adversaries of e: the pool, the best response to ``policy``, both, or all found so far."""
@@ -207,7 +215,7 @@ class Optimiser:
         section = self.section
         if look.asked.replies is None:
             self._renew(look.strategy, number)
-        found = self.signal(look.strategy, (*self.key, number), self.rules)
+        found = self._signalled(look.strategy, number)
         sample = self.sample or everything(look.asked.decisions, self._share(look.strategy))
         penalties = Penalties(section.kl, entropy_bonus(section, number), section.legal_mass)
         chosen, decisions = look.asked.chosen, look.asked.decisions
@@ -229,6 +237,14 @@ class Optimiser:
             **({"lambda": self.lambdas._asdict()} if self.dual is not None else {}),
             "warnings": [f"dead term: '{kind}' has a value, but its gradient is zero" for kind in dead],
         }
+
+    def _signalled(self, policy: Floats, number: int) -> Signal:
+        """Return the signal of a step. Where it is exact, and nothing was asked since the last, it is that one."""
+
+        def find() -> Signal:
+            return self.signal(policy, (*self.key, number), self.rules)
+
+        return self._signal(find, policy, *self._standing()) if self.rules.estimator == "exact" else find()
 
     def _project(self, look: Look, share: Floats, penalties: Penalties) -> float:
         """Take a step towards the target; return the loss before it."""
@@ -341,13 +357,16 @@ class Optimiser:
         in J between the two (S. Kakade and J. Langford, "Approximately optimal approximate reinforcement learning",
         ICML 2002). Where all actions in question are worth the same there is nothing to learn.
         """
-        layout = self.learner.layout
-        play = Play(target)
-        found, mass = slope(self.terms(play), play, layout)
-        value = found / np.maximum(mass, MASS_FLOOR)[layout.owner]
-        loss = np.maximum(np.bincount(layout.owner, (target - policy) * value, len(layout.infosets)), 0.0)
-        stakes: Floats = np.maximum(loss / (loss + self.section.mirror.focus), HELD)
-        return stakes
+
+        def find() -> Floats:
+            layout, play = self.learner.layout, Play(target)
+            found, mass = slope(self.terms(play), play, layout)
+            value = found / np.maximum(mass, MASS_FLOOR)[layout.owner]
+            loss = np.maximum(np.bincount(layout.owner, (target - policy) * value, len(layout.infosets)), 0.0)
+            stakes: Floats = np.maximum(loss / (loss + self.section.mirror.focus), HELD)
+            return stakes
+
+        return self._lost(find, target, policy, *self._standing())
 
     def _share(self, policy: Floats) -> Floats:
         """Return each decision's weight in the loss. (decisions,), sums to 1."""
