@@ -329,7 +329,7 @@ class Optimiser:
             if mirror.values == "mean" and exact:
                 gradient, mass = slope(found, play, layout, immediate=raw.returns == "immediate")
                 return Push(at * centred(layout, at, gradient), np.maximum(mass, MASS_FLOOR))
-            pushed = action_weights(layout, at, found, raw, (*self.key, number, step))
+            pushed = action_weights(layout, play, found, raw, (*self.key, number, step))
             met = own_reach(layout, at) if isinstance(layout, Tree) else mass_of(found, at, layout)
             return Push(pushed, np.maximum(met, REACH_FLOOR))
 
