@@ -52,6 +52,7 @@ from sepo.train.optimise import Optimiser
 from sepo.train.recipe import Recipe, load_recipe
 from sepo.train.record import Metrics
 from sepo.train.sft import Imitator
+from sepo.train.target import Target
 
 from .grpo import Grpo, grpo_step, version
 from .stopwatch import Part, Stopwatch
@@ -148,7 +149,7 @@ class Training:
             Part(Optimiser, "wanted", "terms and sweeps"),
             Part(Optimiser, "advance", "terms and sweeps"),
             Part(asking, "walked", "episodes"),
-            Part(Optimiser, "_improved", "mirror descent"),
+            Part(Target, "renew", "mirror descent"),
             Part(Learner, "look", "reading scores"),
             Part(Learner, "update", "loss and clipping"),
             Part(Optimiser, "observe", "record"),
@@ -310,7 +311,7 @@ def prepare(say: Say, recipe: Recipe | None = None) -> Comparison:
     training = Training(recipe, Path(folder.name), say)
     training.stage.wanted(0)  # asks about what is met, so that episodes are played as the model would
     known = training.learner.known
-    episodes = Episodes(training.stage.terms(known), known)
+    episodes = Episodes(training.stage.opposition.terms(known), known)
     played = episodes.play(training.settings.episodes)
     timed = [played[number % len(played)][number] for number in range(len(played[0]))]
     rows = [{"prompt": episodes.prompt(met), **met._asdict()} for met in timed]

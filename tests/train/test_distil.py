@@ -56,11 +56,11 @@ def test_what_is_taught_may_be_the_best_policy_that_nobody_is_far_ahead_of(tmp_p
     learner = Learner(DirectPolicy(lm, "x"), ground, settings)
     stage = Optimiser(learner, chosen, settings, ("distil",))
     stage.advance(learner.look(stage.wanted(0), gradient=True))
-    assert stage.target is not None
+    assert stage.target.strategy is not None
     best = ceiling(ground, chosen).j if cap is None else capped(ground, chosen, cap).j
-    assert objective(terms(ground, chosen, stage.target)) == pytest.approx(best, abs=1e-8)
-    worst = respond(ground, stage.target, {"own": 1.0, "other": -1.0})
-    ahead = per_round(ground, stage.target, worst, 0, {"other": 1.0, "own": -1.0})
+    assert objective(terms(ground, chosen, stage.target.strategy)) == pytest.approx(best, abs=1e-8)
+    worst = respond(ground, stage.target.strategy, {"own": 1.0, "other": -1.0})
+    ahead = per_round(ground, stage.target.strategy, worst, 0, {"other": 1.0, "own": -1.0})
     assert ahead == pytest.approx(1.25 if cap is None else cap, abs=1e-8)  # a round's 5 points, of four rounds
 
 

@@ -16,6 +16,7 @@ from sepo.errors import InputError
 from sepo.games.registry import make
 from sepo.train.ablate import ablate, plan
 from sepo.train.frontier import Axis, frontier
+from sepo.train.learner import load_state, save_state
 from sepo.train.recipe import load_recipe, parse_recipe
 from sepo.train.run import run
 from tests.models import tiny_model
@@ -103,6 +104,25 @@ def test_what_was_killed_is_finished_as_well(document: dict[str, Any], tmp_path:
         run(wide, tmp_path / "run", killed_again, resume=True)
     run(wide, tmp_path / "run", lambda e: None, resume=True)
     run(wide, tmp_path / "whole", lambda e: None)
+    assert figures(tmp_path / "run") == figures(tmp_path / "whole")
+
+
+@pytest.mark.no_cover
+def test_a_checkpoint_of_another_version_is_not_gone_on_from(document: dict[str, Any], tmp_path: Path) -> None:
+    def kill(event: Mapping[str, Any]) -> None:
+        if event["arm"] == "sepo" and event["line"].get("step") == 3:
+            raise KilledError
+
+    recipe = parse_recipe(document | {"seeds": [2], "arms": [SFT, SEPO]}, "narrow")
+    with pytest.raises(KilledError):
+        run(recipe, tmp_path / "run", kill)
+    (newest,) = (tmp_path / "run").rglob("newest.pt")
+    save_state(newest, {k: v for k, v in load_state(newest).items() if k != "schema"})
+    with pytest.raises(InputError, match="was written by another version of sepo: resume with that"):
+        run(recipe, tmp_path / "run", lambda e: None, resume=True)
+    newest.unlink()
+    run(recipe, tmp_path / "run", lambda e: None, resume=True)
+    run(recipe, tmp_path / "whole", lambda e: None)
     assert figures(tmp_path / "run") == figures(tmp_path / "whole")
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 
+from sepo.errors import InputError
 from sepo.lm.adapter import snapshot
 from sepo.lm.trunk import forget
 from sepo.train import ranks
@@ -19,6 +20,9 @@ from sepo.train.kept import Kept
 from sepo.train.learner import Learner, Look, load_state, rate, save_state
 from sepo.train.record import Metrics, alarms, measured, probes
 from sepo.train.sample import Asked
+
+SCHEMA = "sepo.checkpoint/2"
+"""What a checkpoint holds; another number where that changes."""
 
 
 class Stage(Protocol):
@@ -155,11 +159,21 @@ def loop(courses: Sequence[Course], folder: Path, every: int) -> Best:
         Where the checkpoints are.
     every
         Steps of each course between two of them.
+
+    Raises
+    ------
+    InputError
+        If the checkpoint cannot be read, or was written by another version.
     """
     best: Best | None = None
     model = courses[0].learner
     if newest(folder).exists():
         state = load_state(newest(folder))
+        if state.get("schema") != SCHEMA:
+            raise InputError(
+                f"checkpoint '{newest(folder)}' was written by another version of sepo: resume with that version, or "
+                "delete it to train anew"
+            )
         model.load_model(state["model"])
         for course, kept in zip(courses, state["courses"], strict=True):
             course.load(kept)
@@ -187,7 +201,7 @@ def loop(courses: Sequence[Course], folder: Path, every: int) -> Best:
                 "courses": [course.state() for course in courses],
                 "best": best._asdict() if best else None,
             }
-            save_state(newest(folder), {"step": number, **kept})
+            save_state(newest(folder), {"schema": SCHEMA, "step": number, **kept})
 
     while (course := min(courses, key=lambda c: c.progress)).progress < 1:
         keep()

@@ -2,30 +2,25 @@
 
 A step scores every decision once, which gives the whole policy as a table; computes the weights of all
 actions from the game tree (milliseconds); and updates the model from them. ``clipped`` follows the weights;
-``mmd`` first improves the table and then projects the model onto it.
+``mmd`` first improves the table (``train.target``) and then projects the model onto it. What J is at a step is
+told by ``train.opposition``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 
-from sepo.audit.arena import BEST_RESPONSE, Adversary, Ground, respond
-from sepo.audit.capped import capped
-from sepo.audit.ceiling import ceiling
-from sepo.audit.encounter import GAIN
-from sepo.audit.measures import BEHIND, KINDS, Play, Term, charged, measure, per_round, playing, terms
-from sepo.audit.sweep import mass_of, slope
+from sepo.audit.arena import Ground
+from sepo.audit.measures import Play, Term, charged
 from sepo.errors import InputError
-from sepo.games.base import MeasureSet, Weights
+from sepo.games.base import MeasureSet
 from sepo.lm.adapter import anchored, snapshot
-from sepo.solve.gradient import centred
 from sepo.solve.space import Space
 from sepo.solve.tree import Floats, Ints, Tree
-from sepo.solve.value import infoset_reach, own_reach
+from sepo.solve.value import infoset_reach
 from sepo.train.asking import Asking
 from sepo.train.direct import (
     Batch,
@@ -36,20 +31,17 @@ from sepo.train.direct import (
     projection_loss,
     spread,
 )
-from sepo.train.dual import Dual
 from sepo.train.kept import Kept
-from sepo.train.league import League, itself
 from sepo.train.learner import Learner, Look
-from sepo.train.mirror import FLOOR, MASS_FLOOR, REACH_FLOOR, MirrorRules, Push, improve, softmax
-from sepo.train.objective import CreditRules, Signal, action_weights, signal
+from sepo.train.objective import CreditRules, Signal, signal
+from sepo.train.opposition import Opposition
 from sepo.train.record import divergence, entropy, ledger_rows
 from sepo.train.sample import Asked, Sample, everything
-from sepo.train.sections import TrainSection, weights
+from sepo.train.sections import TrainSection
+from sepo.train.target import Target
 
 SUPPORT = 0.02
 """Where only some replies are learnt: the least that a target may give one, against the likeliest."""
-HELD = 0.1
-"""Least weight of a decision in a projection that looks at what is lost."""
 
 
 class Optimiser:
@@ -72,8 +64,7 @@ class Optimiser:
         self.measures = measures
         self.section = section
         self.key = key
-        self.lambdas: Weights = weights(section.lambda_, measures.weights)
-        self.dual = self._dual() if section.lambda_.budgets else None
+        self.opposition = Opposition(self.ground, measures, section)
         self.rules = CreditRules(
             credit=section.credit,
             estimator=section.estimator,
@@ -84,7 +75,8 @@ class Optimiser:
             group_size=section.group_size,
         )
         self.large = isinstance(learner.layout, Space)
-        self.asking = Asking(learner, section, self._meets, self._stakes, self._standing, key)
+        self.target = Target(learner.layout, self.opposition, section, self.rules, key)
+        self.asking = Asking(learner, section, self._meets, self.target.stakes, self.opposition.standing, key)
         self.few = section.update == "mmd" and section.mirror.learns == "replies"
         if self.few and not self.large:
             raise InputError(
@@ -92,38 +84,13 @@ class Optimiser:
             )
         self.anchor = snapshot(learner.policy.language_model)
         self.reference: list[Floats] = [] if self.large else learner.look(gradient=False).rows
-        self.response: Floats | None = None
-        self.league = League(self.ground) if section.exploiter in ("growing", "league") else None
-        self.target: Floats | None = None
-        self.price = 0.0  # what a point of a capped worst case is worth in J
         self.sample: Sample | None = None
         self._signal: Kept[Signal] = Kept()
-        self._lost: Kept[Floats] = Kept()
-
-    def _dual(self) -> Dual:
-        budgets = self.section.lambda_.budgets
-        for name in ("c", "x"):
-            if name in budgets and getattr(self.measures, name) is None:
-                raise InputError(
-                    f"{name} has a budget, but does not apply to the {self.measures.name} measures of this game"
-                )
-        return Dual(budgets, self.lambdas, self.section.lambda_.rate)
-
-    def _ascend(self, found: Sequence[Term]) -> None:
-        """Move the weights that have a budget by what the measures are now."""
-        if self.dual is not None:
-            self.lambdas = self.dual.update({kind: measure(found, kind) for kind in KINDS})
 
     def signal(self, policy: Floats, key: tuple[object, ...], rules: CreditRules) -> Signal:
         """Return the weights of all actions at a policy (entries,)."""
         play = Play(policy)
-        return signal(self.learner.layout, play, self.terms(play), rules, key)
-
-    def terms(self, policy: Floats | Play) -> list[Term]:
-        """Return the terms of J at a policy (entries,)."""
-        play = playing(policy)
-        exploiters = self.exploiters(play.learner)
-        return terms(self.ground, self.measures, play, self.lambdas, exploiters, self.section.margin)
+        return signal(self.learner.layout, play, self.opposition.terms(play), rules, key)
 
     def _meets(self, policy: Floats) -> list[Term]:
         """Return whom a policy (entries,) is to meet where it learns, by the weight of their terms.
@@ -131,32 +98,12 @@ class Optimiser:
         Those of J; and with a cap on the worst case, at the cap's price, whoever gets farthest ahead of what is known
         of the policy: no opponent of J may lead to where it is taken advantage of.
         """
-        found = self.terms(policy)
-        if self.price and self.target is not None:
+        found = self.opposition.terms(policy)
+        if self.target.price and self.target.strategy is not None:
             seen = self.learner.seen[self.learner.layout.owner]
-            worst = self._respond(np.where(seen, policy, self.target))
-            found += charged(self.ground, policy, worst, self.price)
+            worst = self.opposition.respond(np.where(seen, policy, self.target.strategy))
+            found += charged(self.ground, policy, worst, self.target.price)
         return found
-
-    def _standing(self) -> tuple[object, ...]:
-        """Return what the terms of J depend on beside the policy; each part is replaced where it changes."""
-        return (self.lambdas, self.response, *(self.league.found if self.league is not None else ()))
-
-    def exploiters(self, policy: Floats) -> Sequence[Adversary | str]:
-        """Return the adversaries of e: the pool, the best response to ``policy``, both, or all found so far."""
-        if self.league is not None:
-            return [*self.measures.pools["exploiter"], *self.league.found]
-        fixed = () if self.section.exploiter == "best_response" else self.measures.pools["exploiter"]
-        if self.section.exploiter == "pool":
-            return fixed
-        if self.response is not None:
-            return [*fixed, Adversary(BEST_RESPONSE, self.response)]
-        return [*fixed, self._respond(policy)]
-
-    def _respond(self, policy: Floats) -> Adversary:
-        """Return the opponent that gets farthest ahead of a policy."""
-        wanted = {"own": 1.0} if self.ground.game.zero_sum else GAIN
-        return respond(self.ground, policy, wanted)
 
     @property
     def criterion(self) -> str:
@@ -169,24 +116,23 @@ class Optimiser:
 
     def wanted(self, number: int) -> Asked | None:
         """Return the decisions of a step: all, or in a large game a sample drawn by how often they are met."""
-        if self.section.target == "ceiling" and self.target is None:
-            self.target = self._taught()
+        self.target.teach()
         if not self.large:
             if self.section.kl and len(self.learner.wordings) > 1:
                 self._refer(self.learner.everything)
             return None
         last = number == self.learner.schedule.steps
         if number % self.section.mirror.projections == 0 or last:
-            self.asking.renew(self.target, number)
+            self.asking.renew(self.target.strategy, number)
         few = self.few and not last
         if few:
             self._renew(self.learner.known, number)
-        self.sample = self.asking.draw(self.target, number)
+        self.sample = self.asking.draw(self.target.strategy, number)
         if self.section.kl:
             self._refer(self.sample.asked)
         if few:
-            assert self.target is not None
-            rows = self._rows(self.target, self.sample.asked.chosen)
+            assert self.target.strategy is not None
+            rows = self._rows(self.target.strategy, self.sample.asked.chosen)
             played = [np.flatnonzero(r >= SUPPORT * r.max()) for r in rows]
             return self.sample.asked._replace(replies=played)
         return self.sample.asked
@@ -222,8 +168,8 @@ class Optimiser:
         if section.update == "mmd":
             loss = self._project(look, sample.share, penalties)
         else:
-            if self.dual is not None:
-                self._ascend(self.terms(look.strategy))
+            if self.opposition.dual is not None:
+                self.opposition.ascend(self.opposition.terms(look.strategy))
             rows = self._rows(found.weights, chosen)
             weighted = [w * f for w, f in zip(rows, sample.factor, strict=True)]
             batch = Batch(decisions, weighted, look.rows, self.reference or None, sample.share)
@@ -233,8 +179,7 @@ class Optimiser:
             "loss": loss,
             "divisor": found.divisor,
             "ledger": ledger_rows(found.ledger),
-            **self._exploiters_now(look.strategy),
-            **({"lambda": self.lambdas._asdict()} if self.dual is not None else {}),
+            **self.opposition.now(look.strategy),
             "warnings": [f"dead term: '{kind}' has a value, but its gradient is zero" for kind in dead],
         }
 
@@ -244,135 +189,45 @@ class Optimiser:
         def find() -> Signal:
             return self.signal(policy, (*self.key, number), self.rules)
 
-        return self._signal(find, policy, *self._standing()) if self.rules.estimator == "exact" else find()
+        return self._signal(find, policy, *self.opposition.standing()) if self.rules.estimator == "exact" else find()
 
     def _project(self, look: Look, share: Floats, penalties: Penalties) -> float:
         """Take a step towards the target; return the loss before it."""
-        assert self.target is not None
-        asked = look.asked
-        rows = asked.scored(self._rows(self.target, asked.chosen))
+        target, asked = self.target.strategy, look.asked
+        assert target is not None
+        rows = asked.scored(self._rows(target, asked.chosen))
         if self.section.mirror.meets == "losses":
             share = share / share.sum()  # 1 on average alone, where some opponents' episodes count as less
         if self.section.mirror.focus:
-            share = _focused(share, self._stakes(self.target, look.strategy)[asked.chosen])
+            share = _focused(share, self.target.stakes(target, look.strategy)[asked.chosen])
         loss = penalised(projection_loss, penalties) if asked.replies is None else imitation_loss
         batch = Batch(asked.decisions, [r / r.sum() for r in rows], look.rows, self.reference or None, share)
         return self.learner.update(batch, loss, look)
 
-    def _exploiters_now(self, policy: Floats) -> dict[str, Any]:
-        """Return how far the worst opponent is ahead, beside the pool's e, and how many were found."""
-        if self.section.exploiter == "pool":
-            return {}
-        worst = self._respond(policy)
-        ahead = [per_round(self.ground, policy, worst, s, BEHIND) for s in self.ground.game.seats]
-        found = {} if self.league is None else {"exploiters_found": len(self.league.found)}
-        return {"worst_case_advantage": float(np.mean(ahead)), **found}
-
     def state(self) -> dict[str, Any]:
         """Return what the next step depends on beyond the learner."""
-        held = {"response": self.response, "target": self.target}
-        return {
-            "price": self.price,
-            "anchor": self.anchor,
-            "league": self.league.state() if self.league is not None else None,
-            "dual": self.dual.state() if self.dual is not None else None,
-            "held": {k: torch.from_numpy(v.copy()) for k, v in held.items() if v is not None},
-        }
+        return {"anchor": self.anchor, "opposition": self.opposition.state(), "target": self.target.state()}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Continue from a state."""
         self.anchor = state["anchor"]
-        if self.league is not None:
-            self.league.load(state["league"])
-        if self.dual is not None:
-            self.dual.load(state["dual"])
-            self.lambdas = self.dual.weights()
-        self.price = state["price"]
+        self.opposition.load(state["opposition"])
+        self.target.load(state["target"])
         if not self.large:
             with anchored(self.learner.policy.language_model, self.anchor):
                 self.reference = self.learner.look(gradient=False).rows
-        self.response, self.target = (
-            state["held"][name].numpy() if name in state["held"] else None for name in ("response", "target")
-        )
 
     def _renew(self, policy: Floats, number: int) -> None:
         """Set the exploiter and the target of a step from what is known of the policy, where they are due."""
-        self._hold_response(policy, number)
-        if self.section.update == "mmd" and (self.target is None or number % self.section.mirror.projections == 0):
-            self.target = self._improved(policy, number)
-
-    def _hold_response(self, policy: Floats, number: int) -> None:
-        """With ``best_response_every`` above 1, hold the best response fixed between its recomputations."""
-        if self.league is not None:
-            if number % self.section.best_response_every == 0:
-                past = self.section.exploiter == "league"
-                self.league.note(itself(self.ground, policy) if past else self._respond(policy))
-            return
-        if self.section.exploiter == "pool" or self.section.best_response_every == 1:
-            return
-        if self.response is None or number % self.section.best_response_every == 0:
-            self.response = self._respond(policy).strategy
-
-    def _improved(self, policy: Floats, number: int) -> Floats:
-        mirror, layout = self.section.mirror, self.learner.layout
-        if self.section.target == "ceiling":
-            assert self.target is not None  # before the first step
-            return self.target
-        raw = CreditRules(**{**self.rules.__dict__, "scale": "none"})
-        exact = raw.estimator == "exact" and raw.credit == "credited"
-
-        def push(at: Floats, step: int) -> Push:
-            play = Play(at)
-            if self.dual is not None:
-                self._ascend(self.terms(play))
-            found = self.terms(play)
-            if mirror.values == "mean" and exact:
-                gradient, mass = slope(found, play, layout, immediate=raw.returns == "immediate")
-                return Push(at * centred(layout, at, gradient), np.maximum(mass, MASS_FLOOR))
-            pushed = action_weights(layout, play, found, raw, (*self.key, number, step))
-            met = own_reach(layout, at) if isinstance(layout, Tree) else mass_of(found, at, layout)
-            return Push(pushed, np.maximum(met, REACH_FLOOR))
-
-        start = policy
-        if mirror.inertia and self.target is not None:
-            logs = [np.log(np.maximum(p, FLOOR)) for p in (policy, self.target)]
-            start = softmax(layout, (1 - mirror.inertia) * logs[0] + mirror.inertia * logs[1])
-        return improve(layout, start, push, MirrorRules(mirror.eta, mirror.alpha, mirror.steps, mirror.decay))
-
-    def _taught(self) -> Floats:
-        """Return the best policy there is for the arm's J: what an upper baseline is taught."""
-        if self.dual is not None:
-            raise InputError("target 'ceiling' is the best policy at fixed weights: give lambda no budget")
-        if self.section.worst_case is not None:
-            found = capped(self.ground, self.measures, self.section.worst_case, self.lambdas)
-            self.price = found.price
-            return found.strategy
-        return ceiling(self.ground, self.measures, self.lambdas).strategy
-
-    def _stakes(self, target: Floats, policy: Floats) -> Floats:
-        """Return how much each decision weighs by what the policy loses there against the target. (decisions,).
-
-        It is loss / (loss + focus), and no less than ``HELD``, so that what is right stays right. The loss is in J per
-        visit, at the target's action values: summed over decisions by the policy's reach it is exactly the difference
-        in J between the two (S. Kakade and J. Langford, "Approximately optimal approximate reinforcement learning",
-        ICML 2002). Where all actions in question are worth the same there is nothing to learn.
-        """
-
-        def find() -> Floats:
-            layout, play = self.learner.layout, Play(target)
-            found, mass = slope(self.terms(play), play, layout)
-            value = found / np.maximum(mass, MASS_FLOOR)[layout.owner]
-            loss = np.maximum(np.bincount(layout.owner, (target - policy) * value, len(layout.infosets)), 0.0)
-            stakes: Floats = np.maximum(loss / (loss + self.section.mirror.focus), HELD)
-            return stakes
-
-        return self._lost(find, target, policy, *self._standing())
+        self.opposition.renew(policy, number)
+        if self.section.update == "mmd":
+            self.target.renew(policy, number)
 
     def _share(self, policy: Floats) -> Floats:
         """Return each decision's weight in the loss. (decisions,), sums to 1."""
         if isinstance(self.learner.layout, Tree):
             return decision_share(self.learner.layout, self.learner, policy, self.section.coverage)
-        return self.asking.share(policy, self.target)
+        return self.asking.share(policy, self.target.strategy)
 
     def _rows(self, vector: Floats, chosen: Ints) -> list[Floats]:
         """Merge a vector by question, seats that ask it together, and return some decisions' parts."""

@@ -102,8 +102,8 @@ class Unit:
         courses = self._courses(lm)
         best = loop(courses, self.folder, self.recipe.checkpoint_every)
         for part, course in zip(self.parts, courses, strict=True) if ranks.first() else ():
-            if isinstance(course.stage, Optimiser) and course.stage.league is not None:
-                for name, table in course.stage.league.tables().items():
+            if isinstance(course.stage, Optimiser) and (league := course.stage.opposition.league) is not None:
+                for name, table in league.tables().items():
                     table.save(part.folder / "exploiters" / f"{name}.json")
         return best, [course.stage.criterion for course in courses]
 
