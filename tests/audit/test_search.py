@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from sepo.audit.board import Subject, facing
-from sepo.audit.search import Found, Rule, Seen, described, replay, search
+from sepo.audit.rule import Rule, Seen
+from sepo.audit.search import Found, replay, search
 from sepo.games.base import Decision, Game
 from sepo.games.ipd import ACTIONS, Ipd
 from sepo.games.registry import make
@@ -161,14 +162,6 @@ def test_a_large_game_of_instances_is_sampled() -> None:
     assert not found.exact
     assert found.interval is not None
     assert found.value > 0
-
-
-def test_rules_are_told_in_words() -> None:
-    pairs = [Pair(a, b) for a in ACTIONS for b in ACTIONS]
-    copies = {Seen(None, None, None, None): "COOPERATE"} | {Seen(None, p, None, None): p.other for p in pairs}
-    assert described(copies, ("last",)) == "COOPERATE; then copies"
-    rounds = {Seen(n, None, None, None): a for n, a in enumerate(("DEFECT", "COOPERATE", "DEFECT"))}
-    assert described(rounds, ("number",)) == "round by round DEFECT, COOPERATE, DEFECT"
 
 
 def _never(decision: Decision) -> str:

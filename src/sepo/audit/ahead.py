@@ -15,7 +15,7 @@ from typing import Any, cast
 import numpy as np
 
 from sepo.audit.board import Subject
-from sepo.audit.search import written
+from sepo.audit.rule import written
 from sepo.audit.units import Known
 from sepo.errors import TooLargeError
 from sepo.games.base import CHANCE, Decision, Game, State

@@ -16,7 +16,8 @@ from sepo.audit.board import Match, Subject, facing
 from sepo.audit.encounter import GAIN
 from sepo.audit.exact import Expectations
 from sepo.audit.figures import ANYONE
-from sepo.audit.search import EPISODES, Found, search, written
+from sepo.audit.rule import written
+from sepo.audit.search import EPISODES, Found, search
 from sepo.errors import TooLargeError
 from sepo.solve.expand import walk
 from sepo.solve.response import best_response, completed
