@@ -34,10 +34,10 @@ from sepo.lm.generate import Writer
 from sepo.lm.load import LanguageModel
 from sepo.train import ranks
 from sepo.train.learner import rate
+from sepo.train.logged import Noted, Place, Tell, order
 from sepo.train.optimise import entropy_bonus
 from sepo.train.part import Part
 from sepo.train.player import Player
-from sepo.train.record import Metrics, read_metrics
 from sepo.train.rollouts import Drafts
 from sepo.train.sections import ReasonedSection, Schedule, TrainSection
 from sepo.train.sft import VALIDATE_EVERY
@@ -47,7 +47,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # TRL would tell its mak
 try:
     from accelerate import DistributedType
     from datasets import Dataset
-    from transformers import PrinterCallback, TrainerCallback
+    from transformers import PrinterCallback
     from transformers.trainer_utils import get_last_checkpoint
     from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
 except ImportError as error:
@@ -59,27 +59,6 @@ TOLD = "sepo"
 """What GRPO takes for the prompt of every row: episodes have prompts of their own."""
 Tokens = dict[str, list[int]]
 Weights = dict[str, torch.Tensor]
-Tell = Callable[[Part, Mapping[str, Any]], None]
-"""Hears every line of a game's metrics."""
-
-
-class Place(NamedTuple):
-    """A step of a stage: whose it is, and which of that game's."""
-
-    part: int
-    number: int
-
-
-def order(parts: Sequence[Part]) -> list[Place]:
-    """Return the steps of a stage: each is of the game that is least far, so all arrive together."""
-    wanted = [part.schedule.steps for part in parts]
-    done = [0] * len(parts)
-    out = []
-    for _ in range(sum(wanted)):
-        which = min(range(len(parts)), key=lambda i: done[i] / wanted[i] if wanted[i] else 1.0)
-        out.append(Place(which, done[which]))
-        done[which] += 1
-    return out
 
 
 def fine_tune(lm: LanguageModel, parts: Sequence[Part], seed: int, folder: Path, tell: Tell) -> Weights:
@@ -254,45 +233,6 @@ def _check_alike(sections: Sequence[TrainSection]) -> None:
 def credited(completions: Sequence[Any], credit: Sequence[float], **_: Any) -> list[float]:
     """Return each row's credit as its reward, for GRPO's log; that of a row that is no turn is 0."""
     return list(credit)
-
-
-class Noted(TrainerCallback):  # type: ignore[misc]
-    """Writes a stage's metrics, one line a step, into the folder of the game whose step it was."""
-
-    def __init__(self, parts: Sequence[Part], steps: Sequence[Place], stage: str, tell: Tell) -> None:
-        self.parts, self.steps, self.stage, self.tell = parts, steps, stage, tell
-        self.files: list[Metrics] = []
-        self.line: dict[str, Any] = {}
-        self.validation: dict[str, float] = {}
-
-    def begin(self, done: int) -> None:
-        """Open the files, without the lines of steps that will be taken again."""
-        for number, part in enumerate(self.parts) if ranks.first() else ():
-            kept, file = sum(place.part == number for place in self.steps[:done]), part.folder / "metrics.jsonl"
-            for line in read_metrics(file):
-                if line["stage"] == self.stage and line["step"] < kept and line.get("validation_loss") is not None:
-                    self.validation[part.recipe.game] = line["validation_loss"]
-            self.files.append(Metrics(file, kept, self.stage))
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        """Note a step, or what was held back."""
-        found = dict(logs or {})
-        self.validation |= {
-            name.removeprefix("eval_").removesuffix("_loss"): value
-            for name, value in found.items()
-            if name.startswith("eval_") and name.endswith("_loss")
-        }
-        if "loss" not in found or not self.files:
-            return
-        place = self.steps[state.global_step - 1]
-        part = self.parts[place.part]
-        line = {"step": place.number, "stage": self.stage, "lr": found["learning_rate"], "loss": found["loss"]}
-        line |= {name: found[name] for name in ("grad_norm", "kl", "entropy") if name in found}
-        if self.stage == "sft":
-            line["validation_loss"] = self.validation.get(part.recipe.game)
-        line |= self.line
-        self.files[place.part].add(line)
-        self.tell(part, line)
 
 
 class Batch(NamedTuple):
