@@ -64,7 +64,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> dict:
         "arms": [
             {"name": "sft", "stage": "sft"},
             {"name": "sepo"},
-            {"name": "replies", "train": {"mirror": {"learns": "replies", "meets": "losses"}}},
+            {"name": "replies", "train": {"mirror": {"learns": "replies", "meets": "losses", "knows": "scored"}}},
         ],
     }
 

@@ -1,4 +1,4 @@
-"""A step is the same whether the graphs of its passes are kept or each pass is run twice; memory decides."""
+"""A step is the same whether the graphs of its passes are kept or not, and what it sees of the policy can be kept."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sepo.lm.adapter import make_trainable, snapshot
 from sepo.lm.load import load_model
 from sepo.policies.direct import DirectPolicy
 from sepo.train import learner
-from sepo.train.direct import Batch, projection_loss
+from sepo.train.direct import Batch, imitation_loss, projection_loss
 from sepo.train.learner import Learner, graph_size
 from sepo.train.sample import Asked
 from sepo.train.sections import Schedule
@@ -69,3 +69,32 @@ def test_memory_is_counted_without_the_weights_and_grows_with_tokens_and_trained
     with torch.no_grad(), graph_size(model) as nothing:
         scorer.scores(scorer.plans[0])
     assert not nothing
+
+
+def test_what_updates_saw_of_replies_is_known_afterwards(tmp_path: Path) -> None:
+    one = made(tmp_path)
+    whole = one.look(gradient=False)
+    truth = [row.copy() for row in whole.rows]
+    one.known, one.mass = one.layout.uniform, np.ones(1)  # as if nothing had been asked, and all replies were legal
+    one.seen[:] = False
+    chosen = np.array([0, 2, 5])
+    replies = [np.array([0, 1]), np.array([1]), np.array([0])]
+    look = one.look(Asked(chosen, [one.decisions[i] for i in chosen], replies), gradient=False)
+    target = [np.full(len(some), 1 / len(some)) for some in replies]
+    one.update(Batch(look.asked.decisions, target, [], None, np.full(3, 1 / 3)), imitation_loss, look, glimpse=True)
+    assert not one.seen.any()  # until it is recalled
+    before, known = one.state(), one.known
+    one.recall()
+    assert one.known is not known  # so whoever keeps what was found of it finds it anew
+    np.testing.assert_array_equal(np.flatnonzero(one.seen), chosen)
+    rows = [one.known[one.layout.infosets[i].entries] for i in range(len(one.decisions))]
+    np.testing.assert_allclose(rows[0], truth[0], atol=1e-6)  # all its replies were scored
+    for i, some in ((2, 1), (5, 0)):
+        np.testing.assert_allclose(rows[i][some], truth[i][some] * whole.mass[i], rtol=1e-5)
+    for i in set(range(len(rows))) - set(chosen.tolist()):
+        np.testing.assert_array_equal(rows[i], [0.5, 0.5])
+    np.testing.assert_allclose([row.sum() for row in rows], 1)
+    again = made(tmp_path)
+    again.load(before)
+    again.recall()
+    np.testing.assert_array_equal(again.known, one.known)

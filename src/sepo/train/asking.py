@@ -76,11 +76,12 @@ class Asking:
         self._drawing: Kept[Drawing] = Kept()
 
     def renew(self, target: Floats | None, number: int) -> None:
-        """Ask about the states met most, so that what is known of the policy is what it is now.
+        """Recall what updates saw and ask about the states met most: what is known of the policy is what it is now.
 
         What was never asked counts as uniform, and answers move what is met: the first time it is asked until nothing
         new is met.
         """
+        self.learner.recall()
         asked: set[int] = set()
         for turn in range(FIRST_LOOKS if number == 0 else 1):
             wanted = self._most_met(target, (*self.key, number, "ask", turn))

@@ -189,16 +189,22 @@ class Scorer:
         with torch.no_grad():
             return self.probabilities([self.scores(plan) for plan in self.plans])
 
-    def backward(self, batch: Batch, loss: Loss, ready: Sequence[Scores] | None = None) -> float:
+    def backward(
+        self, batch: Batch, loss: Loss, ready: Sequence[Scores] | None = None, noted: list[Scores] | None = None
+    ) -> float:
         """Accumulate the gradient of a loss that is a sum over decisions, plan by plan; return the loss.
 
-        ``ready`` are scores whose graph is still there, where all plans were just run with gradient.
+        ``ready`` are scores whose graph is still there, where all plans were just run with gradient. In ``noted`` the
+        scores are put down, without it.
         """
         total = 0.0
         for k, plan in enumerate(self.plans):
-            part = loss(ready[k] if ready is not None else self.scores(plan), batch)
+            scores = ready[k] if ready is not None else self.scores(plan)
+            part = loss(scores, batch)
             part.backward()  # type: ignore[no-untyped-call]
             total += float(part.detach())
+            if noted is not None:
+                noted.append(scores._replace(sums=scores.sums.detach()))
         ranks.add_gradients(self.policy.language_model.model.parameters())
         return sum(ranks.everyones(total))
 

@@ -23,7 +23,7 @@ from sepo.games.wording import ORIGINAL, Wording, reword
 from sepo.keys import generator
 from sepo.lm.adapter import restore, snapshot, trainable
 from sepo.policies.direct import DirectPolicy
-from sepo.solve.tree import Floats
+from sepo.solve.tree import Floats, Ints
 from sepo.train.direct import Batch, Loss, Scorer, Scores, gather
 from sepo.train.sample import Asked
 from sepo.train.sections import Schedule
@@ -98,6 +98,7 @@ class Learner:
         self.known: Floats = self.layout.uniform
         self.seen = np.zeros(len(self.decisions), dtype=bool)
         self.mass: Floats = np.zeros(0)
+        self._glimpsed: dict[int, tuple[Ints, Floats]] = {}
         self.wordings, self.key = wordings, key
         self._everything: dict[Wording, Scorer] = {}
         self._per_token = 0.0  # bytes that a graph takes, once a pass has shown it
@@ -163,26 +164,59 @@ class Learner:
             return None
         return [first, *(scorer.scores(plan) for plan in scorer.plans[1:])]
 
-    def update(self, batch: Batch, loss: Loss, look: Look) -> float:
-        """Take one optimiser step on the decisions of a look; return the loss before it."""
+    def update(self, batch: Batch, loss: Loss, look: Look, *, glimpse: bool = False) -> float:
+        """Take one optimiser step on the decisions of a look; return the loss before it.
+
+        With ``glimpse`` it is noted what was seen of the policy where only some replies are scored, until ``recall``.
+        """
         for group in self.optimiser.param_groups:
             group |= {"lr": rate(self.schedule, self.step), "betas": self.schedule.betas}
-        total = look.scorer.backward(batch, loss, look.scores)
+        replies = look.asked.replies
+        noted: list[Scores] = []
+        total = look.scorer.backward(batch, loss, look.scores, noted)
+        if glimpse and replies is not None:
+            rows, mass = look.scorer.probabilities(noted)
+            for i, some, row, on_them in zip(look.asked.chosen.tolist(), replies, rows, mass.tolist(), strict=True):
+                self._glimpsed[i] = (some, row * on_them)
         torch.nn.utils.clip_grad_norm_(self.parameters, self.schedule.clip_norm)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self.step += 1
         return total
 
+    def recall(self) -> None:
+        """Take what updates saw of the replies that they scored for what is known of the policy.
+
+        The mass on legal replies counts as what it was on the questions last asked in full; what is left of it goes to
+        the other replies, as these were to each other: uniform where they were never asked about.
+        """
+        if not self._glimpsed:
+            return
+        self.known = self.known.copy()
+        legal = float(self.mass.mean())
+        for i, (some, found) in self._glimpsed.items():
+            place = self.layout.infosets[i].entries
+            row = self.known[place].copy()
+            row[some] = 0.0
+            left = max(0.0, legal - found.sum())
+            row = row * (left / row.sum()) if row.sum() > 0 else row
+            row[some] = found
+            self.known[place] = row / row.sum()
+        self.seen = self.seen.copy()
+        self.seen[list(self._glimpsed)] = True
+        self._glimpsed = {}
+
     def state(self) -> dict[str, Any]:
         """Return what the next step depends on beyond the model."""
         known, seen, mass = (torch.from_numpy(kept.copy()) for kept in (self.known, self.seen, self.mass))
-        return {"step": self.step, "known": known, "seen": seen, "mass": mass}
+        glimpsed = {i: tuple(torch.from_numpy(part.copy()) for part in of) for i, of in self._glimpsed.items()}
+        return {"step": self.step, "known": known, "seen": seen, "mass": mass, "glimpsed": glimpsed}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Continue from a state."""
         self.step = int(state["step"])
         self.known, self.seen, self.mass = (state[name].numpy() for name in ("known", "seen", "mass"))
+        self._glimpsed = {i: (some.numpy(), found.numpy()) for i, (some, found) in state["glimpsed"].items()}
 
     def model_state(self) -> dict[str, Any]:
         """Return the model's trained weights and the optimiser's state, which partners share."""

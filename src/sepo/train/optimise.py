@@ -202,7 +202,7 @@ class Optimiser:
             share = _focused(share, self.target.stakes(target, look.strategy)[asked.chosen])
         loss = penalised(projection_loss, penalties) if asked.replies is None else imitation_loss
         batch = Batch(asked.decisions, [r / r.sum() for r in rows], look.rows, self.reference or None, share)
-        return self.learner.update(batch, loss, look)
+        return self.learner.update(batch, loss, look, glimpse=self.section.mirror.knows == "scored")
 
     def state(self) -> dict[str, Any]:
         """Return what the next step depends on beyond the learner."""

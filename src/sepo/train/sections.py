@@ -163,6 +163,14 @@ class MirrorSection(Section):
         ),
     ] = "policy"
 
+    knows: Annotated[
+        Literal["asked", "scored"],
+        Field(
+            description="where `replies` are learnt, what a target knows of the policy: what it was asked for that, or "
+            "also what updates saw of the replies that they scored"
+        ),
+    ] = "asked"
+
     @model_validator(mode="after")
     def _losses_are_those_of_focus(self) -> MirrorSection:
         if self.meets == "losses" and not self.focus:
