@@ -120,6 +120,7 @@ def made_run(
             "command": "sepo run recipes/made.yaml",
             "commit": None,
             "platform": "any",
+            "cpus": 4,
             "threads": 2,
         },
     )

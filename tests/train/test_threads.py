@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -90,6 +91,7 @@ def test_two_runs_agree_to_the_last_bit_and_to_rounding_on_other_threads(tmp_pat
     subprocess.run([sys.executable, "-c", ELSEWHERE, str(file), str(tmp_path)], env=environment, check=True)
     for count in (1, 2):
         assert figures(tmp_path / f"elsewhere-{count}") == found[f"here-{count}"]
+        assert json.loads((tmp_path / f"elsewhere-{count}" / "environment.json").read_text())["threads"] == count
     assert apart(found["here-1"]["summary"], found["here-2"]["summary"]) <= TOLERANCE
     here, other = (next(a for a in found[n]["summary"]["arms"] if a["name"] == "sepo") for n in ("here-1", "other"))
     assert abs(here["last"]["sepo.J"]["value"] - other["last"]["sepo.J"]["value"]) > 100 * TOLERANCE  # seeds do matter

@@ -211,6 +211,7 @@ def provenance(run: Run) -> list[tuple[str, str]]:
         ("model", summary.model or "not recorded"),
         ("seeds", seeds + (f" (finished: {'; '.join(short)})" if short else "")),
         ("platform", _said(found, "platform")),
+        *([("processors", _said(found, "cpus"))] if "cpus" in found else []),
         ("threads", _said(found, "threads")),
         told,
     ]

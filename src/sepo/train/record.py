@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from sepo.audit.arena import SETS, TRAINED, Ground
 from sepo.audit.measures import root_values, values
@@ -123,7 +124,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 def environment(command: str, versions: Mapping[str, str]) -> dict[str, Any]:
-    """Return what a reader of the figures must know of the machine: versions, command, commit, threads and the like."""
+    """Return what a reader of the figures must know: versions, command, commit, platform, threads and processes."""
     found = None
     if shutil.which("git"):
         asked = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
@@ -133,6 +134,7 @@ def environment(command: str, versions: Mapping[str, str]) -> dict[str, Any]:
         "command": command,
         "commit": found,
         "platform": platform.platform(),
-        "threads": os.cpu_count(),
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
         "processes": ranks.size(),
     }
