@@ -62,7 +62,7 @@ class Learner:
     """A trainable direct-style policy over the information states in which a game's opponents are met.
 
     In a small game every look scores every decision. In a large one a look scores those that are asked for, and the
-    rest of the policy is what it was when last asked: uniform where it never was.
+    rest of the policy is what it was when last asked, or as an update saw it (``recall``): uniform where it never was.
 
     Parameters
     ----------
@@ -201,7 +201,8 @@ class Learner:
             left = max(0.0, legal - found.sum())
             row = row * (left / row.sum()) if row.sum() > 0 else row
             row[some] = found
-            self.known[place] = row / row.sum()
+            if row.sum() > 0:
+                self.known[place] = row / row.sum()
         self.seen = self.seen.copy()
         self.seen[list(self._glimpsed)] = True
         self._glimpsed = {}
