@@ -203,7 +203,6 @@ class Learner:
             row[some] = found
             if row.sum() > 0:
                 self.known[place] = row / row.sum()
-        self.seen = self.seen.copy()
         self.seen[list(self._glimpsed)] = True
         self._glimpsed = {}
 

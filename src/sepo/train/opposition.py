@@ -66,9 +66,10 @@ class Opposition:
                 )
         return Dual(budgets, self.lambdas, self.section.lambda_.rate)
 
-    def ascend(self, found: Sequence[Term]) -> None:
-        """Move the weights that have a budget by what the measures are now."""
+    def ascend(self, policy: Floats | Play) -> None:
+        """Move the weights that have a budget, if any, by what the measures are at a policy (entries,)."""
         if self.dual is not None:
+            found = self.terms(policy)
             self.lambdas = self.dual.update({kind: measure(found, kind) for kind in KINDS})
 
     def terms(self, policy: Floats | Play) -> list[Term]:

@@ -168,8 +168,7 @@ class Optimiser:
         if section.update == "mmd":
             loss = self._project(look, sample.share, penalties)
         else:
-            if self.opposition.dual is not None:
-                self.opposition.ascend(self.opposition.terms(look.strategy))
+            self.opposition.ascend(look.strategy)
             rows = self._rows(found.weights, chosen)
             weighted = [w * f for w, f in zip(rows, sample.factor, strict=True)]
             batch = Batch(decisions, weighted, look.rows, self.reference or None, sample.share)

@@ -7,6 +7,7 @@ there is, for an arm that is taught it. How the model gets there is left to ``tr
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ class Target:
         self, layout: Layout, opposition: Opposition, section: TrainSection, rules: CreditRules, key: tuple[object, ...]
     ) -> None:
         self.layout, self.opposition, self.section, self.key = layout, opposition, section, key
-        self.rules = CreditRules(**{**rules.__dict__, "scale": "none"})
+        self.rules = replace(rules, scale="none")
         self.strategy: Floats | None = None
         self.price = 0.0
         self._lost: Kept[Floats] = Kept()
@@ -94,8 +95,7 @@ class Target:
 
         def push(at: Floats, step: int) -> Push:
             play = Play(at)
-            if self.opposition.dual is not None:
-                self.opposition.ascend(self.opposition.terms(play))
+            self.opposition.ascend(play)
             found = self.opposition.terms(play)
             if mirror.values == "mean" and exact:
                 gradient, mass = slope(found, play, layout, immediate=rules.returns == "immediate")
