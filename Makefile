@@ -23,6 +23,7 @@ demo: $(VENV)/.demo
 	$(BIN)/sepo run recipes/kuhn-demo.yaml --resume
 
 test: $(VENV)/.dev check
+	$(BIN)/python -m compileall -q src # once, not at every start of a program where Python writes no bytecode
 	$(TESTS) --durations=25
 
 cover: $(VENV)/.dev
