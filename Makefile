@@ -11,7 +11,8 @@ VENV ?= .venv
 TORCH ?= torch==2.13.0
 JOBS ?= auto
 BIN := $(VENV)/bin
-TESTS := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile
+# The package is compiled once first: where Python writes no bytecode, every start of a program would do it anew.
+TESTS := $(BIN)/python -m compileall -q src && OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 export OMP_WAIT_POLICY = passive
@@ -23,7 +24,6 @@ demo: $(VENV)/.demo
 	$(BIN)/sepo run recipes/kuhn-demo.yaml --resume
 
 test: $(VENV)/.dev check
-	$(BIN)/python -m compileall -q src # once, not at every start of a program where Python writes no bytecode
 	$(TESTS) --durations=25
 
 cover: $(VENV)/.dev
