@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from sepo.audit.measures import KINDS
-from sepo.audit.solved import solved
 from sepo.cli.arguments import RuleOption, parse_choice, parse_rules, parse_weights
 from sepo.cli.terminal import say, say_json
 from sepo.games.base import MeasureName
@@ -36,6 +35,8 @@ def command(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the policy as a table file.")] = None,
 ) -> None:
     """Find the policy that maximises J over all behavioural strategies: the ceiling."""
+    from sepo.audit.solved import solved  # scipy takes half a second to import
+
     name: MeasureName = "paper" if parse_choice(measures, ("paper", "sepo"), "measures") == "paper" else "sepo"
     played = make(game, parse_rules(rule or []), name)
     lambdas = parse_weights(weights, played.measures(name).weights)
