@@ -13,7 +13,9 @@ JOBS ?= auto
 BIN := $(VENV)/bin
 # The package is compiled once first: where Python writes no bytecode, every start of a program would do it anew.
 TESTS := $(BIN)/python -m compileall -q src && OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(JOBS) --dist loadfile
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# pip compiles on one core; this takes all of them. Some packages ship files that do not compile, and are not meant to.
+COMPILE := $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 
 export OMP_WAIT_POLICY = passive
 export HF_HUB_OFFLINE = 1
@@ -48,10 +50,12 @@ $(VENV)/.model: constraints.txt
 
 $(VENV)/.demo: pyproject.toml $(VENV)/.model
 	$(PIP) --editable '.[lm,report]'
+	$(COMPILE)
 	touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.model
 	$(PIP) --editable '.[dev]'
+	$(COMPILE)
 	touch $@ $(VENV)/.demo
 
 clean:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
 ROUNDING = 1e-9
@@ -19,7 +19,7 @@ def interval(values: Sequence[float]) -> dict[str, Any]:
     half = 0.0
     if len(values) > 1:
         error = float(np.std(values, ddof=1)) / np.sqrt(len(values))
-        half = float(student.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * error
+        half = float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2)) * error
     return {"value": mean, "low": mean - half, "high": mean + half, "n": len(values), "seeds": list(values)}
 
 
