@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
 import torch
+from transformers import DynamicCache
 
 from sepo.lm.load import LanguageModel
 from sepo.lm.reasoned import Reply
@@ -43,7 +45,7 @@ class Server(ThreadingHTTPServer):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.say, self.model, self.faulty, self.faults = say, model, faulty, faults
+        self.say, self.echo, self.faulty, self.faults = say, model and Echo(model), faulty, faults
         self.headers = dict(headers or {})
         self.rng = np.random.default_rng(0)
         self.lock = threading.Lock()
@@ -103,8 +105,8 @@ class Handler(BaseHTTPRequestHandler):
             choice = {"index": 0, "message": {"role": "assistant", "content": reply.text}}
             choice["finish_reason"] = "stop" if reply.finished else "length"
             self.send(200, {"choices": [choice], "usage": {"prompt_tokens": 100, "completion_tokens": 10}})
-        elif self.path.endswith("/completions") and not self.path.endswith("/chat/completions") and server.model:
-            self.send(200, echoed(server.model, body))
+        elif self.path.endswith("/completions") and not self.path.endswith("/chat/completions") and server.echo:
+            self.send(200, server.echo.answer(body))
         else:
             self.send(404, {"error": {"message": "no such route"}})
             return
@@ -125,25 +127,43 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def echoed(lm: LanguageModel, body: Body) -> dict[str, Any]:
-    """Say prompts of tokens back with the log-probability of each token, and write one more."""
-    assert body["echo"]
-    assert body["max_tokens"] == 1
-    choices = []
-    for index, prompt in enumerate(body["prompt"]):
+class Echo:
+    """What a model says of prompts of tokens; one that begins as the last did is read from there on."""
+
+    def __init__(self, lm: LanguageModel) -> None:
+        self.lm, self.lock = lm, threading.Lock()
+        self.tokens: list[int] = []
+        self.said: list[float | None] = []
+        self.past = DynamicCache()
+
+    def answer(self, body: Body) -> dict[str, Any]:
+        """Say prompts back with the log-probability of each token, and write one more."""
+        assert body["echo"]
+        assert body["max_tokens"] == 1
+        with self.lock:
+            rows = [self._row(prompt) for prompt in body["prompt"]]
+        choices = [
+            {"index": index, "text": "", "logprobs": {"token_logprobs": row}, "finish_reason": "length"}
+            for index, row in enumerate(rows)
+        ]
+        return {
+            "choices": choices[::-1],
+            "usage": {"prompt_tokens": sum(map(len, body["prompt"])), "completion_tokens": 1},
+        }
+
+    def _row(self, prompt: list[int]) -> list[float | None]:
+        alike = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(self.tokens, prompt, strict=False)))
+        kept = max(alike - 1, 0)  # the last of them is read again: it tells the next
+        if kept == 0:
+            self.past = DynamicCache()
+        elif (surplus := len(self.tokens) - kept) > 0:
+            self.past.crop(-surplus)
         with torch.no_grad():
-            logs = torch.log_softmax(lm.model(torch.tensor([prompt])).logits[0].double(), -1)
-        said = [None, *(float(logs[i - 1, token]) for i, token in enumerate(prompt) if i)]
-        last = int(logs[-1].argmax())
-        choices.append(
-            {
-                "index": index,
-                "text": "",
-                "logprobs": {"token_logprobs": [*said, float(logs[-1, last])]},
-                "finish_reason": "length",
-            }
-        )
-    return {"choices": choices[::-1], "usage": {"prompt_tokens": sum(map(len, body["prompt"])), "completion_tokens": 1}}
+            out = self.lm.model(torch.tensor([prompt[kept:]]), cache=self.past, use_cache=True)
+        logs = torch.log_softmax(out.logits[0].double(), -1)
+        new = [float(logs[i - 1, token]) for i, token in enumerate(prompt[kept:]) if i]
+        self.tokens, self.said = prompt, [*(self.said[: kept + 1] if kept else [None]), *new]
+        return [*self.said, float(logs[-1].max())]
 
 
 @contextmanager

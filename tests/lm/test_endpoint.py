@@ -24,7 +24,7 @@ from sepo.errors import EndpointError, InputError
 from sepo.games.base import Game
 from sepo.lm.chat import prompt_text
 from sepo.lm.endpoint import SAMPLING, Call, Endpoint, EndpointWriter, Limits, seconds
-from sepo.lm.load import load_model
+from sepo.lm.load import LanguageModel, load_model
 from sepo.lm.reasoned import Reply
 from sepo.policies.base import Estimated
 from sepo.policies.direct import DirectPolicy
@@ -76,10 +76,16 @@ def test_every_state_is_scored_as_by_the_model_itself(kuhn: Game, tree: Tree, tm
     assert card["model"]["endpoint"] == server.url
 
 
+@pytest.fixture(scope="module")
+def bundled() -> LanguageModel:
+    """Load the bundled model before the cache is a test's own, where it would be converted anew."""
+    return load_model("bundled:smollm2")
+
+
 @pytest.mark.no_cover
 @pytest.mark.weights
-def test_the_bundled_model_is_scored_as_by_itself(tree: Tree):
-    lm = load_model("bundled:smollm2")
+def test_the_bundled_model_is_scored_as_by_itself(bundled: LanguageModel, tree: Tree):
+    lm = bundled
     with served(Server(model=lm)) as server:
         asking = Asking(tokenizer=str(lm.tokenizer.name_or_path), limits=Limits(concurrency=1))
         policy = load_policy(f"openai:smollm2@{server.url}", asking=asking)
