@@ -133,7 +133,7 @@ class Echo:
     def __init__(self, lm: LanguageModel) -> None:
         self.lm, self.lock = lm, threading.Lock()
         self.tokens: list[int] = []
-        self.said: list[float | None] = []
+        self.said: list[float | None] = [None]
         self.past = DynamicCache()
 
     def answer(self, body: Body) -> dict[str, Any]:
@@ -154,15 +154,12 @@ class Echo:
     def _row(self, prompt: list[int]) -> list[float | None]:
         alike = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(self.tokens, prompt, strict=False)))
         kept = max(alike - 1, 0)  # the last of them is read again: it tells the next
-        if kept == 0:
-            self.past = DynamicCache()
-        elif (surplus := len(self.tokens) - kept) > 0:
-            self.past.crop(-surplus)
+        self.past.crop(kept - len(self.tokens))  # less than zero: how many to forget
         with torch.no_grad():
             out = self.lm.model(torch.tensor([prompt[kept:]]), cache=self.past, use_cache=True)
         logs = torch.log_softmax(out.logits[0].double(), -1)
         new = [float(logs[i - 1, token]) for i, token in enumerate(prompt[kept:]) if i]
-        self.tokens, self.said = prompt, [*(self.said[: kept + 1] if kept else [None]), *new]
+        self.tokens, self.said = prompt, [*self.said[: kept + 1], *new]
         return [*self.said, float(logs[-1].max())]
 
 

@@ -85,11 +85,10 @@ def bundled() -> LanguageModel:
 @pytest.mark.no_cover
 @pytest.mark.weights
 def test_the_bundled_model_is_scored_as_by_itself(bundled: LanguageModel, tree: Tree):
-    lm = bundled
-    with served(Server(model=lm)) as server:
-        asking = Asking(tokenizer=str(lm.tokenizer.name_or_path), limits=Limits(concurrency=1))
+    with served(Server(model=bundled)) as server:
+        asking = Asking(tokenizer=str(bundled.tokenizer.name_or_path), limits=Limits(concurrency=1))
         policy = load_policy(f"openai:smollm2@{server.url}", asking=asking)
-        there = DirectPolicy(lm, "bundled:smollm2").probabilities(tree.questions)
+        there = DirectPolicy(bundled, "bundled:smollm2").probabilities(tree.questions)
         for here, p in zip(policy.probabilities(tree.questions), there, strict=True):
             assert here == pytest.approx(p, abs=1e-3)
 
