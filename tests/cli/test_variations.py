@@ -61,6 +61,7 @@ def test_named_wordings_keep_their_order_and_meet_horizons(sepo: Program, tiny):
         "2,1",
         "--measures",
         "sepo",
+        "--no-adversaries",
         "--json",
     )
     assert done.code == 0, done.err

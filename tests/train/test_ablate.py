@@ -33,6 +33,7 @@ def small(tmp_path_factory):
         "model": {"policy": tiny_model(tmp_path_factory.mktemp("tiny")), "adapter": "full"},
         "checkpoint_every": 1,
         "episodes": 0,
+        "audit": {"adversaries": False},
         "sft": {**STEPS, "examples": 400},
         "train": {**STEPS, "groups": 2, "group_size": 4, "mirror": {"projections": 2, "steps": 20}},
         "arms": [

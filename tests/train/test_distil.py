@@ -28,6 +28,7 @@ def document(model: str, train: dict) -> dict:
         "name": "distil",
         "game": "kuhn",
         "model": {"policy": model, "adapter": "full"},
+        "audit": {"adversaries": False},
         "train": {"start": "base", "learning_rate": 0.01, "legal_mass": 0.0, "exploiter": "pool", **train},
         "arms": [{"name": "distil"}],
     }

@@ -29,6 +29,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "seeds": [3, 4],
         "model": {"policy": tiny_model(tmp_path_factory.mktemp("tiny")), "adapter": "full"},
         "episodes": 0,
+        "audit": {"adversaries": False},
         "sft": {"steps": 3, "learning_rate": 0.01, "examples": 400},
         "train": {"steps": 3, "learning_rate": 0.01, "mirror": {"projections": 3, "steps": 50}},
         "arms": [

@@ -56,7 +56,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "model": {"policy": tiny_model(tmp_path_factory.mktemp("tiny")), "adapter": "full"},
         "checkpoint_every": 3,
         "episodes": 1,
-        "audit": {"best": False},
+        "audit": {"best": False, "adversaries": False},
         "sft": {"learning_rate": 0.01},
         "train": {"learning_rate": 0.01},
         "arms": [{"name": "base", "stage": "base"}, {"name": "sft", "stage": "sft"}, {"name": "sepo"}],

@@ -35,7 +35,7 @@ def document(model: str) -> dict:
         "model": {"policy": model, "rank": 4, "budget": 200},  # several passes a step, so there is something to share
         "episodes": 1,
         "checkpoint_every": 2,
-        "audit": {"best": False},
+        "audit": {"best": False, "adversaries": False},
         "sft": {"steps": 3, "learning_rate": 0.01, "examples": 300},
         "train": {"steps": 4, "learning_rate": 0.01, "kl": 0.01, "mirror": {"projections": 2, "steps": 50}},
         "arms": [{"name": "base", "stage": "base"}, {"name": "sft", "stage": "sft"}, {"name": "sepo"}],

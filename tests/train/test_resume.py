@@ -39,6 +39,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "model": {"policy": tiny_model(tmp_path_factory.mktemp("tiny")), "adapter": "full"},
         "checkpoint_every": 2,
         "episodes": 1,
+        "audit": {"adversaries": False},
         "sft": {"steps": 2, "learning_rate": 0.01, "examples": 200},
         "train": {"steps": 3, "learning_rate": 0.01, "mirror": {"steps": 5, "projections": 2}},
     }

@@ -278,10 +278,26 @@ def test_intervals_over_seeds_are_students_t():
     assert interval([0.5]) == {"value": 0.5, "low": 0.5, "high": 0.5, "n": 1, "seeds": [0.5]}
 
 
+def test_adversaries_are_let_loose_on_a_game_that_is_scored_whole_unless_the_recipe_says_no(
+    document, finished, tmp_path
+):
+    quiet = document | {"audit": {"adversaries": False}, "arms": document["arms"][:1]}
+    run(parse_recipe(quiet, "small"), tmp_path / "out", lambda e: None)
+    there, here = (
+        json.loads((unit(folder, "base") / "scorecards" / "last.json").read_text())["games"]["kuhn"]
+        for folder in (finished[0], tmp_path / "out")
+    )
+    for part in ("worst_case", "time_to_exploit"):
+        assert there.pop(part) is not None
+        assert here.pop(part, None) is None
+    assert here == there
+
+
 def test_a_model_trained_in_bfloat16_is_audited_in_float32(document, tmp_path):
     small = {
         "model": {**document["model"], "adapter": "lora", "rank": 4, "dtype": "bfloat16"},
         "sft": {"steps": 1, "examples": 100},
+        "audit": {"adversaries": False},
         "arms": document["arms"][:2],
     }
     run(parse_recipe(document | small, "small"), tmp_path / "out", lambda e: None)

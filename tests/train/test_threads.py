@@ -72,6 +72,7 @@ def test_two_runs_agree_to_the_last_bit_and_to_rounding_on_other_threads(tmp_pat
         "game": "kuhn",
         "seeds": [3],
         "model": {"policy": tiny_model(tmp_path / "tiny"), "adapter": "lora"},
+        "audit": {"adversaries": False},
         "sft": {"steps": 4, "learning_rate": 0.003, "examples": 400},
         "train": {"steps": 5, "learning_rate": 0.003, "mirror": {"steps": 50}},
         "arms": [

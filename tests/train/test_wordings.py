@@ -31,6 +31,7 @@ def document(model: str, mixed: str | list[str], steps: int = 60, **train: Any) 
         "model": {"policy": model, "adapter": "full"},
         "wordings": mixed,
         "checkpoint_every": 2,
+        "audit": {"adversaries": False},
         "sft": {"steps": 3, "learning_rate": 0.01, "examples": 200},
         "train": {"steps": steps, "learning_rate": 0.01, "mirror": {"steps": 50}, **train},
         "arms": [{"name": "sft", "stage": "sft"}, {"name": "sepo"}],

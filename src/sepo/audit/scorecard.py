@@ -121,9 +121,9 @@ def between(first: Mapping[str, Inspected], second: Mapping[str, Inspected], opt
     return out
 
 
-def audit_table(table: PolicyTable, game: Game, sets: Sets = "both") -> dict[str, Any]:
+def audit_table(table: PolicyTable, game: Game, sets: Sets = "both", *, adversaries: bool = True) -> dict[str, Any]:
     """Return one game's part of the scorecard, exactly, from a policy table."""
-    return audit(table, by_set(game, sets), Options(sets=sets, method="exact"))
+    return audit(table, by_set(game, sets), Options(sets=sets, method="exact", adversaries=adversaries))
 
 
 def audit(policy: Policy, games: Games, options: Options, tell: Tell = quiet) -> dict[str, Any]:

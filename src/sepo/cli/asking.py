@@ -84,6 +84,7 @@ def parse_options(
     budget: str,
     *,
     control: bool,
+    adversaries: bool = True,
 ) -> Options:
     """Return how an audit is done from what a command line says.
 
@@ -101,5 +102,6 @@ def parse_options(
         control=control,
         opponents=tuple(opponents or ()),
         budget=parse_budget(budget),
+        adversaries=adversaries,
         asking=asking,
     )

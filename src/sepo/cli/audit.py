@@ -47,6 +47,9 @@ def command(
     budget: Annotated[
         str, typer.Option(help="Information states of a game that a model is asked about: a number, or all.")
     ] = "3000",
+    adversaries: Annotated[
+        bool, typer.Option(help="Tell who attains the worst case, and the time to exploit: often most of the work.")
+    ] = True,
     words: Annotated[
         str | None,
         typer.Option("--wordings", help="Audit models in other wordings: all, or names such as original,renamed."),
@@ -58,7 +61,9 @@ def command(
     out: OutOption = None,
 ) -> None:
     """Audit policies: payoff, exploitability, collusion, externality and what stands behind them."""
-    options = parse_options(asking, measures, method, episodes, half_width, opponent, budget, control=control)
+    options = parse_options(
+        asking, measures, method, episodes, half_width, opponent, budget, control=control, adversaries=adversaries
+    )
     rules = parse_rules(rule or [])
     varied = words is not None or horizons is not None
     named = None if words is None else parse_list(words, "--wordings")

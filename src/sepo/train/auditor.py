@@ -80,7 +80,7 @@ class Auditor(ABC):
         """Return how the audit goes about a game that is not scored whole."""
         settings = self.recipe.audit
         return Options(
-            seed=self.seed, budget=settings.budget, adversaries=settings.adversaries, episodes=settings.episodes
+            seed=self.seed, budget=settings.budget, adversaries=bool(settings.adversaries), episodes=settings.episodes
         )
 
     def stepped(self, policy: Policy) -> list[dict[str, Any]]:
@@ -123,7 +123,8 @@ class ScoredAuditor(Auditor):
             f"{self.title}/{name}", self.game.name, self.game.rules, rows, mass=mass, notes=dict(self.policy.about())
         )
         line = {**measured(self.ground, look.strategy), "legal_mass": float(look.mass.mean())}
-        return table, audit_table(table, self.game), line, lambda: self._on_trees(look.strategy)
+        part = audit_table(table, self.game, adversaries=self.recipe.audit.adversaries is not False)
+        return table, part, line, lambda: self._on_trees(look.strategy)
 
     def _asked(self, name: str) -> Audited:
         noted = Noted(self.policy)

@@ -270,7 +270,10 @@ class AuditSection(Section):
     """The audits at the end of an arm."""
 
     budget: Annotated[int, Field(ge=1, description="information states of a large game that are asked about")] = 1500
-    adversaries: Annotated[bool, Field(description="whether adversaries are let loose on the policy")] = False
+    adversaries: Annotated[
+        bool | None,
+        Field(description="whether adversaries are let loose on the policy; null: in games that are scored whole"),
+    ] = None
     best: Annotated[bool, Field(description="whether the best step is audited too, beside the last")] = True
     episodes: Annotated[
         int | None,
