@@ -93,7 +93,7 @@ def test_a_runs_frames_are_its_files(run):
     assert figures.loc[("sepo", "last", "sepo.J"), "n"] == 2
     metrics = run.metrics().set_index(["arm", "seed", "step", "figure"])["value"].sort_index()
     assert set(metrics.index.unique("step")) == {0, 1, 2, 3}
-    final = api.audit(run.policy("sepo", 1), "kuhn").figure("kuhn", "sepo.J").value
+    final = api.audit(run.policy("sepo", 1), "kuhn", adversaries=False).figure("kuhn", "sepo.J").value
     assert metrics[("sepo", 1, 3, "measures.sepo.J")] == pytest.approx(final)
     assert run.policy("sepo", 1).name == "sepo, seed 1 (last)"
     assert run.policy("sepo").table == run.policy("sepo", 0, "best").table

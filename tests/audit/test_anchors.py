@@ -41,7 +41,7 @@ ITEMS: Mapping[str, Mapping[str, float]] = {
 def cards(sepo: Program, game: str, scripts: Mapping[str, Any], *more: object) -> dict[str, Any]:
     """Audit several scripts under the paper's rules and measures in one call; return each one's part."""
     names = [f"script:{name}" for name in scripts]
-    done = sepo("audit", *names, "--game", game, "--measures", "paper", "--json", *more)
+    done = sepo("audit", *names, "--game", game, "--measures", "paper", "--no-adversaries", "--json", *more)
     assert done.code == 0, done.err
     return {card["policy"].removeprefix("script:"): card["games"][game] for card in done.document["scorecards"]}
 

@@ -35,6 +35,11 @@ def known(game: Game, table: Table) -> PolicyTable:
     return PolicyTable("known", game.name, game.rules, table)
 
 
+def exactly(game: Game, table: Table) -> dict[str, Any]:
+    """Return what a scorecard says of the policy that is asked about by samples."""
+    return audit_table(known(game, table), game, adversaries=False)
+
+
 def figures(part: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return a scorecard's figures by name."""
     out = {f"{of} {k}": m for of, row in part["measures"].items() for k, m in row.items()}
@@ -48,7 +53,7 @@ def test_intervals_cover_the_exact_figures_at_their_rate(kuhn: Game, concentrati
     audits, covered = 30, {}
     for seed in range(audits):
         table = random_table(kuhn, seed, concentration)
-        exact = figures(audit_table(known(kuhn, table), kuhn))
+        exact = figures(exactly(kuhn, table))
         found = figures(audit(sampled(kuhn, table, 32, seed), by_set(kuhn, "both"), QUIET))
         assert found.keys() == exact.keys()
         for name, m in found.items():
@@ -78,7 +83,7 @@ def test_a_maximum_is_found_on_one_half_and_valued_on_the_other(kuhn: Game):
 
 def test_with_many_samples_it_is_the_exact_audit(kuhn: Game):
     table = random_table(kuhn, 5)
-    exact = figures(audit_table(known(kuhn, table), kuhn))
+    exact = figures(exactly(kuhn, table))
     found = figures(audit(sampled(kuhn, table, 4000), by_set(kuhn, "both"), QUIET))
     for name, m in found.items():
         assert m["value"] == pytest.approx(exact[name]["value"], abs=0.03), name
@@ -88,7 +93,7 @@ def test_with_many_samples_it_is_the_exact_audit(kuhn: Game):
 def test_a_repeated_game_is_asked_about_where_it_goes():
     game = make("ipd", {"rounds": 4})
     table = {d.key: {"COOPERATE": 0.7, "DEFECT": 0.3} for d in expand(game).questions}
-    exact = audit_table(known(game, table), game)
+    exact = exactly(game, table)
     part = audit(sampled(game, table, 64), by_set(game, "both"), Options())
     assert part["method"] == "estimated"
     assert part["worst_case"]["lower_bound"] is True
@@ -112,7 +117,7 @@ def test_faulty_replies_are_shown_and_folded_into_nothing(kuhn: Game):
 def test_where_the_game_is_too_large_it_plays_one_reply_a_decision():
     game = make("ipd", {"rounds": 3})
     table = {d.key: {"COOPERATE": 0.6, "DEFECT": 0.4} for d in expand(game).questions}
-    exact = audit_table(known(game, table), game)
+    exact = exactly(game, table)
     model = sampled(game, table, 32, fault=0.1, retries=3)
     part = audit(model, by_set(game, "both"), Options(method="sampled", episodes=300))
     assert part["method"] == "sampled"
@@ -138,7 +143,7 @@ def test_differences_allow_for_both_sides_samples(kuhn: Game):
     one, two = random_table(kuhn, 1), random_table(kuhn, 2)
     asked = [(sampled(kuhn, one, 32, 1), [kuhn]), (sampled(kuhn, two, 32, 2), [kuhn]), (known(kuhn, two), [kuhn])]
     found = scorecards(asked, QUIET)
-    exact = [audit_table(known(kuhn, t), kuhn)["measures"]["sepo"]["J"]["value"] for t in (one, two)]
+    exact = [exactly(kuhn, t)["measures"]["sepo"]["J"]["value"] for t in (one, two)]
     both, half = (found["differences"]["of"][name]["kuhn"]["sepo"]["J"] for name in ("model 2", "known"))
     for m in (both, half):
         assert m["low"] < exact[1] - exact[0] < m["high"]

@@ -67,19 +67,21 @@ def test_audit_records_the_seed_and_writes_what_it_prints(sepo: Program, tmp_pat
 
 @pytest.mark.no_cover
 def test_audit_without_json_is_a_table_for_people(sepo: Program):
-    done = sepo("audit", "script:nash_approx", "--game", "kuhn")
+    done = sepo("audit", "script:nash_approx", "--game", "kuhn", "--no-adversaries")
     assert done.code == 0
     for shown in ("exploitability", "0.0556", "n/a", "max_exploiter"):
         assert shown in done.out
-    two = sepo("audit", "script:nash_approx", "script:tight_passive")
+    assert "time_to_exploit" not in done.out
+    two = sepo("audit", "script:nash_approx", "script:tight_passive", "--no-adversaries")
     assert "0.0556" in two.out
     assert "0.2500" in two.out
 
 
 @pytest.mark.no_cover
 def test_the_same_audit_twice_prints_the_same_bytes(sepo: Program):
-    first, second = (sepo("audit", "script:nash_approx", "--json").out for _ in range(2))
+    first, second = (sepo("audit", "script:tight_passive", "--json").out for _ in range(2))
     assert first == second
+    assert json.loads(first)["games"]["kuhn"]["time_to_exploit"]["value"] > 0
 
 
 def test_an_elicited_table_has_the_same_figures_as_the_script(sepo: Program, tmp_path: Path):
