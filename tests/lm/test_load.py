@@ -111,15 +111,26 @@ def test_weights_of_another_adapter_are_refused(tmp_path):
 
 @pytest.mark.no_cover
 @pytest.mark.weights
-def test_two_processes_that_convert_the_bundled_model_at_once_both_get_it_whole(tmp_path, monkeypatch):
-    code = "from sepo.lm.load import bundled_folder; print(bundled_folder())"
+def test_two_processes_that_convert_the_bundled_model_at_once_both_get_it_whole_and_read_it_once(tmp_path, monkeypatch):
+    code = """
+import gguf
+from sepo.lm.load import bundled_folder
+read, begin = [], gguf.GGUFReader.__init__
+def noted(self, *arguments):
+    read.append(arguments)
+    begin(self, *arguments)
+gguf.GGUFReader.__init__ = noted
+print(bundled_folder())
+print(len(read))
+"""
     env = {"SEPO_CACHE": str(tmp_path), "PATH": "", "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "passive"}
     both = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=env) for _ in range(2)
     ]
-    folders = {process.communicate(timeout=300)[0].strip() for process in both}
+    said = [process.communicate(timeout=300)[0].splitlines()[-2:] for process in both]
     assert [process.returncode for process in both] == [0, 0]
-    assert len(folders) == 1
+    assert len({folder for folder, _ in said}) == 1
+    assert sorted(read for _, read in said) == ["0", "1"]
     monkeypatch.setenv("SEPO_CACHE", str(tmp_path))
     names = {f.name for f in bundled_folder().iterdir()}
     assert {"model.safetensors", "config.json", "tokenizer.json"} <= names

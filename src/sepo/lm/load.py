@@ -10,9 +10,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from unittest.mock import patch
 
 import torch
 
@@ -169,9 +171,24 @@ def _convert(source: Path, folder: Path) -> None:
     named = {"gguf_file": source.name}
     # a model left in GGUF blocks counts as quantised and refuses to be saved or trained
     unpack = GgufConfig(dequantize=True)
-    model = AutoModelForCausalLM.from_pretrained(
-        source.parent, quantization_config=unpack, dtype=torch.float32, **named
-    )
-    tokenizer = AutoTokenizer.from_pretrained(source.parent, **named)
+    with _read_once():
+        model = AutoModelForCausalLM.from_pretrained(
+            source.parent, quantization_config=unpack, dtype=torch.float32, **named
+        )
+        tokenizer = AutoTokenizer.from_pretrained(source.parent, **named)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+@contextmanager
+def _read_once() -> Iterator[None]:
+    """Let transformers read a GGUF file once, which takes seconds, and not for config, weights and tokenizer each.
+
+    It also reckons the names of all tensors anew for every module. That it asks ``gguf`` each time is not in its
+    documentation: where it does not, this changes nothing.
+    """
+    import gguf
+
+    reader, names = cache(gguf.GGUFReader), cache(gguf.get_tensor_name_map)
+    with patch.multiple(gguf, GGUFReader=reader, get_tensor_name_map=names):
+        yield
