@@ -1,7 +1,8 @@
 """A headless Chromium for tests of pages: what a page asked for and complained of, and whether everyone can use it.
 
-The browser is the system's own (``chromium``, ``google-chrome`` or ``$CHROMIUM``), driven by Playwright. Where there is
-none the tests that need one are skipped, except in continuous integration, where that is an error.
+The browser is the system's own (``chromium-headless-shell``, which takes the least, ``chromium``, ``google-chrome`` or
+``$CHROMIUM``), driven by Playwright. Where there is none the tests that need one are skipped, except in continuous
+integration, where that is an error.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
 def executable() -> str | None:
     """Return where the system's Chromium is, None where there is none."""
-    names = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
+    names = (os.environ.get("CHROMIUM", ""), "chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
     return next((found for name in names if name and (found := shutil.which(name))), None)
 
 
