@@ -14,7 +14,6 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from unittest.mock import patch
 
 import torch
 
@@ -187,6 +186,8 @@ def _read_once() -> Iterator[None]:
     It also reckons the names of all tensors anew for every module. That it asks ``gguf`` each time is not in its
     documentation: where it does not, this changes nothing.
     """
+    from unittest.mock import patch
+
     import gguf
 
     reader, names = cache(gguf.GGUFReader), cache(gguf.get_tensor_name_map)
