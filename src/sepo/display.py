@@ -1,8 +1,9 @@
-"""How results show themselves in a notebook: short tables in HTML, and text that can do nothing but be read.
+"""How results show themselves: figures as text, and in a notebook short tables in HTML.
 
 Names of policies and opponents, actions and keys come from files, models and other people. Whatever they hold is
-shown: markup is escaped, and characters that print nothing (ANSI escapes, control and bidirectional marks) appear as
-their escapes. Tables name no colours and no fonts, so they take those of the notebook, light or dark.
+shown, and can do nothing but be read: markup is escaped, and characters that print nothing (ANSI escapes, control and
+bidirectional marks) appear as their escapes. Tables name no colours and no fonts, so they take those of the notebook,
+light or dark.
 """
 
 from __future__ import annotations
@@ -36,11 +37,15 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def figure(found: Mapping[str, Any] | None) -> str:
-    """Return a figure of a scorecard: its value, and its interval or bounds where it has some."""
+    """Return a figure of a scorecard: its value, and its interval or bounds where it has some.
+
+    >>> figure({"value": 0.5, "low": 0.25, "high": None})
+    '0.5000 [0.2500, inf]'
+    """
     if found is None or found.get("value") is None:
         return NONE
     value, low, high = found["value"], found["low"], found["high"]
-    if low == high:
+    if low is not None and low == high:
         return number(value)
     ends = ("-inf" if low is None else number(low), "inf" if high is None else number(high))
     return f"{number(value)} [{ends[0]}, {ends[1]}]"

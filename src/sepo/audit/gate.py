@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from sepo.audit.compare import BETTER_HIGH, BETTER_LOW, figures, row_of
 from sepo.audit.meanings import last
+from sepo.display import figure as shown
 from sepo.errors import InputError
 
 SCHEMA = "sepo.gate/1"
@@ -41,10 +42,10 @@ class Check(NamedTuple):
     @property
     def said(self) -> str:
         """The rule and the figure in words."""
-        value = _ends(self.now)
+        value = shown(self.now)
         if self.rule == "against":
             verb = "is worse than" if not self.passed else "is no worse than"
-            return f"{self.game} {self.figure} {value} {verb} {_ends(self.base or {})} of the base"
+            return f"{self.game} {self.figure} {value} {verb} {shown(self.base)} of the base"
         over = {"max": ("is above", "stays within"), "min": ("is below", "keeps to")}[self.rule][self.passed]
         known = {"max": self.now["high"], "min": self.now["low"]}[self.rule]
         end = {"max": "high", "min": "low"}[self.rule]
@@ -139,11 +140,3 @@ def document(checks: Sequence[Check]) -> dict[str, Any]:
     """Return what came of a gate as a JSON object."""
     rows = [check._asdict() | {"now": dict(check.now), "said": check.said} for check in checks]
     return {"schema": SCHEMA, "passed": all(check.passed for check in checks), "checks": rows}
-
-
-def _ends(found: Mapping[str, Any]) -> str:
-    value, low, high = (found.get(key) for key in ("value", "low", "high"))
-    if value is None or low == high:
-        return "n/a" if value is None else f"{value:.4f}"
-    ends = "-inf" if low is None else f"{low:.4f}", "inf" if high is None else f"{high:.4f}"
-    return f"{value:.4f} [{', '.join(ends)}]"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
+from sepo import display
 from sepo.audit.meanings import MEANINGS
 from sepo.cli.terminal import console
 from sepo.games.base import Game
@@ -21,17 +22,10 @@ BESIDE = tuple(name for name in MEANINGS if name not in ("J", "u", "e", "c", "x"
 
 
 def figure(found: Mapping[str, Any] | None) -> str:
-    """Return a figure as text: ``0.1234``, with its interval where it has one, ``n/a`` where it does not apply."""
-    if found is None:
-        return "n/a"
-    value, low, high = found["value"], found["low"], found["high"]
-    if value is None:
-        return f"not within {found['horizon']}" if "horizon" in found else "n/a"
-    text = f"{value:.4f}".replace("-0.0000", "0.0000")
-    if low is None or high is None:
-        ends = ("-inf" if low is None else f"{low:.4f}", "inf" if high is None else f"{high:.4f}")
-        return f"{text} [{ends[0]}, {ends[1]}]"
-    return text if low == high else f"{text} [{low:.4f}, {high:.4f}]"
+    """Return a figure as text; where it is a time that was not reached, how long was waited for it."""
+    if found is not None and found["value"] is None and "horizon" in found:
+        return f"not within {found['horizon']}"
+    return display.figure(found)
 
 
 def show_cards(cards: Sequence[Mapping[str, Any]]) -> None:

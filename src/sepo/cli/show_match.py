@@ -9,6 +9,7 @@ from rich.table import Table
 
 from sepo.cli.show import figure
 from sepo.cli.terminal import console
+from sepo.display import number
 
 
 def show_match(document: Mapping[str, Any]) -> None:
@@ -29,6 +30,6 @@ def show_match(document: Mapping[str, Any]) -> None:
     for heading in ("policy", "of all alike (rating)", "of the Nash average", "weight there"):
         table.add_column(heading, justify="left" if heading == "policy" else "right")
     for i in ranked:
-        skill, weight = (f"{nash[key][i]:.4f}".replace("-0.0000", "0.0000") for key in ("skills", "weights"))
+        skill, weight = (number(nash[key][i]) for key in ("skills", "weights"))
         table.add_row(names[i], figure(document["ratings"][i]), skill, weight)
     out.print(table)

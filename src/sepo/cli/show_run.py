@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from sepo.cli.terminal import console
+from sepo.display import NONE, number
 
 if TYPE_CHECKING:
     from sepo.cli.terminal import Console
@@ -41,6 +42,6 @@ def wide() -> Console:
 
 def _cell(figure: Mapping[str, Any] | None) -> str:
     if figure is None:
-        return "n/a"
+        return NONE
     half = (figure["high"] - figure["low"]) / 2
-    return f"{figure['value']:.4f}" + ("" if figure["n"] == 1 else f"\n\u00b1{half:.4f}")
+    return number(figure["value"]) + ("" if figure["n"] == 1 else f"\n\u00b1{number(half)}")

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from sepo.cli.show import figure
 from sepo.cli.terminal import console
+from sepo.display import number
 
 MEASURED = ("J", "u", "e", "c", "x")
 BESIDE = ("worst_case_advantage", "legal_mass")
@@ -60,8 +61,6 @@ def _spread(found: Mapping[str, Any]) -> Table:
     for name, row in found["figures"].items():
         if "." not in name and name not in BESIDE:
             continue
-        cells = [
-            "n/a" if (v := row[k]) is None else f"{v:.0%}" if k.startswith("share") else f"{v:.4f}" for k in headings
-        ]
+        cells = [f"{row[k]:.0%}" if k.startswith("share") and row[k] is not None else number(row[k]) for k in headings]
         table.add_row(HEADING.get(name, name.replace(".", " ")), *cells, style="bold" if name.endswith(".J") else None)
     return table

@@ -10,6 +10,7 @@ import typer
 from sepo.audit.measures import KINDS
 from sepo.cli.arguments import RuleOption, parse_choice, parse_rules, parse_weights
 from sepo.cli.terminal import say, say_json
+from sepo.display import number
 from sepo.games.base import MeasureName
 from sepo.games.registry import make
 
@@ -46,11 +47,11 @@ def command(
     if as_json:
         say_json(document)
         return
-    shown = "  ".join(f"{k} {document[k]:.4f}" for k in KINDS if document[k] is not None)
+    shown = "  ".join(f"{k} {number(document[k])}" for k in KINDS if document[k] is not None)
     said = ", ".join(f"{w:g}" for w in lambdas)
     capped = "" if worst_case is None else f", worst-case advantage at most {worst_case:g}"
-    say(f"{game}, {name} measures, lambda {said}{capped}: J {document['J']:.4f}  ({shown})")
+    say(f"{game}, {name} measures, lambda {said}{capped}: J {number(document['J'])}  ({shown})")
     if document.get("price"):
-        say(f"a point of worst-case advantage less would cost {document['price']:.4f} of J")
+        say(f"a point of worst-case advantage less would cost {number(document['price'])} of J")
     if document["bound"] - document["J"] > 1e-6:
-        say(f"no policy has J above {document['bound']:.6f}")
+        say(f"no policy has J above {number(document['bound'], 6)}")

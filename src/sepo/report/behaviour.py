@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from sepo.display import NONE
 from sepo.report.plots import Panel
 from sepo.report.read import Run, SeedRun
 from sepo.report.tables import Cell, Head, Row, Table
-from sepo.report.words import NONE, number
+from sepo.report.words import number
 
 FIRST = 24  # information states that the plain table shows
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from sepo.display import NONE
 from sepo.games.registry import GAMES
 from sepo.report.read import ArmSummary, Estimate, Run, Summary
 from sepo.report.standing import digits, headline
-from sepo.report.words import NONE, count, interval, number
+from sepo.report.words import count, interval, number
 
 
 class Strip(NamedTuple):

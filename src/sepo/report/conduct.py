@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from sepo.audit.board import Subject, match
+from sepo.display import NONE
 from sepo.errors import TooLargeError
 from sepo.games.base import Decision, Game, MeasureName
 from sepo.games.registry import make
@@ -21,7 +22,7 @@ from sepo.report.dots import lanes
 from sepo.report.plots import Panel, Plot
 from sepo.report.read import Run, SeedRun
 from sepo.report.tables import Cell, Head, Row, Table
-from sepo.report.words import NONE, csv_text, number
+from sepo.report.words import csv_text, number
 from sepo.solve.value import infoset_reach
 
 NODES = 20_000

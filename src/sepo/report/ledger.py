@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from sepo.display import NONE
 from sepo.report.plots import Panel, Plot, layout
 from sepo.report.read import Run, SeedRun
 from sepo.report.tables import Cell, Head, Row, Table
-from sepo.report.words import NONE, count, csv_text, number
+from sepo.report.words import count, csv_text, number
 
 KINDS = {"u": "payoff", "e": "exploitability", "c": "collusion", "x": "externality"}
 PATTERNS = {"u": "", "e": "", "c": "/", "x": "."}

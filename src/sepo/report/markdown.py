@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sepo.display import NONE, number
 from sepo.report.read import ArmSummary, Difference, Estimate, Paired, Summary
 from sepo.report.scorecards import method
 from sepo.report.standing import START, headline, standing, trained
@@ -41,11 +42,11 @@ def markdown(summary: Summary) -> str:
         cells = [figure(arm.last.get(key)) for key, _ in columns]
         if way:
             there = arm.last.get(main)
-            cells.append("n/a" if there is None else f"{_way(way[0], there.value, way[1]):.0%}")
+            cells.append(NONE if there is None else f"{_way(way[0], there.value, way[1]):.0%}")
         cells += [figure(arm.best.get(first))] if best else []
         lines.append("| " + " | ".join([code(arm.name), *cells]) + " |")
     if way:
-        cells = [f"{way[1]:.4f}" if key == main else "" for key, _ in columns]
+        cells = [number(way[1]) if key == main else "" for key, _ in columns]
         lines.append("| " + " | ".join(["ceiling", *cells, "100%", *([""] if best else [])]) + " |")
     return "\n".join(lines) + "\n" + _paired(summary.paired)
 
@@ -84,7 +85,7 @@ def _paired(found: Paired | None) -> str:
 
 def _difference(found: Difference | None) -> str:
     if found is None:
-        return "n/a"
+        return NONE
     low, high = found.interval or (found.mean, found.mean)
     return figure(Estimate(value=found.mean, low=low, high=high, n=found.n))
 
@@ -92,9 +93,10 @@ def _difference(found: Difference | None) -> str:
 def figure(found: Estimate | None) -> str:
     """Return a figure with its interval over seeds; no interval where there is one seed or none is needed."""
     if found is None:
-        return "n/a"
-    value = f"{found.value:.4f}"
-    return value if found.n == 1 or found.high - found.low < 5e-5 else f"{value} [{found.low:.4f}, {found.high:.4f}]"
+        return NONE
+    value = number(found.value)
+    alone = found.n == 1 or found.high - found.low < 5e-5
+    return value if alone else f"{value} [{number(found.low)}, {number(found.high)}]"
 
 
 def overview(runs: Mapping[str, Summary]) -> str:
@@ -113,7 +115,7 @@ def overview(runs: Mapping[str, Summary]) -> str:
     for name, summary in runs.items():
         found = standing(summary)
         start, best, top = found.start[0], found.furthest, found.top
-        way = "n/a"
+        way = NONE
         if best is not None and start is not None and top is not None and start.value != top:
             way = f"{_way(start.value, best[1].value, top):.1%}"
         cells = [
@@ -121,8 +123,8 @@ def overview(runs: Mapping[str, Summary]) -> str:
             "exploitability" if found.exploited else f"J ({code(summary.measures)})",
             str(len(summary.seeds)),
             *(figure(arm) for arm in found.start),
-            "n/a" if best is None else f"{code(best[0])} {figure(best[1])}",
-            "n/a" if top is None else f"{top:.4f}",
+            NONE if best is None else f"{code(best[0])} {figure(best[1])}",
+            number(top),
             way,
             _best_published(summary, exploited=found.exploited),
         ]
@@ -135,7 +137,7 @@ def _best_published(summary: Summary, *, exploited: bool) -> str:
     field, sign = ("exploitability", -1) if exploited else ("J", 1)
     rows = [r for r in summary.published if r.get(field) is not None and r["arm"] not in START]
     if not rows or not (exploited or summary.measures == "paper"):
-        return "n/a"
+        return NONE
     best = max(rows, key=lambda r: sign * r[field])
     return f"{best[field]:g}" + ("" if exploited else f" ({', '.join(f'{w:g}' for w in best['lambda'])})")
 
@@ -160,7 +162,7 @@ def gains(runs: Mapping[str, Summary], beside: Mapping[str, Summary]) -> str:
             for seed, value in ours[1].items()
             if base[0] is not None and seed in theirs[1]
         ]
-        cells = [*(figure(found) for found, _ in (base, ours, theirs)), percent(shares) if shares else "n/a"]
+        cells = [*(figure(found) for found, _ in (base, ours, theirs)), percent(shares) if shares else NONE]
         lines.append("| " + " | ".join([code(name), f"J ({code(of)})", *cells, str(len(shares))]) + " |")
     return "\n".join(lines) + "\n"
 
@@ -204,9 +206,10 @@ def card(document: Mapping[str, Any]) -> str:
 def bounded(found: Mapping[str, Any] | None) -> str:
     """Return a figure of a scorecard with its bounds; ``at least`` where only the lower one is known."""
     if not isinstance(found, Mapping) or found.get("value") is None:
-        return "n/a"
+        return NONE
     if found["low"] is not None and found["high"] is None:
-        return f"at least {found['low']:.3f}"
+        return f"at least {number(found['low'], 3)}"
     if found["low"] is None or found["high"] - found["low"] < 5e-4:
-        return f"{found['value']:.3f}"
-    return f"{found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
+        return number(found["value"], 3)
+    value, low, high = (number(found[key], 3) for key in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sepo.display import NONE
 from sepo.report.dots import Whisker, dots, lanes, offset, spread
 from sepo.report.plots import Panel, Plot
 from sepo.report.read import Run, SeedRun
 from sepo.report.tables import Cell, Head, Row, Table
-from sepo.report.words import NONE, csv_text, number
+from sepo.report.words import csv_text, number
 
 POOLS = {"train": "train", "exploiter": "exploiter", "collusive": "collusive", "held_out": "held out"}
 CHARTS = {

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sepo.display import NONE
 from sepo.report.read import Estimate, Run
 from sepo.report.standing import digits, headline, standing
 from sepo.report.tables import Cell, Head, Row, Table
-from sepo.report.words import NONE, interval, number
+from sepo.report.words import interval, number
 
 
 def overview(runs: Sequence[Run]) -> Table:

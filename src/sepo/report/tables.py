@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from sepo.audit.meanings import MEANINGS, better, last
 from sepo.audit.published import protocols
+from sepo.display import NONE
 from sepo.report.read import ArmSummary, Estimate, Summary
-from sepo.report.words import NONE, interval, number, span
+from sepo.report.words import interval, number, span
 from sepo.train import seeds as over_seeds
 
 SOURCE = "arXiv 2605.30854"

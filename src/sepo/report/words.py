@@ -7,10 +7,10 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 
+from sepo import display
 from sepo.printable import printable
 from sepo.report.read import Estimate
 
-NONE = "n/a"
 NAME_LENGTH = 28
 ALIKE = 1e-12  # an interval narrower than this is rounding
 
@@ -21,9 +21,7 @@ _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?")
 
 def number(value: float | None, digits: int = 3) -> str:
     """Return a number with a true minus sign and no negative zero; ``n/a`` where it is missing."""
-    if value is None:
-        return NONE
-    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    return display.NONE if value is None else display.number(value, digits).replace("-", "\N{MINUS SIGN}")
 
 
 def interval(found: Estimate | None, digits: int = 3) -> str:

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from sepo import __version__
 from sepo.audit.told import chances, exposed, lines, outcome, points, summary
+from sepo.display import number
 from sepo.games.base import Decision, Game
 from sepo.games.hands import ITEMS
 from sepo.games.items import Items
@@ -155,7 +156,7 @@ def looked_back(room: Room) -> dict[str, Any]:
 def moves(session: Session, *, policies: bool = True) -> list[dict[str, Any]]:
     """Return the policies' moves with all their probabilities; the learner's alone unless told otherwise."""
     out = []
-    for number, hand in enumerate(session.hands, 1):
+    for i, hand in enumerate(session.hands, 1):
         for _, move in hand.moves:
             if move.p is None or not (policies or move.learner):
                 continue
@@ -163,7 +164,7 @@ def moves(session: Session, *, policies: bool = True) -> list[dict[str, Any]]:
             p = {d.word(a): q for a, q in zip(d.legal, move.p.tolist(), strict=True)}
             out.append(
                 {
-                    "hand": number,
+                    "hand": i,
                     "first": move.learner,
                     "state": d.key or "(start)",
                     "did": d.word(move.action),
@@ -270,7 +271,7 @@ def polyline(values: Sequence[float]) -> str:
 
 
 def _figure(value: float | None) -> str:
-    return "" if value is None else f"{round(value, 4) + 0.0:.4f}"
+    return "" if value is None else number(value)
 
 
 def _ago(seconds: float) -> str:

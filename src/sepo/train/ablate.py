@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from sepo.audit.arena import SETS, Arena, ground_of
 from sepo.audit.measures import KINDS
+from sepo.display import NONE, number
 from sepo.errors import InputError
 from sepo.files import write_json, write_text
 from sepo.games.base import Game
@@ -337,8 +338,8 @@ def _cells(arm: Mapping[str, Any], of: str, key: str | None) -> list[str]:
 
 def _cell(found: Mapping[str, Any] | None) -> str:
     if found is None:
-        return "n/a"
-    mean, *ends = (f"{round(value, 4) + 0.0:.4f}" for value in (found["mean"], *(found["interval"] or ())))
+        return NONE
+    mean, *ends = (number(value) for value in (found["mean"], *(found["interval"] or ())))
     return f"{mean} [{', '.join(ends)}]" if ends else mean
 
 
