@@ -19,7 +19,7 @@ from sepo.policies.table import load_table
 from sepo.solve.gradient import centred
 from sepo.train.data import of_arena
 from sepo.train.mirror import MirrorRules, Push, improve
-from sepo.train.recipe import parse_recipe
+from sepo.train.recipe import Recipe, parse_recipe
 from sepo.train.record import read_metrics
 from sepo.train.run import run
 from sepo.train.sample import counted, walked
@@ -190,3 +190,25 @@ def test_a_run_is_refused_at_once_if_its_audits_could_give_no_interval(document:
     rules = {"rounds": 2, "instances": 4, "opponent_values": 2}
     with pytest.raises(InputError, match="not independent"):
         run(parse_recipe(document | {"rules": rules}, "items"), tmp_path / "run", lambda e: None)
+
+
+def test_the_untrained_model_is_audited_on_episodes_of_each_seed_whenever_that_is_added(
+    document: dict, tmp_path: Path
+) -> None:
+    def recipe(*seeds: int) -> Recipe:
+        audit = {"episodes": 3, "adversaries": False}
+        return parse_recipe(
+            document | {"seeds": [*seeds], "arms": [{"name": "base", "stage": "base"}], "audit": audit}, "base"
+        )
+
+    run(recipe(3, 4), tmp_path / "whole", lambda e: None)
+    run(recipe(4), tmp_path / "grown", lambda e: None)
+    run(recipe(3, 4), tmp_path / "grown", lambda e: None, resume=True)
+    assert figures(tmp_path / "grown") == figures(tmp_path / "whole")
+    units = [
+        (json.loads((place / "scorecards" / "last.json").read_text())["games"], (place / "episodes.jsonl").read_text())
+        for folder in ("grown", "whole")
+        for place in (tmp_path / folder / "arms" / "base" / f"seed-{seed}" for seed in (3, 4))
+    ]
+    assert units[:2] == units[2:]
+    assert all(a != b for a, b in zip(*units[:2], strict=True))  # other episodes in both

@@ -72,6 +72,11 @@ class Part:
         return self.recipe.settings(self.arm) if self.arm.stage == "train" else self.recipe.sft
 
 
+def drawn(recipe: Recipe) -> bool:
+    """Return whether a run's audits draw episodes or replies, so that the untrained model's too is of its seed."""
+    return recipe.style == "reasoned" or make(recipe.game, recipe.rules, recipe.measures).sampled_chance
+
+
 def worded(recipe: Recipe, game: Game) -> tuple[Wording, ...]:
     """Return the wordings that a recipe trains in.
 

@@ -19,7 +19,7 @@ from sepo.audit.scorecard import versions
 from sepo.errors import InputError
 from sepo.files import read_json, write_json, write_text
 from sepo.train import ranks
-from sepo.train.part import Domain
+from sepo.train.part import Domain, drawn
 from sepo.train.recipe import Recipe, load_recipe
 from sepo.train.record import environment
 from sepo.train.summary import summarise
@@ -109,7 +109,7 @@ def refusal(there: Recipe, here: Recipe) -> str | None:
     """Return why a run begun with one recipe cannot go on with another, and what to do; None where it can.
 
     Seeds and arms may be added, in any order, and other things said about them: no finished unit depends on that, but
-    for the untrained model, which is audited with the first seed. All else must be the same.
+    for the untrained model, which is audited with the first seed unless audits draw. All else must be the same.
     """
     old, new = _by_name(there), _by_name(here)
     arms, ours = old.pop("arms"), new.pop("arms")
@@ -123,7 +123,7 @@ def refusal(there: Recipe, here: Recipe) -> str | None:
     if differing := next(_differences(arms, {name: ours[name] for name in arms}, "arms"), None):
         return f"{differing}: choose another --out"
     first, now = there.seeds[0], here.seeds[0]
-    if first != now and any(arm.stage == "base" for arm in there.arms):
+    if first != now and any(arm.stage == "base" for arm in there.arms) and not drawn(here):
         return f"its base is audited with seed {first}, not {now}: put {first} first, or choose another --out"
     return None
 

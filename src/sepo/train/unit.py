@@ -23,7 +23,7 @@ from sepo.train.data import demonstrations, of_arena
 from sepo.train.learner import Learner, load_state, save_state
 from sepo.train.loop import Best, Course, Stage, loop, newest
 from sepo.train.optimise import Optimiser
-from sepo.train.part import Domain, Part, unit_folder
+from sepo.train.part import Domain, Part, drawn, unit_folder
 from sepo.train.record import Metrics
 from sepo.train.sft import Imitator
 from sepo.train.written import WrittenAuditor
@@ -185,10 +185,12 @@ class Unit:
 
 
 def _is_copied(part: Part) -> bool:
-    """Take the untrained model's files from an earlier seed, since it does not depend on one, and say if there is one.
+    """Take the untrained model's files from an earlier seed, if they do not depend on one, and say if there is one.
 
-    Episodes are sampled by seed, and are the earlier one's.
+    Whatever else is drawn by seed, episodes to be read and learning adversaries, is the earlier one's.
     """
+    if drawn(part.recipe):
+        return False
     for seed in part.recipe.seeds:
         there = unit_folder(part.domain.folder, part.arm.name, seed)
         if seed == part.seed or not (there / "done.json").exists():
