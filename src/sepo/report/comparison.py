@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from sepo import __version__
 from sepo.audit.meanings import MEANINGS, better, heading, last, rank
+from sepo.display import NONE
 from sepo.errors import InputError
 from sepo.files import write_text
 from sepo.games.registry import GAMES
@@ -255,7 +256,7 @@ def _table(
 
 def _cell(found: Mapping[str, Any] | None) -> Cell:
     if found is None:
-        return Cell("n/a")
+        return Cell(NONE)
     if found["low"] == found["high"]:
         return Cell(number(found["value"], DIGITS))
     return Cell(number(found["value"], DIGITS), f"[{number(found['low'], DIGITS)}, {number(found['high'], DIGITS)}]")
@@ -263,7 +264,7 @@ def _cell(found: Mapping[str, Any] | None) -> Cell:
 
 def _gap_cell(row: Mapping[str, Any] | None) -> Cell:
     if row is None:
-        return Cell("n/a")
+        return Cell(NONE)
     sign = "+" if row["difference"] > 0 else ""
     shown = sign + number(row["difference"], DIGITS)
     if row["low"] is None or row["high"] - row["low"] < 10**-DIGITS:
