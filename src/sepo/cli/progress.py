@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from sepo.cli import terminal
 from sepo.cli.terminal import say
+from sepo.display import number
 from sepo.train.recipe import Arm, Recipe
 from sepo.train.sections import ModelSection
 
@@ -96,11 +97,11 @@ class RunDisplay:
 
     def _figures(self, measures: str, line: Mapping[str, Any]) -> str:
         if "measures" not in line:
-            return f"loss {line['loss']:.4f}"
+            return f"loss {number(line['loss'])}"
         found = line["measures"][measures]["J"]
         out = "J of some opponents unseen" if found is None else f"J {found:+.4f}"
         if line.get("exploitability") is not None:
-            out += f"  exploitability {line['exploitability']:.4f}"
+            out += f"  exploitability {number(line['exploitability'])}"
         return out
 
     def _remaining(self) -> str:
