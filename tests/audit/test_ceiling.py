@@ -10,8 +10,11 @@ import pytest
 from sepo.audit.arena import Arena, ground_of, layout
 from sepo.audit.ceiling import best_policy, ceiling
 from sepo.audit.measures import objective, terms
+from sepo.audit.methods import Options
+from sepo.audit.scorecard import audit
+from sepo.audit.solved import solved
 from sepo.errors import InputError
-from sepo.games.base import Weights
+from sepo.games.base import MeasureName, Weights
 from sepo.games.registry import make
 from sepo.policies.script import played
 from sepo.solve.response import best_response, exploitability
@@ -106,3 +109,16 @@ def test_measures_that_divide_by_the_policys_own_choices_are_refused() -> None:
 def objective_of(meeting, pure) -> float:
     tree = meeting.tree
     return expected(tree, meeting.profile(pure), tree.feature("own", 0)) / tree.game.rounds
+
+
+@pytest.mark.parametrize("measures", ["paper", "sepo"])
+@pytest.mark.parametrize(("name", "rounds"), [("ipd", 2), ("ipd", 4), ("auction", 2), ("commons", 2), ("split", 1)])
+def test_in_a_game_scored_whole_the_table_is_of_the_learners_seat(
+    name: str, rounds: int, measures: MeasureName
+) -> None:
+    game = make(name, {"rounds": rounds}, measures)
+    assert isinstance(ground_of(game), Tree)
+    found = solved(game, measures)
+    card = audit(found.table, {measures: game}, Options(sets=measures, method="exact", adversaries=False))
+    for figure, value in card["measures"][measures].items():
+        assert (value and value["value"]) == (found.document[figure] and pytest.approx(found.document[figure], abs=1e-9))

@@ -240,8 +240,12 @@ def row(decision: Decision, p: Floats) -> dict[str, float]:
 
 
 def tabulate(game: Game, layout: Layout, vector: Floats, name: str, **fields: Any) -> PolicyTable:
-    """Write a strategy vector (entries,) out as a table."""
-    rows = {i.key: row(i.decision, vector[i.entries]) for i in layout.infosets}
+    """Write a strategy vector (entries,) out as a table.
+
+    Where both seats ask the same question, the table answers as the learner does.
+    """
+    learners_last = sorted(layout.infosets, key=lambda i: i.seat in game.seats)
+    rows = {i.key: row(i.decision, vector[i.entries]) for i in learners_last}
     return PolicyTable(name=name, game=game.name, rules=game.rules, table=rows, **fields)
 
 
