@@ -15,6 +15,7 @@ from sepo.games.registry import make
 from sepo.lm.adapter import make_trainable
 from sepo.lm.load import load_model
 from sepo.policies.direct import DirectPolicy
+from sepo.solve.tree import Tree
 from sepo.train.learner import Learner
 from sepo.train.optimise import Optimiser
 from sepo.train.recipe import parse_recipe
@@ -63,6 +64,19 @@ def test_what_is_taught_may_be_the_best_policy_that_nobody_is_far_ahead_of(tmp_p
     worst = respond(ground, stage.target.strategy, {"own": 1.0, "other": -1.0})
     ahead = per_round(ground, stage.target.strategy, worst, 0, {"other": 1.0, "own": -1.0})
     assert ahead == pytest.approx(1.25 if cap is None else cap, abs=1e-8)  # a round's 5 points, of four rounds
+
+
+@pytest.mark.parametrize("cap", [0.4, None])
+def test_a_question_of_both_seats_is_taught_the_learners_answer(tmp_path: Path, cap: float | None) -> None:
+    game = make("ipd", {"rounds": 2})
+    ground, chosen = ground_of(game), game.measures("sepo")
+    assert isinstance(ground, Tree)
+    over = {"target": "ceiling", "worst_case": cap, "steps": 60, "coverage": 0.5}
+    recipe = parse_recipe(document(tiny_model(tmp_path), over) | {"game": "ipd", "rules": {"rounds": 2}}, "distil")
+    run(recipe, tmp_path / "run", lambda e: None)
+    last = read_metrics(tmp_path / "run" / "arms" / "distil" / "seed-0" / "metrics.jsonl")[-1]
+    best = ceiling(ground, chosen).j if cap is None else capped(ground, chosen, cap).j
+    assert last["measures"]["sepo"]["J"] == pytest.approx(best, abs=0.05)
 
 
 def test_under_a_cap_a_policy_is_met_by_whoever_gets_farthest_ahead_of_it(tmp_path: Path) -> None:

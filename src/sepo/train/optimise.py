@@ -8,7 +8,7 @@ told by ``train.opposition``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,10 @@ from sepo.errors import InputError
 from sepo.games.base import MeasureSet
 from sepo.lm.adapter import anchored, snapshot
 from sepo.solve.space import Space
-from sepo.solve.tree import Floats, Ints, Tree
+from sepo.solve.tree import Floats, Ints, Layout, Tree
 from sepo.solve.value import infoset_reach
 from sepo.train.asking import Asking
+from sepo.train.credit import Mask
 from sepo.train.direct import (
     Batch,
     Penalties,
@@ -229,12 +230,23 @@ class Optimiser:
         return self.asking.share(policy, self.target.strategy)
 
     def _rows(self, vector: Floats, chosen: Ints) -> list[Floats]:
-        """Merge a vector by question, seats that ask it together, and return some decisions' parts."""
+        """Merge a vector by question, the learner's seats that ask it together, and return some decisions' parts."""
         layout = self.learner.layout
         if isinstance(layout, Space):
             return [vector[layout.infosets[i].entries] for i in chosen.tolist()]
-        rows = spread(self.learner.layout, self.learner.decisions, vector)
+        rows = spread(
+            layout, self.learner.decisions, np.where(learners_own(layout, self.ground.game.seats), vector, 0.0)
+        )
         return [rows[i] for i in chosen.tolist()]
+
+
+def learners_own(layout: Layout, seats: Sequence[int]) -> Mask:
+    """Return the entries at which an answer is the learner's, and not its opponent's to a question that both are asked.
+
+    (entries,). A question that only the opponent is asked counts as the learner's too: nobody else answers it.
+    """
+    own = {i.key for i in layout.infosets if i.seat in seats}
+    return np.array([i.seat in seats or i.key not in own for i in layout.infosets])[layout.owner]
 
 
 def _focused(share: Floats, stakes: Floats) -> Floats:
