@@ -27,7 +27,7 @@ KUHN = {
     "game": "kuhn",
     "seeds": [5],
     "sft": {"steps": 8, "examples": 200},
-    "train": {"steps": 12, "mirror": {"steps": 30, "projections": 2}},
+    "train": {"steps": 24, "mirror": {"steps": 30, "projections": 2}},
     "arms": [{"name": "other", "stage": "base"}],
 }
 IPD = {
@@ -36,7 +36,7 @@ IPD = {
     "rules": {"rounds": 3},
     "measures": "paper",
     "sft": {"steps": 6, "examples": 200},
-    "train": {"steps": 8, "exploiter": "pool", "mirror": {"steps": 20, "projections": 2}},
+    "train": {"steps": 16, "exploiter": "pool", "mirror": {"steps": 20, "projections": 2}},
     "arms": [{"name": "other", "stage": "base"}],
 }
 
@@ -89,7 +89,7 @@ def test_each_game_is_as_its_recipe_has_it_and_the_rest_is_shared(place: Path) -
     assert kuhn.seeds == ipd.seeds == [1, 4]
     assert kuhn.arms == ipd.arms
     assert kuhn.model == ipd.model
-    assert (kuhn.train.steps, ipd.train.steps) == (12, 8)
+    assert (kuhn.train.steps, ipd.train.steps) == (24, 16)
     assert kuhn.train.learning_rate == ipd.train.learning_rate == 0.01
     assert kuhn.train.kl == 0.5
     assert kuhn.train.mirror.steps == 30
@@ -107,11 +107,11 @@ def test_games_take_turns_and_arrive_together(finished: tuple[Path, list[tuple[s
     _, steps = finished
     trained = [(game, step) for game, arm, step in steps if arm == "sepo"]
     assert trained[:5] == [("kuhn", 0), ("ipd", 0), ("kuhn", 1), ("ipd", 1), ("kuhn", 2)]
-    assert trained[-2:] == [("kuhn", 12), ("ipd", 8)]
+    assert trained[-2:] == [("kuhn", 24), ("ipd", 16)]
     done = {"kuhn": 0.0, "ipd": 0.0}
     for game, step in trained:
-        done[game] = step / {"kuhn": 12, "ipd": 8}[game]
-        assert abs(done["kuhn"] - done["ipd"]) <= 1 / 8 + 1e-12
+        done[game] = step / {"kuhn": 24, "ipd": 16}[game]
+        assert abs(done["kuhn"] - done["ipd"]) <= 1 / 16 + 1e-12
 
 
 def test_one_model_gets_better_in_both_games(finished: tuple[Path, list[tuple[str, str, int]]]) -> None:
@@ -129,7 +129,7 @@ def test_one_model_gets_better_in_both_games(finished: tuple[Path, list[tuple[st
         assert load_recipe(folder / game / "recipe.yaml").game == game
     weights = folder / "arms" / "sepo" / "seed-2" / "checkpoints"
     assert {file.name for file in weights.iterdir()} == {"final.pt", "best", "last"}
-    assert torch.load(weights / "final.pt", weights_only=True)["step"] == 12 + 8
+    assert torch.load(weights / "final.pt", weights_only=True)["step"] == 24 + 16
 
 
 @pytest.mark.no_cover
