@@ -239,13 +239,16 @@ def row(decision: Decision, p: Floats) -> dict[str, float]:
     return dict(zip(decision.legal, p.tolist(), strict=True))
 
 
-def tabulate(game: Game, layout: Layout, vector: Floats, name: str, **fields: Any) -> PolicyTable:
+def tabulate(
+    game: Game, layout: Layout, vector: Floats, name: str, seats: Sequence[int] | None = None, **fields: Any
+) -> PolicyTable:
     """Write a strategy vector (entries,) out as a table.
 
-    Where both seats ask the same question, the table answers as the learner does.
+    Where both seats are asked the same question, the table answers as in ``seats``: the learner's, unless given.
     """
-    learners_last = sorted(layout.infosets, key=lambda i: i.seat in game.seats)
-    rows = {i.key: row(i.decision, vector[i.entries]) for i in learners_last}
+    taken = game.seats if seats is None else seats
+    theirs_last = sorted(layout.infosets, key=lambda i: i.seat in taken)
+    rows = {i.key: row(i.decision, vector[i.entries]) for i in theirs_last}
     return PolicyTable(name=name, game=game.name, rules=game.rules, table=rows, **fields)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from sepo.audit.arena import Adversary, Ground, whole_of
-from sepo.policies.table import PolicyTable, row
+from sepo.policies.table import PolicyTable, tabulate
 from sepo.solve.tree import Floats, Tree
 from sepo.solve.value import own_reach
 
@@ -80,16 +80,12 @@ class League:
 
     def tables(self) -> dict[str, PolicyTable]:
         """Return each exploiter as a policy that can be played and audited against."""
-        game, tree = self.ground.game, self.tree
-        order = sorted(range(len(tree.infosets)), key=lambda i: 1 - tree.infosets[i].seat in game.seats)
-        out = {}
-        for one in self.found:
-            rows = {}  # where both seats share a key, the row of the seat that opposes a learner is written last
-            for info in (tree.infosets[i] for i in order):
-                rows[info.key] = row(info.decision, one.strategy[info.entries])
-            about = {"found": one.weight}
-            out[one.name] = PolicyTable(one.name, game.name, game.rules, rows, notes=about)
-        return out
+        game = self.ground.game
+        seats = [1 - s for s in game.seats]
+        return {
+            one.name: tabulate(game, self.tree, one.strategy, one.name, seats, notes={"found": one.weight})
+            for one in self.found
+        }
 
     def state(self) -> dict[str, Any]:
         """Return what is known, as a checkpoint has it."""

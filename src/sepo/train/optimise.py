@@ -234,9 +234,8 @@ class Optimiser:
         layout = self.learner.layout
         if isinstance(layout, Space):
             return [vector[layout.infosets[i].entries] for i in chosen.tolist()]
-        rows = spread(
-            layout, self.learner.decisions, np.where(learners_own(layout, self.ground.game.seats), vector, 0.0)
-        )
+        own = np.where(learners_own(layout, self.ground.game.seats), vector, 0.0)
+        rows = spread(layout, self.learner.decisions, own)
         return [rows[i] for i in chosen.tolist()]
 
 
