@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,24 +50,36 @@ def card(text: str, workers: RayWorkers | None, tell: Any = None, rules: ReplyRu
     return scorecard(load_policy(text, asking=asking), [make("ipd", {}, "sepo")], options, **heard)
 
 
-def killing(told: list[int]) -> Any:
-    """Kill every worker that is at work as soon as a unit is finished."""
-    import psutil
+class Killed(RayWorkers):
+    """Workers of which those that start the third and the fourth unit are killed at it, as a machine does it."""
 
-    def tell(what: str, done: int, total: int) -> None:
-        if not told:
-            for process in psutil.process_iter(["name", "cmdline"]):
-                if "ray::played" in " ".join(process.info["cmdline"] or []):
-                    told.append(process.pid)
-                    os.kill(process.pid, signal.SIGKILL)
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
 
-    return tell
+    def run(self, what: Callable[..., Answer], units: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Answer]]:
+        folder = self.folder
+
+        def killed(*arguments: Any) -> Answer:  # within, so that it is sent as it is: a worker knows no tests
+            for start in itertools.count():
+                try:
+                    (folder / str(start)).touch(exist_ok=False)
+                except FileExistsError:
+                    continue
+                if start in (2, 3):
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return what(*arguments)
+            raise AssertionError
+
+        return super().run(killed, units)
 
 
-def test_killing_workers_in_the_middle_of_an_audit_loses_nothing(workers: RayWorkers):
-    killed: list[int] = []
-    found = card("script:grim_trigger", workers, killing(killed))
-    assert killed
+def test_killing_workers_in_the_middle_of_an_audit_loses_nothing(workers: RayWorkers, tmp_path: Path):
+    told: list[tuple[int, int]] = []
+    found = card("script:grim_trigger", Killed(tmp_path), lambda what, done, total: told.append((done, total)))
+    units = told[-1][1]
+    assert units > 4
+    assert len(list(tmp_path.iterdir())) == units + 2
     assert found == card("script:grim_trigger", None)
 
 
