@@ -109,7 +109,7 @@ class Policy:
 
     def strategy(self) -> Floats:
         """Return the probability of each action. (entries,)."""
-        return gather(self.space, self.scorer.decisions, self.scorer.evaluate()[0])
+        return gather(self.space, self.scorer.evaluate()[0])
 
     def gradient(self, weights: Floats) -> torch.Tensor:
         """Return the gradient of the sum of ``weights`` (entries,) times log pi."""
@@ -117,7 +117,7 @@ class Policy:
         def weighed(scores: Scores, batch: Batch) -> torch.Tensor:
             return (scores.pick(batch.weights) * scores.log_policy()).sum()
 
-        rows = spread(self.space, self.scorer.decisions, weights)
+        rows = spread(self.space, weights)
         self.lm.model.zero_grad(set_to_none=True)
         self.scorer.backward(Batch(self.scorer.decisions, rows, rows, None, np.zeros(len(rows))), weighed)
         found = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters.values()]
@@ -142,7 +142,7 @@ class Policy:
                 slopes = dual.tangent.double().cpu().numpy()
                 for row, i in enumerate(scores.chosen):
                     out[i] = slopes[row, : len(scorer.decisions[i].legal)]
-        return gather(self.space, self.scorer.decisions, out)
+        return gather(self.space, out)
 
 
 class _At:

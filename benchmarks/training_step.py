@@ -64,7 +64,7 @@ class Learner:
 
     def policy(self) -> Floats:
         """Return the model's policy. (entries,)."""
-        return gather(self.tree, self.decisions, self.scorer.evaluate()[0])
+        return gather(self.tree, self.scorer.evaluate()[0])
 
     def rules(self, estimator: str, found: list[Term]) -> CreditRules:
         """Share the hands out evenly among the terms of J, in groups."""
@@ -77,12 +77,12 @@ class Learner:
         self.optimizer.zero_grad()
         scores = [self.scorer.scores(plan) for plan in self.scorer.plans]
         policy, _ = self.scorer.probabilities(scores)
-        learner = gather(self.tree, self.decisions, policy)
+        learner = gather(self.tree, policy)
         found = terms(self.tree, self.measures, learner)
         self.steps += 1
         credited = signal(self.tree, learner, found, self.rules(estimator, found), (*KEY, self.steps))
         share = np.full(len(policy), 1 / len(policy))
-        weights = spread(self.tree, self.decisions, credited.weights)
+        weights = spread(self.tree, credited.weights)
         self.scorer.backward(Batch(self.decisions, weights, policy, None, share), self.loss, ready=scores)
         torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
         self.optimizer.step()

@@ -31,7 +31,7 @@ TREE = expand(make("kuhn"))
 MEASURES = TREE.game.measures("sepo")
 DECISIONS = list({i.key: i.decision for i in TREE.infosets}.values())
 SHARE = np.full(len(DECISIONS), 1 / len(DECISIONS))
-REFERENCE = spread(TREE, DECISIONS, softmax(TREE, np.random.default_rng(9).normal(size=len(TREE.seat))))
+REFERENCE = spread(TREE, softmax(TREE, np.random.default_rng(9).normal(size=len(TREE.seat))))
 ALL = Penalties(kl=0.3, entropy=0.2, legal_mass=0.1)
 
 
@@ -58,9 +58,9 @@ def gradient(policy, batch, loss, packing="trie") -> np.ndarray:
 
 def weighed(policy) -> Batch:
     rows, _ = Scorer(policy, DECISIONS).evaluate()
-    at = gather(TREE, DECISIONS, rows)
+    at = gather(TREE, rows)
     weights = signal(TREE, at, terms(TREE, MEASURES, at), CreditRules(scale="none"), ()).weights
-    return Batch(DECISIONS, spread(TREE, DECISIONS, weights), rows, REFERENCE, SHARE)
+    return Batch(DECISIONS, spread(TREE, weights), rows, REFERENCE, SHARE)
 
 
 LOSSES = {
@@ -154,7 +154,7 @@ def test_the_update_follows_the_gradient_of_j_through_the_language_model(policy)
             for p in parameters:
                 p.sub_(step * torch.from_numpy(direction[at : at + p.numel()]).float().view_as(p))
                 at += p.numel()
-        return objective(terms(TREE, MEASURES, gather(TREE, DECISIONS, rows)))
+        return objective(terms(TREE, MEASURES, gather(TREE, rows)))
 
     measured = (j(2e-3) - j(-2e-3)) / 4e-3
     assert measured == pytest.approx(float(slope @ direction), rel=0.02)

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sepo.audit.arena import Arena, ground_of
 from sepo.audit.capped import capped
 from sepo.audit.ceiling import ceiling
-from sepo.audit.measures import objective, per_round, respond, terms
+from sepo.audit.measures import Play, objective, per_round, respond, terms
+from sepo.audit.sweep import mass_of
 from sepo.errors import InputError
 from sepo.games.registry import make
 from sepo.lm.adapter import make_trainable
 from sepo.lm.load import load_model
 from sepo.policies.direct import DirectPolicy
-from sepo.solve.tree import Tree
+from sepo.solve.tree import Floats, Tree
 from sepo.train.learner import Learner
 from sepo.train.optimise import Optimiser
 from sepo.train.recipe import parse_recipe
 from sepo.train.record import read_metrics
 from sepo.train.run import run
+from sepo.train.target import HELD
 from tests.models import tiny_model
 
 
@@ -77,6 +80,39 @@ def test_a_question_of_both_seats_is_taught_the_learners_answer(tmp_path: Path, 
     last = read_metrics(tmp_path / "run" / "arms" / "distil" / "seed-0" / "metrics.jsonl")[-1]
     best = ceiling(ground, chosen).j if cap is None else capped(ground, chosen, cap).j
     assert last["measures"]["sepo"]["J"] == pytest.approx(best, abs=0.05)
+
+
+def test_what_is_lost_at_a_question_of_both_seats_is_the_learners_loss(tmp_path: Path) -> None:
+    """A policy that strays from its target at one question: that one weighs by the payoff lost there, others least."""
+    game = make("ipd", {"rounds": 2})
+    ground, focus = ground_of(game), 0.03
+    assert isinstance(ground, Tree)
+    over = {"steps": 1, "mirror": {"focus": focus, "values": "mean"}, "lambda": {"e": 0.0, "c": 0.0, "x": 0.0}}
+    recipe = parse_recipe(document(tiny_model(tmp_path), over) | {"game": "ipd", "rules": {"rounds": 2}}, "distil")
+    lm = load_model(recipe.model.policy)
+    make_trainable(lm, "full")
+    settings = recipe.settings(recipe.arms[0])
+    stage = Optimiser(Learner(DirectPolicy(lm, "x"), ground, settings), game.measures("sepo"), settings, ("distil",))
+    stays = ground.uniform
+    mass = mass_of(stage.opposition.terms(Play(stays)), stays, ground)
+
+    def worth(policy: Floats) -> float:
+        return objective(stage.opposition.terms(Play(policy)))
+
+    for which, question in enumerate(ground.questions):
+        asked = [n for n, info in enumerate(ground.infosets) if info.key == question.key and info.seat == 0]
+        found = []
+        for action in ([1.0, 0.0], [0.0, 1.0]):
+            strays = stays.copy()
+            for n in asked:
+                strays[ground.infosets[n].entries] = action
+            found.append((worth(stays) - worth(strays), strays))
+        lost, strays = max(found, key=lambda f: f[0])
+        loss = lost / mass[asked].sum()
+        expected = np.full(len(ground.questions), HELD)
+        expected[which] = loss / (loss + focus)
+        assert loss > 0.01
+        assert stage.target.stakes(stays, strays) == pytest.approx(expected, rel=1e-9)
 
 
 def test_under_a_cap_a_policy_is_met_by_whoever_gets_farthest_ahead_of_it(tmp_path: Path) -> None:

@@ -85,6 +85,12 @@ class Layout:
         """The distinct questions that the information states ask, first met first."""
         return tuple({i.key: i.decision for i in self.infosets}.values())
 
+    @cached_property
+    def asks(self) -> Ints:
+        """Which of ``questions`` each information state asks. (infosets,)."""
+        place = {decision.key: which for which, decision in enumerate(self.questions)}
+        return np.array([place[i.key] for i in self.infosets], dtype=np.int64)
+
 
 @dataclass(frozen=True, eq=False)
 class Tree(Layout):

@@ -99,5 +99,5 @@ def demonstrations(tree: Tree, measures: MeasureSet, examples: int, seed: int) -
             entries = entries[entries >= 0]
             np.add.at(counts[split], entries[tree.seat[entries] == seat], 1.0)
     asked = Asked(np.arange(len(tree.questions)), tree.questions)
-    train, validation = (spread(tree, tree.questions, c) for c in counts)
+    train, validation = (spread(tree, c) for c in counts)
     return Demonstrations(asked, train, validation)

@@ -209,16 +209,14 @@ class Scorer:
         return sum(ranks.everyones(total))
 
 
-def spread(tree: Layout, decisions: Sequence[Decision], vector: Floats) -> list[Floats]:
-    """Merge a vector over a tree's entries by question: information states of one key are summed."""
-    place = {d.key: i for i, d in enumerate(decisions)}
-    out: list[Floats] = [np.zeros(len(d.legal)) for d in decisions]
-    for info in tree.infosets:
-        out[place[info.key]] = out[place[info.key]] + vector[info.entries]
+def spread(layout: Layout, vector: Floats) -> list[Floats]:
+    """Merge a vector over entries by question: information states that ask the same are summed."""
+    out: list[Floats] = [np.zeros(len(d.legal)) for d in layout.questions]
+    for info, question in zip(layout.infosets, layout.asks.tolist(), strict=True):
+        out[question] = out[question] + vector[info.entries]
     return out
 
 
-def gather(tree: Layout, decisions: Sequence[Decision], rows: Sequence[Floats]) -> Floats:
-    """Lay answers to distinct questions out over a tree's entries. (entries,)."""
-    place = {d.key: i for i, d in enumerate(decisions)}
-    return np.concatenate([rows[place[info.key]] for info in tree.infosets])
+def gather(layout: Layout, rows: Sequence[Floats]) -> Floats:
+    """Lay answers to a layout's questions out over its entries. (entries,)."""
+    return np.concatenate([rows[question] for question in layout.asks.tolist()])

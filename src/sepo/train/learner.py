@@ -137,7 +137,7 @@ class Learner:
         scores = self._held(scorer) if gradient else None
         rows, mass = scorer.evaluate() if scores is None else scorer.probabilities(scores)
         if asked.decisions is self.decisions:
-            self.known = gather(self.layout, self.decisions, rows)
+            self.known = gather(self.layout, rows)
             self.seen[:] = True
         else:
             self.known = self.known.copy()

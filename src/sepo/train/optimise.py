@@ -226,7 +226,7 @@ class Optimiser:
     def _share(self, policy: Floats) -> Floats:
         """Return each decision's weight in the loss. (decisions,), sums to 1."""
         if isinstance(self.learner.layout, Tree):
-            return decision_share(self.learner.layout, self.learner, policy, self.section.coverage)
+            return decision_share(self.learner.layout, policy, self.section.coverage)
         return self.asking.share(policy, self.target.strategy)
 
     def _rows(self, vector: Floats, chosen: Ints) -> list[Floats]:
@@ -235,7 +235,7 @@ class Optimiser:
         if isinstance(layout, Space):
             return [vector[layout.infosets[i].entries] for i in chosen.tolist()]
         own = np.where(learners_own(layout, self.ground.game.seats), vector, 0.0)
-        rows = spread(layout, self.learner.decisions, own)
+        rows = spread(layout, own)
         return [rows[i] for i in chosen.tolist()]
 
 
@@ -255,18 +255,14 @@ def _focused(share: Floats, stakes: Floats) -> Floats:
     return out * (share.sum() / total) if total > 0 else share
 
 
-def decision_share(tree: Tree, learner: Learner, policy: Floats, coverage: float) -> Floats:
+def decision_share(tree: Tree, policy: Floats, coverage: float) -> Floats:
     """Return each decision's weight: how often it is met when both seats play ``policy`` with uniform play mixed in.
 
     Without the uniform share, a state that the policy avoids would never be learnt. (decisions,), sums to 1.
     """
     counts = np.bincount(tree.owner, minlength=len(tree.infosets)).astype(float)
     mixed = (1 - coverage) * policy + coverage / counts[tree.owner]
-    reached = infoset_reach(tree, mixed)
-    place = {d.key: i for i, d in enumerate(learner.decisions)}
-    out = np.zeros(len(learner.decisions))
-    for info, r in zip(tree.infosets, reached, strict=True):
-        out[place[info.key]] += r
+    out = np.bincount(tree.asks, infoset_reach(tree, mixed))
     total: Floats = out / out.sum()
     return total
 

@@ -126,8 +126,9 @@ class Target:
         def find() -> Floats:
             layout, play = self.layout, Play(target)
             found, mass = slope(self.opposition.terms(play), play, layout)
-            value = found / np.maximum(mass, MASS_FLOOR)[layout.owner]
-            loss = np.maximum(np.bincount(layout.owner, (target - policy) * value, len(layout.infosets)), 0.0)
+            question = layout.asks[layout.owner]
+            value = found / np.maximum(np.bincount(layout.asks, mass), MASS_FLOOR)[question]
+            loss = np.maximum(np.bincount(question, (target - policy) * value), 0.0)
             stakes: Floats = np.maximum(loss / (loss + self.section.mirror.focus), HELD)
             return stakes
 
