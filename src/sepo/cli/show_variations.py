@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -17,34 +17,48 @@ HEADING = {"worst_case_advantage": "worst case", "legal_mass": "legal mass"}
 
 
 def show_variations(document: Mapping[str, Any]) -> None:
-    """Print a row a variation, one table a game and set of measures, then what varies with the wording."""
+    """Print what was found of each game and policy, a row a wording or horizon, then what varies with the wording.
+
+    Where both vary, each horizon has tables of its own.
+    """
     out = console()
     cards = document["scorecards"]
+    several = len({card["policy"] for card in cards}) > 1
+    row = "wording" if "wording" in cards[0] else "horizon"
     for game in dict.fromkeys(name for card in cards for name in card["games"]):
-        here = [card for card in cards if game in card["games"]]
-        for of in here[0]["games"][game]["measures"]:
-            out.print(_rows(game, of, here))
+        groups: dict[tuple[str, int | None], list[Mapping[str, Any]]] = {}
+        for card in cards:
+            if game in card["games"]:
+                rounds = card.get("horizon") if row == "wording" else None
+                groups.setdefault((card["policy"], rounds), []).append(card)
+        for (policy, rounds), here in groups.items():
+            parts = [card["games"][game] for card in here]
+            of = game if rounds is None else f"{game}, {rounds} rounds"
+            methods = "/".join(dict.fromkeys(p["method"] for p in parts))
+            out.print(f"{policy}: {of}" if several else of, f"({parts[0]['unit']}, {methods})")
+            for table in _tables({"horizon": "rounds"}.get(row, row), [str(card[row]) for card in here], parts):
+                out.print(table)
     for found in document["spread"]:
         out.print(_spread(found))
 
 
-def _rows(game: str, of: str, cards: Sequence[Mapping[str, Any]]) -> Table:
-    parts = [card["games"][game] for card in cards]
-    methods = "/".join(dict.fromkeys(p["method"] for p in parts))
-    table = Table(title=f"{game}, {of} measures ({parts[0]['unit']}, {methods})", title_justify="left")
-    several = len({card["policy"] for card in cards}) > 1
-    named = [k for k in ("policy", "horizon", "wording") if k in cards[0] and (several or k != "policy")]
-    for k in named:
-        table.add_column({"horizon": "rounds"}.get(k, k), overflow="fold", no_wrap=k != "policy")
-    columns = {k: [p["measures"][of][k] for p in parts] for k in MEASURED}
-    if of == list(parts[0]["measures"])[-1]:  # what stands beside the measures is by the last set's rules
-        columns |= {k: [p.get(k) for p in parts] for k in BESIDE}
-    columns = {k: column for k, column in columns.items() if any(f is not None for f in column)}
-    for k in columns:
-        table.add_column(HEADING.get(k, k), justify="right", overflow="fold")
-    for i, card in enumerate(cards):
-        table.add_row(*(str(card[k]) for k in named), *(figure(column[i]) for column in columns.values()))
-    return table
+def _tables(heading: str, names: Sequence[str], parts: Sequence[Mapping[str, Any]]) -> Iterator[Table]:
+    """Make a table a set of measures, and one of what stands beside them, which is by the last set's rules."""
+    found = {
+        f"{of} measures": {k: [p["measures"][of][k] for p in parts] for k in MEASURED} for of in parts[0]["measures"]
+    }
+    found["beside the measures"] = {k: [p.get(k) for p in parts] for k in BESIDE}
+    for title, figures in found.items():
+        columns = {k: column for k, column in figures.items() if any(f is not None for f in column)}
+        if not columns:
+            continue
+        table = Table(title=title, title_justify="left")
+        table.add_column(heading, no_wrap=True)
+        for k in columns:
+            table.add_column(HEADING.get(k, k), justify="right", overflow="fold")
+        for i, name in enumerate(names):
+            table.add_row(name, *(figure(column[i]) for column in columns.values()))
+        yield table
 
 
 def _spread(found: Mapping[str, Any]) -> Table:
