@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sepo.files import read_json, write_text
+from sepo.report import frontier
 from sepo.report.markdown import card, gains, markdown, overview, ratios
 from sepo.report.read import read_summaries, read_summary
 from sepo.train.ablate import tables
@@ -51,9 +52,11 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "gains": lambda folder: gains(read_summaries(folder), read_summaries(folder.parent)),
     "card": lambda file: card(read_json(file, "scorecard")),
     "ablation": lambda folder: tables(read_json(folder / "ablation.json", "ablation")),
+    "frontier": lambda folder: frontier.markdown(read_json(folder / "frontier.json", "frontier")),
     "bench": lambda file: ratios(read_json(file, "measurement")),
 }
-"""What makes each kind of table of what is named: a run, runs, a joint run, a scorecard, an ablation, a measurement."""
+"""What makes each kind of table of what is named: a run, runs, a joint run, a scorecard, an ablation, a frontier, a
+measurement."""
 
 
 if __name__ == "__main__":
