@@ -22,6 +22,10 @@ from sepo.solve.gradient import centred
 from sepo.solve.tree import Floats
 from sepo.train.dual import DAMPING, MOST, Dual
 from sepo.train.mirror import MASS_FLOOR, MirrorRules, Push, improve
+from sepo.train.objective import CreditRules
+from sepo.train.opposition import Opposition
+from sepo.train.recipe import parse_recipe
+from sepo.train.target import Target
 
 GAME = make("ipd", {}, "paper")
 PAPER = GAME.measures("paper")
@@ -69,6 +73,36 @@ def test_it_lands_on_the_budget_from_both_sides_and_nothing_within_it_is_better(
     bounds = [ceiling(ground(), PAPER, USUAL._replace(e=w)).bound + w * GAME.scale * budget for w in (0.06, 2.2)]
     allowed = 0.02 * GAME.scale * 2.2  # what the last of e over its budget may be worth
     assert min(bounds) - 0.04 < landed.rest < min(bounds) + allowed  # keeping e at 0 instead would cost 0.5
+
+
+@pytest.mark.parametrize("mirror", [{}, {"decay": 20}, {"steps": 1500}], ids=str)
+@pytest.mark.parametrize("budget", [0.02, 0.05, 0.15])
+def test_targets_land_on_a_budget_against_a_best_response_and_are_the_best_within_it(budget: float, mirror: dict):
+    """Of Kuhn poker, where long steps against a best response circle: each target starts from the last."""
+    game = make("kuhn")
+    kuhn, chosen = ground_of(game), game.measures("sepo")
+    document = {
+        "name": "budget",
+        "game": "kuhn",
+        "model": {"policy": "bundled:smollm2"},
+        "train": {"start": "base", "lambda": {"e": "auto", "budget": budget}, "mirror": mirror},
+        "arms": [{"name": "sepo"}],
+    }
+    recipe = parse_recipe(document, "budget")
+    section = recipe.settings(recipe.arms[0])
+    opposition = Opposition(kuhn, chosen, section)
+    rules = CreditRules(section.credit, section.estimator, section.scale, section.returns)
+    target, policy = Target(layout(kuhn), opposition, section, rules, ("budget",)), layout(kuhn).uniform
+    for number in range(0, 12, section.mirror.projections):
+        target.renew(policy, number)
+        assert target.strategy is not None
+        policy = target.strategy
+        assert measure(opposition.terms(policy), "e") == pytest.approx(budget, abs=0.004)
+    # weak duality, as above, at the weights between which the best policy jumps
+    bounds = [
+        ceiling(kuhn, chosen, Weights(w, 0.0, 0.0)).bound / game.scale + w * budget for w in (2 / 9, 1 / 3, 1 / 2)
+    ]
+    assert min(bounds) - 0.003 < measure(opposition.terms(policy), "u") < min(bounds) + 0.003
 
 
 def test_a_budget_that_is_kept_anyway_costs_nothing():

@@ -43,10 +43,13 @@ class Push(NamedTuple):
         The action's probability times reach times its advantage, see ``train.objective.Signal``.
     reach : (infosets,)
         What the weights of a state are divided by.
+    pace
+        What the step's size is multiplied by.
     """
 
     weights: Floats
     reach: Floats
+    pace: float = 1.0
 
 
 def improve(layout: Layout, learner: Floats, push: Callable[[Floats, int], Push], rules: MirrorRules) -> Floats:
@@ -59,8 +62,8 @@ def improve(layout: Layout, learner: Floats, push: Callable[[Floats, int], Push]
     """
     policy = learner
     for step in range(rules.steps):
-        weights, reach = push(policy, step)
-        rate = 1 / (1 + step / rules.decay)
+        weights, reach, pace = push(policy, step)
+        rate = pace / (1 + step / rules.decay)
         eta, alpha = rules.eta * rate, rules.alpha * rate
         advantage = weights / (np.maximum(policy, FLOOR) * reach[layout.owner])
         policy = softmax(layout, (np.log(np.maximum(policy, FLOOR)) + eta * advantage) / (1 + eta * alpha))

@@ -72,6 +72,16 @@ class Opposition:
             found = self.terms(policy)
             self.lambdas = self.dual.update({kind: measure(found, kind) for kind in KINDS})
 
+    @property
+    def pace(self) -> float:
+        """What a step on J is multiplied by: less than 1 where weights with a budget have grown.
+
+        1 / (1 + their sum), as A. Stooke, J. Achiam and P. Abbeel scale the gradient of a Lagrangian ("Responsive
+        safety in reinforcement learning by PID Lagrangian methods", ICML 2020). Otherwise a weight that grows makes
+        steps long, long steps circle, what circles stays above its budget, and the weight grows.
+        """
+        return 1.0 if self.dual is None else 1.0 / (1.0 + sum(getattr(self.lambdas, k) for k in self.dual.budgets))
+
     def terms(self, policy: Floats | Play) -> list[Term]:
         """Return the terms of J at a policy (entries,)."""
         play = playing(policy)

@@ -135,7 +135,14 @@ class MirrorSection(Section):
     eta: Annotated[float, Field(gt=0, description="step size on the table")] = 10.0
     alpha: Annotated[float, Field(ge=0, description="pull towards the uniform policy")] = 0.005
     steps: Annotated[int, Field(ge=1, description="steps on the table for a target")] = 500
-    decay: Annotated[float, Field(gt=0, description="step k on the table is of size eta / (1 + k / decay)")] = 5.0
+    decay: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="step k on the table is of size eta / (1 + k / decay); unless given it is 5, or 50 where a "
+            "weight has a budget",
+        ),
+    ] = None
     values: Annotated[
         Literal["counterfactual", "mean"],
         Field(description="advantages as they are, or divided by how often a state is met whatever the learner does"),

@@ -27,6 +27,8 @@ from sepo.train.objective import CreditRules, action_weights
 from sepo.train.opposition import Opposition
 from sepo.train.sections import TrainSection
 
+DECAY, BUDGET_DECAY = 5.0, 50.0
+"""How steps on the table shrink unless a recipe says so; slower where a weight must find its budget meanwhile."""
 HELD = 0.1
 """Least weight of a decision in a projection that looks at what is lost."""
 
@@ -99,16 +101,17 @@ class Target:
             found = self.opposition.terms(play)
             if mirror.values == "mean" and exact:
                 gradient, mass = slope(found, play, layout, immediate=rules.returns == "immediate")
-                return Push(at * centred(layout, at, gradient), np.maximum(mass, MASS_FLOOR))
+                return Push(at * centred(layout, at, gradient), np.maximum(mass, MASS_FLOOR), self.opposition.pace)
             pushed = action_weights(layout, play, found, rules, (*self.key, number, step))
             met = own_reach(layout, at) if isinstance(layout, Tree) else mass_of(found, at, layout)
-            return Push(pushed, np.maximum(met, REACH_FLOOR))
+            return Push(pushed, np.maximum(met, REACH_FLOOR), self.opposition.pace)
 
         start = policy
         if mirror.inertia and self.strategy is not None:
             logs = [np.log(np.maximum(p, FLOOR)) for p in (policy, self.strategy)]
             start = softmax(layout, (1 - mirror.inertia) * logs[0] + mirror.inertia * logs[1])
-        return improve(layout, start, push, MirrorRules(mirror.eta, mirror.alpha, mirror.steps, mirror.decay))
+        decay = mirror.decay or (DECAY if self.opposition.dual is None else BUDGET_DECAY)
+        return improve(layout, start, push, MirrorRules(mirror.eta, mirror.alpha, mirror.steps, decay))
 
     def stakes(self, target: Floats, policy: Floats) -> Floats:
         """Return how much each decision weighs by what the policy loses there against a target. (decisions,).
