@@ -19,6 +19,8 @@ import numpy as np
 
 from sepo.solve.tree import Floats, Layout
 
+DECAY = 5.0
+"""How fast steps shrink unless a recipe says so."""
 FLOOR = 1e-9
 REACH_FLOOR = 1e-2
 """Own reach below this counts as this, so sampled weights of rare states are not blown up."""
@@ -31,7 +33,7 @@ class MirrorRules(NamedTuple):
     eta: float = 10.0
     alpha: float = 0.005
     steps: int = 500
-    decay: float = 5.0
+    decay: float = DECAY
 
 
 class Push(NamedTuple):

@@ -22,13 +22,13 @@ from sepo.solve.gradient import centred
 from sepo.solve.tree import Floats, Layout, Tree
 from sepo.solve.value import own_reach
 from sepo.train.kept import Kept
-from sepo.train.mirror import FLOOR, MASS_FLOOR, REACH_FLOOR, MirrorRules, Push, improve, softmax
+from sepo.train.mirror import DECAY, FLOOR, MASS_FLOOR, REACH_FLOOR, MirrorRules, Push, improve, softmax
 from sepo.train.objective import CreditRules, action_weights
 from sepo.train.opposition import Opposition
 from sepo.train.sections import TrainSection
 
-DECAY, BUDGET_DECAY = 5.0, 50.0
-"""How steps on the table shrink unless a recipe says so; slower where a weight must find its budget meanwhile."""
+BUDGET_DECAY = 50.0
+"""``mirror.DECAY`` where a weight has a budget: slower, since the weight must find its place meanwhile."""
 HELD = 0.1
 """Least weight of a decision in a projection that looks at what is lost."""
 
