@@ -46,8 +46,8 @@ def test_a_models_wordings_are_a_scorecard_each_and_the_share_that_is_wording(se
     for text in ("paraphrase-3", "renamed", "worst case", "legal mass", "wording", "6 wordings, 2 policies"):
         assert text in shown.out
     for card in document["scorecards"]:  # at 80 columns, however long the policies' names
-        for name, value in card["games"]["kuhn"]["measures"]["sepo"].items():
-            assert name not in ("J", "u", "e") or number(value["value"]) in shown.out.replace("\n", " ").split()
+        figures = card["games"]["kuhn"]["measures"]["sepo"]
+        assert {number(figures[name]["value"]) for name in ("J", "u", "e")} <= set(shown.out.split())
         assert f"{card['policy']}:kuhn(chipsperhand,exact)" in "".join(shown.out.split())
     plain = sepo("audit", tiny[0], "--game", "kuhn", "--measures", "sepo", "--json").document
     assert plain["games"] == document["scorecards"][0]["games"]

@@ -29,7 +29,7 @@ from tests.models import tiny_model
 
 TREE = expand(make("kuhn"))
 MEASURES = TREE.game.measures("sepo")
-DECISIONS = list({i.key: i.decision for i in TREE.infosets}.values())
+DECISIONS = list(TREE.questions)
 SHARE = np.full(len(DECISIONS), 1 / len(DECISIONS))
 REFERENCE = spread(TREE, softmax(TREE, np.random.default_rng(9).normal(size=len(TREE.seat))))
 ALL = Penalties(kl=0.3, entropy=0.2, legal_mass=0.1)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sepo.audit.arena import Arena, ground_of
+from sepo.audit.arena import Arena, Ground, ground_of
 from sepo.audit.capped import capped
 from sepo.audit.ceiling import ceiling
 from sepo.audit.measures import Play, objective, per_round, respond, terms
@@ -20,7 +20,7 @@ from sepo.policies.direct import DirectPolicy
 from sepo.solve.tree import Floats, Tree
 from sepo.train.learner import Learner
 from sepo.train.optimise import Optimiser
-from sepo.train.recipe import parse_recipe
+from sepo.train.recipe import Recipe, parse_recipe
 from sepo.train.record import read_metrics
 from sepo.train.run import run
 from sepo.train.target import HELD
@@ -36,6 +36,15 @@ def document(model: str, train: dict) -> dict:
         "train": {"start": "base", "learning_rate": 0.01, "legal_mass": 0.0, "exploiter": "pool", **train},
         "arms": [{"name": "distil"}],
     }
+
+
+def optimiser(recipe: Recipe, ground: Ground) -> Optimiser:
+    """Make the stage of a recipe's first arm, on its model as it is."""
+    settings = recipe.settings(recipe.arms[0])
+    lm = load_model(recipe.model.policy)
+    make_trainable(lm, "full")
+    learner = Learner(DirectPolicy(lm, "x"), ground, settings)
+    return Optimiser(learner, ground.game.measures("sepo"), settings, ("distil",))
 
 
 @pytest.mark.no_cover
@@ -55,12 +64,8 @@ def test_what_is_taught_may_be_the_best_policy_that_nobody_is_far_ahead_of(tmp_p
     ground, chosen = ground_of(game), game.measures("sepo")
     over = {"steps": 3, "target": "ceiling", "worst_case": cap}
     recipe = parse_recipe(document(tiny_model(tmp_path), over) | {"game": "ipd"}, "distil")
-    settings = recipe.settings(recipe.arms[0])
-    lm = load_model(recipe.model.policy)
-    make_trainable(lm, "full")
-    learner = Learner(DirectPolicy(lm, "x"), ground, settings)
-    stage = Optimiser(learner, chosen, settings, ("distil",))
-    stage.advance(learner.look(stage.wanted(0), gradient=True))
+    stage = optimiser(recipe, ground)
+    stage.advance(stage.learner.look(stage.wanted(0), gradient=True))
     assert stage.target.strategy is not None
     best = ceiling(ground, chosen).j if cap is None else capped(ground, chosen, cap).j
     assert objective(terms(ground, chosen, stage.target.strategy)) == pytest.approx(best, abs=1e-8)
@@ -89,10 +94,7 @@ def test_what_is_lost_at_a_question_of_both_seats_is_the_learners_loss(tmp_path:
     assert isinstance(ground, Tree)
     over = {"steps": 1, "mirror": {"focus": focus, "values": "mean"}, "lambda": {"e": 0.0, "c": 0.0, "x": 0.0}}
     recipe = parse_recipe(document(tiny_model(tmp_path), over) | {"game": "ipd", "rules": {"rounds": 2}}, "distil")
-    lm = load_model(recipe.model.policy)
-    make_trainable(lm, "full")
-    settings = recipe.settings(recipe.arms[0])
-    stage = Optimiser(Learner(DirectPolicy(lm, "x"), ground, settings), game.measures("sepo"), settings, ("distil",))
+    stage = optimiser(recipe, ground)
     stays = ground.uniform
     mass = mass_of(stage.opposition.terms(Play(stays)), stays, ground)
 
@@ -125,13 +127,9 @@ def test_under_a_cap_a_policy_is_met_by_whoever_gets_farthest_ahead_of_it(tmp_pa
     for cap in (0.4, None):
         over = {"steps": 3, "target": "ceiling", "worst_case": cap, "episodes": 4, "states": 8}
         recipe = parse_recipe(document(model, over) | {"game": "ipd", "rules": {"rounds": 6}}, "distil")
-        settings = recipe.settings(recipe.arms[0])
-        lm = load_model(recipe.model.policy)
-        make_trainable(lm, "full")
-        learner = Learner(DirectPolicy(lm, "x"), ground, settings)
-        stage = Optimiser(learner, game.measures("sepo"), settings, ("distil",))
+        stage = optimiser(recipe, ground)
         stage.wanted(0)
-        learner.seen[:] = True
+        stage.learner.seen[:] = True
         policy = capped(ground, game.measures("sepo"), 0.4).strategy.copy()
         shares.append([stage.asking.share(policy, None)[leak]])
         policy[ground.space.infosets[leak].entries] = [1.0, 0.0]  # cooperates with who has just defected twice

@@ -9,6 +9,7 @@ told by ``train.opposition``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -229,13 +230,16 @@ class Optimiser:
             return decision_share(self.learner.layout, policy, self.section.coverage)
         return self.asking.share(policy, self.target.strategy)
 
+    @cached_property
+    def _own(self) -> Mask:
+        return learners_own(self.learner.layout, self.ground.game.seats)
+
     def _rows(self, vector: Floats, chosen: Ints) -> list[Floats]:
         """Merge a vector by question, the learner's seats that ask it together, and return some decisions' parts."""
         layout = self.learner.layout
         if isinstance(layout, Space):
             return [vector[layout.infosets[i].entries] for i in chosen.tolist()]
-        own = np.where(learners_own(layout, self.ground.game.seats), vector, 0.0)
-        rows = spread(layout, own)
+        rows = spread(layout, np.where(self._own, vector, 0.0))
         return [rows[i] for i in chosen.tolist()]
 
 
@@ -260,8 +264,7 @@ def decision_share(tree: Tree, policy: Floats, coverage: float) -> Floats:
 
     Without the uniform share, a state that the policy avoids would never be learnt. (decisions,), sums to 1.
     """
-    counts = np.bincount(tree.owner, minlength=len(tree.infosets)).astype(float)
-    mixed = (1 - coverage) * policy + coverage / counts[tree.owner]
+    mixed = (1 - coverage) * policy + coverage * tree.uniform
     out = np.bincount(tree.asks, infoset_reach(tree, mixed))
     total: Floats = out / out.sum()
     return total
