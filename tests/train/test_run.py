@@ -26,6 +26,7 @@ from sepo.train.recipe import parse_recipe
 from sepo.train.record import read_metrics
 from sepo.train.run import run
 from sepo.train.seeds import interval
+from sepo.train.summary import summarise
 from tests.models import tiny_model
 
 TREE = expand(make("kuhn"))
@@ -179,6 +180,23 @@ def test_a_constant_penalty_raises_the_dead_term_warning(finished):
     warnings = {a["name"]: a["warnings"] for a in summary["arms"]}
     assert any("dead term: 'e'" in w for w in warnings["constant"])
     assert not warnings["sepo"]
+
+
+@pytest.mark.parametrize(("share", "over"), [(0.5, True), (0.89, True), (0.93, False), (2.0, False)])
+def test_a_measure_that_ends_above_its_budget_is_warned_of(finished, document, share, over):
+    folder, summary, _ = finished
+    found = next(a for a in summary["arms"] if a["name"] == "sepo")["last"]["sepo.e"]["value"]
+    assert found > 0
+    kept = {"lambda": {"e": "auto", "c": "auto", "budget": {"e": share * found, "c": 10.0}}}
+    arms = [a | {"train": a["train"] | kept} if a["name"] == "sepo" else a for a in document["arms"]]
+    said = {
+        a["name"]: a["warnings"] for a in summarise(parse_recipe(document | {"arms": arms}, "small"), folder)["arms"]
+    }
+    expected = f"over budget: e is {found:.4f} [{found:.4f}, {found:.4f}] at the last step, and was to be "
+    assert [w for w in said["sepo"] if w.startswith("over budget")] == (
+        [f"{expected}{share * found:g} at most"] if over else []
+    )
+    assert not any(w.startswith("over budget") for name, of in said.items() for w in of if name != "sepo")
 
 
 def test_exploiters_found_in_training_are_counted_over_time_and_written_out(finished):

@@ -24,6 +24,8 @@ COMPARED = ("exploitability", "worst_case_advantage", "paper.e", "sepo.e", "pape
 """What arms are compared by, where they have it."""
 MANY = 20
 """Steps from which a term is judged over a whole run."""
+NEAR = 1.1
+"""Times its budget that a measure may end at: dual ascent comes within a few hundredths of it, from either side."""
 
 
 def summarise(recipe: Recipe, folder: Path) -> dict[str, Any]:
@@ -88,18 +90,23 @@ def _arm(recipe: Recipe, arm: Arm, folder: Path) -> dict[str, Any]:
         for text in line.get("warnings", []):
             warnings[text] = warnings.get(text, 0) + 1
     ledger = credit(lines)
+    last = _over_seeds(cards["last"])
     return {
         "name": arm.name,
         "stage": arm.stage,
         "about": arm.about,
         "seeds": done,
         "steps": steps[0]["steps"] if steps else 0,
-        "last": _over_seeds(cards["last"]),
+        "last": last,
         "best": _over_seeds(cards["best"]),
         "best_steps": [s["best_step"] for s in steps],
         "criterion": steps[0]["criterion"] if steps else None,
         "ledger": ledger,
-        "warnings": [f"{text} ({n} steps)" for text, n in warnings.items()] + unrecovered(ledger),
+        "warnings": [
+            *(f"{text} ({n} steps)" for text, n in warnings.items()),
+            *unrecovered(ledger),
+            *(beyond(recipe, arm, last) if arm.stage == "train" else ()),
+        ],
     }
 
 
@@ -166,6 +173,26 @@ def unrecovered(ledger: Mapping[str, Mapping[str, float]]) -> list[str]:
         for kind, row in ledger.items()
         if kind != "u" and row["steps"] >= MANY and row["error"] > 0 and abs(row["recovered"]) < 2 * row["error"]
     ]
+
+
+def beyond(recipe: Recipe, arm: Arm, last: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return a warning for each measure of an arm's last steps that is above its budget, interval and all.
+
+    Parameters
+    ----------
+    last
+        Figures over the seeds, by name; see ``NEAR``.
+    """
+    of = recipe.measure_name(arm)
+    out = []
+    for name, budget in recipe.settings(arm).lambda_.budgets.items():
+        found = last.get(f"{of}.{name}")
+        if found is not None and found["low"] > NEAR * budget:
+            out.append(
+                f"over budget: {name} is {found['value']:.4f} [{found['low']:.4f}, {found['high']:.4f}] at the last "
+                f"step, and was to be {budget:g} at most"
+            )
+    return out
 
 
 def _over_seeds(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
