@@ -30,7 +30,7 @@ from sepo.cli.main import app
 from sepo.games.registry import make
 from sepo.games.wording import wordings
 from sepo.policies.spec import MAKERS
-from sepo.train.joint import Joint, load_joint
+from sepo.train.joint import load_joint, parse_joint
 from sepo.train.recipe import is_joint, load_recipe, parse_recipe, read_document, validated
 from sepo.train.sections import TrainSection
 from tests.conftest import Finished
@@ -155,8 +155,7 @@ def check_yaml(block: Block) -> None:
     """Read a recipe, a joint recipe or a part of a recipe as the program reads it."""
     document = yaml.safe_load(block.text)
     if is_joint(document):
-        joint = validated(Joint, document, block.place)
-        assert all((ROOT / "recipes" / name).exists() for name in joint.games)
+        assert len(parse_joint(document, ROOT / "recipes" / "joint.yaml").recipes) == len(document["games"])
     elif "arms" in document:
         parse_recipe(document, block.place)
     else:

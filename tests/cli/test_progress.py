@@ -27,8 +27,8 @@ RECIPE = parse_recipe(
 def test_what_is_left_falls_with_steps_and_finished_units():
     out = io.StringIO()
     line = {"measures": {"sepo": {"J": 0.25}}, "exploitability": 0.125}
-    unit = {"game": "kuhn", "seed": 0}
-    with RunDisplay([RECIPE], console(file=out)) as display:
+    unit = {"name": "x", "seed": 0}
+    with RunDisplay({"x": RECIPE}, console(file=out)) as display:
         assert sum(display.left.values()) == 2 * (4 + 10)
         display.tell({**unit, "arm": "sft", "stage": "done", "steps": 0, "line": {}})
         assert sum(display.left.values()) == 4 + 2 * 10

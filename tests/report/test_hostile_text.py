@@ -247,10 +247,10 @@ def test_progress_is_text(live: bool) -> None:
     recipe = parse_recipe({"name": "x", "game": "kuhn", "seeds": [0], **sections}, "here")
     out = io.StringIO()
     terminal = console(file=out, force_terminal=live, width=4000, color_system=None)
-    with RunDisplay([recipe], terminal) as display:
-        display.measures["kuhn", HOSTILE] = "sepo"
+    with RunDisplay({"x": recipe}, terminal) as display:
+        display.measures["x", HOSTILE] = "sepo"
         line = {"step": 2, "measures": {"sepo": {"J": 0.25}}}
-        display.tell({"game": "kuhn", "arm": HOSTILE, "seed": 0, "stage": "train", "steps": 2, "line": line})
+        display.tell({"name": "x", "arm": HOSTILE, "seed": 0, "stage": "train", "steps": 2, "line": line})
         display.bar.refresh()
         assert isinstance(display.bar, Progress)
     shown = re.sub(r"\x1b\[[?0-9;]*[A-Za-z]|\r", "", out.getvalue()) if live else out.getvalue()

@@ -104,15 +104,16 @@ def test_paired_differences_are_a_second_table():
 
 
 def test_gains_are_shares_of_another_runs_paired_by_seed():
-    def run(game: str, arms: dict[str, list[float]], seeds: list[int]) -> Summary:
+    def run(game: str, arms: dict[str, list[float]], seeds: list[int], **rules: int) -> Summary:
         rows = []
         for name, values in arms.items():
             last = {"paper.J": figure(sum(values) / len(values), n=len(values)) | {"seeds": values}}
             rows.append({"name": name, "stage": "train" if name == "sepo" else name, "seeds": seeds, "last": last})
-        return summary({"game": game, "measures": "paper", "seeds": seeds, "arms": rows})
+        return summary({"game": game, "rules": rules, "measures": "paper", "seeds": seeds, "arms": rows})
 
     single = {
         "other": run("kuhn", {"sepo": [9.0, 9.0]}, [0, 1]),
+        "longer": run("ipd", {"base": [-2.0, -2.0], "sepo": [8.0, 8.0]}, [0, 1], rounds=12),
         "ipd": run("ipd", {"base": [-1.0, -1.0, -1.0], "sepo": [1.0, 3.0, 7.0]}, [0, 1, 2]),
     }
     joint = {"ipd": run("ipd", {"sepo": [2.0, 0.8]}, [1, 0]), "split": run("split", {"sepo": [1.0, 1.0]}, [0, 1])}

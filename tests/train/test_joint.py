@@ -45,6 +45,16 @@ class KilledError(Exception):
     """Ends a run where it stands."""
 
 
+def called(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    """Call the program and return its exit code."""
+    monkeypatch.setattr(sys, "argv", ["sepo", *words])
+    try:
+        main()
+    except SystemExit as stopped:
+        return int(stopped.code or 0)
+    return 0
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Hold a joint recipe and the ones it takes its games from."""
@@ -81,7 +91,9 @@ def finished(place: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
 
 
 def test_each_game_is_as_its_recipe_has_it_and_the_rest_is_shared(place: Path) -> None:
-    kuhn, ipd = load_joint(place / "joint.yaml", ["seeds=[1, 4]", "train.kl=0.5"]).recipes
+    recipes = load_joint(place / "joint.yaml", ["seeds=[1, 4]", "train.kl=0.5"]).recipes
+    assert list(recipes) == ["kuhn", "ipd"]
+    kuhn, ipd = recipes.values()
     assert (kuhn.name, ipd.name) == ("all-kuhn", "all-ipd")
     assert ipd.rules == {"rounds": 3}
     assert ipd.measures == "paper"
@@ -99,8 +111,45 @@ def test_each_game_is_as_its_recipe_has_it_and_the_rest_is_shared(place: Path) -
 def test_a_joint_run_of_one_game_is_the_run_of_that_game(place: Path, tmp_path: Path) -> None:
     recipes = load_joint(place / "joint.yaml", ["games=[kuhn.yaml]"]).recipes
     run_joint(recipes, tmp_path / "joint", lambda e: None)
-    run(recipes[0], tmp_path / "single", lambda e: None)
+    run(recipes["kuhn"], tmp_path / "single", lambda e: None)
     assert figures(tmp_path / "joint" / "kuhn") == figures(tmp_path / "single")
+
+
+def test_a_game_may_be_there_under_several_rules(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    longer = {"recipe": "ipd.yaml", "name": "ipd-5", "rules": {"rounds": 5}, "train": {"steps": 8, "kl": 0.25}}
+    settings = [f"games={json.dumps(['ipd.yaml', longer])}", "seeds=[2]", "train.kl=0.5"]
+    recipes = load_joint(place / "joint.yaml", settings).recipes
+    assert list(recipes) == ["ipd", "ipd-5"]
+    assert [recipe.name for recipe in recipes.values()] == ["all-ipd", "all-ipd-5"]
+    assert [recipe.game for recipe in recipes.values()] == ["ipd", "ipd"]
+    assert [recipe.rules for recipe in recipes.values()] == [{"rounds": 3}, {"rounds": 5}]
+    assert [recipe.train.steps for recipe in recipes.values()] == [16, 8]
+    assert [recipe.train.kl for recipe in recipes.values()] == [0.5, 0.25]  # the entry's own goes before the rest
+    assert [recipe.train.mirror.steps for recipe in recipes.values()] == [20, 20]
+
+    words = ["run", str(place / "joint.yaml"), "--out", str(tmp_path / "run")]
+    assert called(monkeypatch, *words, *(w for s in settings for w in ("--set", s))) == 0
+    shown = capsys.readouterr()
+    assert "ipd-5: sepo seed 2 (train) step 8/8" in shown.err
+    assert "all-ipd-5: " in shown.out
+    own = load_recipe(tmp_path / "run" / "ipd-5" / "recipe.yaml")
+    assert own == recipes["ipd-5"]
+    found = {name: json.loads((tmp_path / "run" / name / "summary.json").read_text()) for name in recipes}
+    assert [summary["rules"]["rounds"] for summary in found.values()] == [3, 5]
+    assert (tmp_path / "run" / "report.html").read_text().count('class="chapter"') == 2
+    unit = Path("arms") / "sepo" / "seed-2"
+    card = (tmp_path / "run" / unit / "checkpoints" / "last" / "README.md").read_text()
+    assert "# all-ipd, all-ipd-5, arm sepo, seed 2" in card
+    assert card.count("- ipd\n") == 1
+    for (name, summary), rounds in zip(found.items(), (3, 5), strict=True):
+        line = read_metrics(tmp_path / "run" / name / unit / "metrics.jsonl")[-1]
+        last = next(arm for arm in summary["arms"] if arm["name"] == "sepo")["last"]["paper.J"]["value"]
+        assert last == pytest.approx(line["measures"]["paper"]["J"], abs=1e-5)
+        part = card.split("## ")[1 + (rounds == 5)]
+        assert f"rounds {rounds}" in part
+        assert f"| paper.J | {last:.6g} |" in part
 
 
 def test_games_take_turns_and_arrive_together(finished: tuple[Path, list[tuple[str, str, int]]]) -> None:
@@ -190,7 +239,26 @@ def test_a_game_whose_audit_is_done_is_not_audited_again(
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"games": ["kuhn.yaml", "kuhn.yaml"]}, "joint.yaml', key 'games': two of them are of 'kuhn'"),
+        (
+            {"games": ["kuhn.yaml", "kuhn.yaml"]},
+            "key 'games': two of them are named 'kuhn'; write {recipe: kuhn.yaml, name: kuhn-2, …}",
+        ),
+        (
+            {"games": [{"recipe": "kuhn.yaml"}, "kuhn.yaml"]},
+            "key 'games': two of them are named 'kuhn'; write {recipe: ",
+        ),
+        ({"games": [{"name": "kuhn-2"}]}, "key 'games': an entry that is a mapping names its file as 'recipe'"),
+        (
+            {"games": [{"recipe": "kuhn.yaml", "seeds": [1]}]},
+            "key 'games': 'seeds' is the same for all of them: say it",
+        ),
+        ({"games": [{"recipe": "kuhn.yaml", "ruls": {}}]}, "joint.yaml: kuhn.yaml': unknown key 'ruls'"),
+        (
+            {"games": [{"recipe": "kuhn.yaml", "name": "arms"}]},
+            "'kuhn.yaml' is named 'arms', which is the folder of the",
+        ),
+        ({"games": [{"recipe": "kuhn.yaml", "name": ".."}]}, "joint.yaml: kuhn.yaml', key 'name': String should match"),
+        ({"games": [3]}, "key 'games.0"),
         ({"games": ["joint.yaml"]}, "joint.yaml', key 'games': 'joint.yaml' is of several games itself"),
         ({"games": ["nowhere.yaml"]}, "nowhere.yaml'"),
         ({"games": []}, "key 'games'"),
@@ -220,12 +288,7 @@ def test_the_program_runs_it_and_what_takes_one_game_says_so(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def call(*words: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["sepo", *words])
-        try:
-            main()
-        except SystemExit as stopped:
-            return int(stopped.code or 0)
-        return 0
+        return called(monkeypatch, *words)
 
     recipe, out = str(place / "joint.yaml"), str(tmp_path / "run")
     short = ["--set", "sft.steps=1", "--set", "train.steps=1"]

@@ -49,7 +49,7 @@ def recipe(policy: str, **over: Any) -> Recipe:
 
 
 def part(of: Recipe, arm: str, folder: Path) -> Part:
-    return Part(Domain.of(of, folder), next(a for a in of.arms if a.name == arm), 0)
+    return Part(Domain.of("x", of, folder), next(a for a in of.arms if a.name == arm), 0)
 
 
 def model(of: Recipe) -> LanguageModel:

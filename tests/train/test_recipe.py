@@ -26,7 +26,7 @@ def recipe(**over):
 @pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda p: p.name)
 def test_every_shipped_recipe_is_valid(path):
     document = read_document(path)
-    found = load_joint(path).recipes if is_joint(document) else [load_recipe(path)]
+    found = list(load_joint(path).recipes.values()) if is_joint(document) else [load_recipe(path)]
     assert all(recipe.arms for recipe in found)
     if is_joint(document):
         assert [recipe.game for recipe in found] == [Path(game).stem for game in document["games"]]
@@ -140,7 +140,7 @@ def test_one_budget_may_be_for_several_weights():
 @pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_recipe_that_is_shipped_can_be_read(path):
     if is_joint(read_document(path)):
-        found = load_joint(path).recipes
+        found = load_joint(path).recipes.values()
         assert len({recipe.game for recipe in found}) == len(found) >= 5
         assert len({recipe.model.policy for recipe in found}) == 1
     else:
@@ -151,8 +151,8 @@ def test_every_recipe_that_is_shipped_can_be_read(path):
     ("name", "policy"), [("gemma4-e4b", "hf:google/gemma-4-E4B-it"), ("qwen3.5-4b", "hf:Qwen/Qwen3.5-4B")]
 )
 def test_the_named_models_are_one_line_away(name, policy):
-    theirs = load_joint(ROOT / "recipes" / f"{name}.yaml").recipes
+    theirs = load_joint(ROOT / "recipes" / f"{name}.yaml").recipes.values()
     assert {recipe.model.policy for recipe in theirs} == {policy}
     assert [recipe.game for recipe in theirs] == ["ipd", "auction", "split", "items", "kuhn"]
-    ours = load_joint(ROOT / "recipes" / f"{name}.yaml", ["model.policy=bundled:smollm2"]).recipes
+    ours = load_joint(ROOT / "recipes" / f"{name}.yaml", ["model.policy=bundled:smollm2"]).recipes.values()
     assert {recipe.model.policy for recipe in ours} == {"bundled:smollm2"}

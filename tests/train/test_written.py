@@ -39,7 +39,7 @@ def test_an_arm_that_writes_leaves_its_replies_in_its_episodes_and_their_counts_
         "arms": [{"name": "sft", "stage": "sft"}, {"name": "sepo"}],
     }
     recipe = parse_recipe(document, "test")
-    part = Part(Domain.of(recipe, tmp_path), recipe.arms[1], 0)
+    part = Part(Domain.of("x", recipe, tmp_path), recipe.arms[1], 0)
     written.WrittenAuditor(part, None).write("last")  # type: ignore[arg-type]
     lines = [json.loads(line) for line in (part.folder / "episodes.jsonl").read_text().splitlines()]
     made = [m for e in lines for h in e["hands"] for m in h["moves"] if m["by"] == "learner"]

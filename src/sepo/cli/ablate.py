@@ -39,7 +39,7 @@ def command(
     from sepo.cli.progress import RunDisplay, announce
 
     announce(loaded.model)
-    with RunDisplay([planned.recipe]) as display:
+    with RunDisplay({planned.recipe.name: planned.recipe}) as display:
         text = ablate(planned, folder, display.tell, resume=resume, command=shlex.join(words))
     show(text)
     say(f"written to {folder / 'ablation.json'} and {folder / 'ablation.md'}", err=True)

@@ -43,7 +43,7 @@ def command(
     from sepo.report.frontier import markdown, write_frontier
 
     announce(loaded.model)
-    with RunDisplay([derived]) as display:
+    with RunDisplay({derived.name: derived}) as display:
         document = frontier(loaded, arm, axes, folder, display.tell, resume=resume, command=shlex.join(words))
     show(markdown(document))
     for point in document["points"]:

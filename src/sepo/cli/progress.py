@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -40,15 +40,15 @@ class RunDisplay:
     Parameters
     ----------
     recipes
-        The run's: one, or one for each game of a joint run.
+        The run's by name: one, or one for each game of a joint run.
     """
 
-    def __init__(self, recipes: Sequence[Recipe], console: Console | None = None) -> None:
+    def __init__(self, recipes: Mapping[str, Recipe], console: Console | None = None) -> None:
         self.console = console or terminal.console(stderr=True)
-        each = [(recipe, arm) for recipe in recipes for arm in recipe.arms]
+        each = [(name, recipe, arm) for name, recipe in recipes.items() for arm in recipe.arms]
         self.games = len(recipes)
-        self.measures = {(recipe.game, arm.name): recipe.measure_name(arm) for recipe, arm in each}
-        self.left = {(r.game, arm.name, seed): _steps(r, arm) for r, arm in each for seed in r.seeds}
+        self.measures = {(name, arm.name): recipe.measure_name(arm) for name, recipe, arm in each}
+        self.left = {(name, arm.name, seed): _steps(r, arm) for name, r, arm in each for seed in r.seeds}
         self.pace: list[float] = []
         self.last = time.monotonic()
         self.shown = ""
@@ -76,15 +76,15 @@ class RunDisplay:
     def tell(self, event: Mapping[str, Any]) -> None:
         """Show a step, or note that a unit is finished."""
         line, steps = event["line"], event["steps"]
-        self.left[event["game"], event["arm"], event["seed"]] = steps - line["step"] if line else 0
+        self.left[event["name"], event["arm"], event["seed"]] = steps - line["step"] if line else 0
         if not line:
             return
         now = time.monotonic()
         self.pace, self.last = [*self.pace[-40:], now - self.last], now
         title = f"{event['arm']} seed {event['seed']} ({event['stage']})"
         if self.games > 1:
-            title = f"{event['game']}: {title}"
-        figures = self._figures(self.measures[event["game"], event["arm"]], line)
+            title = f"{event['name']}: {title}"
+        figures = self._figures(self.measures[event["name"], event["arm"]], line)
         left = f"about {self._remaining()} left"
         if title != self.shown or self.task is None:
             if self.task is not None:

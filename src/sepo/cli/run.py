@@ -28,7 +28,7 @@ def command(
         plan = parse_joint(document, recipe)
     else:
         loaded = parse_recipe(document, str(recipe))
-        plan = Plan(loaded.name, [loaded])
+        plan = Plan(loaded.name, {loaded.name: loaded})
     folder = out or Path("runs") / plan.name
     words = ["sepo", "run", str(recipe), *(w for s in settings or [] for w in ("--set", s))]
     from sepo.cli.progress import RunDisplay, announce
@@ -37,15 +37,16 @@ def command(
     from sepo.train.run import run, run_joint
 
     ranks.join()
+    first = next(iter(plan.recipes.values()))
     alone = ranks.first()
     if alone:
-        announce(plan.recipes[0].model)
+        announce(first.model)
     said = shlex.join(words)
     with RunDisplay(plan.recipes, None if alone else console(quiet=True)) as display:
         if joint:
             found = run_joint(plan.recipes, folder, display.tell, resume=resume, command=said)
         else:
-            found = {"": run(plan.recipes[0], folder, display.tell, resume=resume, command=said)}
+            found = {"": run(first, folder, display.tell, resume=resume, command=said)}
     if not alone:
         return
     for place, summary in found.items():

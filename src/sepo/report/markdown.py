@@ -145,14 +145,15 @@ def _best_published(summary: Summary, *, exploited: bool) -> str:
 def gains(runs: Mapping[str, Summary], beside: Mapping[str, Summary]) -> str:
     """Return what runs gain in J over the untrained model, and what share that is of the gain of other runs.
 
-    Those are the other runs of the same games and measures, which have the untrained model. Of each, it is the arm
-    ``sepo``, or the last trained one, at its last step. The share is paired by seed; Student t interval over seeds.
+    Those are the other runs of the same games, rules and measures, which have the untrained model. Of each, it is the
+    arm ``sepo``, or the last trained one, at its last step. The share is paired by seed; Student t interval over seeds.
     """
     heads = ["run", "figure", "`base`", "trained", "beside", "share of the gain", "seeds"]
     lines = ["| " + " | ".join(heads) + " |", "| --- | --- |" + " ---: |" * (len(heads) - 2)]
     for name, summary in runs.items():
         of = summary.measures
-        other = next((o for o in beside.values() if (o.game, o.measures) == (summary.game, of)), None)
+        same = (summary.game, summary.rules, of)
+        other = next((o for o in beside.values() if (o.game, o.rules, o.measures) == same), None)
         if other is None:
             continue
         untrained = next((arm for arm in other.arms if arm.name == "base"), None)

@@ -16,7 +16,7 @@ FIGURES = 6
 """Significant digits."""
 
 
-def model_card(parts: Sequence[Part], cards: Mapping[str, Mapping[str, Any]]) -> str:
+def model_card(parts: Sequence[Part], cards: Sequence[Mapping[str, Any]]) -> str:
     """Return the card in Markdown, with the metadata that hubs read.
 
     Parameters
@@ -24,7 +24,7 @@ def model_card(parts: Sequence[Part], cards: Mapping[str, Mapping[str, Any]]) ->
     parts
         What was trained, one part a game.
     cards
-        The scorecard's part of each game.
+        What the scorecard says of each.
     """
     first = parts[0]
     recipe, arm = first.recipe, first.arm
@@ -32,19 +32,21 @@ def model_card(parts: Sequence[Part], cards: Mapping[str, Mapping[str, Any]]) ->
     head: dict[str, Any] = {"library_name": "peft" if recipe.model.adapter == "lora" else "transformers"}
     if kind == "hf":
         head["base_model"] = source
-    head["tags"] = ["sepo", "strategic-safety", recipe.style, *(part.recipe.game for part in parts)]
-    title = f"{recipe.name}, arm {arm.name}, seed {first.seed}"
+    head["tags"] = ["sepo", "strategic-safety", recipe.style, *dict.fromkeys(part.recipe.game for part in parts)]
+    names = ", ".join(part.recipe.name for part in parts)
+    title = f"{names}, arm {arm.name}, seed {first.seed}"
     lines = ["---", yaml.safe_dump(head, sort_keys=False).rstrip(), "---", "", f"# {text(title)}", ""]
-    what = f"{code(recipe.model.policy)} after the stage {code(arm.stage)} of that recipe, in the {recipe.style} style"
+    those = "that recipe" if len(parts) == 1 else "those recipes"
+    what = f"{code(recipe.model.policy)} after the stage {code(arm.stage)} of {those}, in the {recipe.style} style"
     lines += [
         f"{what}{': ' + text(arm.about) if arm.about else ''}. Made with sepo {versions(model=True).get('sepo', '')}."
     ]
-    for part in parts:
+    for part, card in zip(parts, cards, strict=True):
         rules = ", ".join(f"{text(k)} {text(v)}" for k, v in part.domain.game.rules.items())
         lines += ["", f"## {part.domain.game.title}", ""]
         lines += [f"{part.schedule.steps} steps. Rules: {rules or 'the usual ones'}. Audited at the last step:", ""]
         lines += ["| figure | value | low | high | n |", "| --- | --- | --- | --- | --- |"]
-        for name, figure in figures(cards[part.recipe.game]):
+        for name, figure in figures(card):
             cells = [_cell(figure[key]) for key in ("value", "low", "high", "n")]
             lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join([*lines, ""])

@@ -16,8 +16,9 @@ from sepo.train.sections import Schedule
 
 @dataclass(frozen=True, eq=False)
 class Domain:
-    """A game of a run: its recipe, the folder of its files, the game as training plays it, and in which words."""
+    """A game of a run: what the run calls it, its recipe, its folder, the game as it is played, and its words."""
 
+    name: str
     recipe: Recipe
     folder: Path
     game: Game
@@ -25,7 +26,7 @@ class Domain:
     words: tuple[Wording, ...]
 
     @classmethod
-    def of(cls, recipe: Recipe, folder: Path) -> Domain:
+    def of(cls, name: str, recipe: Recipe, folder: Path) -> Domain:
         """Make the game of a recipe.
 
         Raises
@@ -35,7 +36,7 @@ class Domain:
         """
         hold_to_independent(make(recipe.game, recipe.rules, recipe.measures))
         game = make(recipe.game, {**recipe.rules, **recipe.practice}, recipe.measures)
-        return cls(recipe, folder, game, ground_of(game), worded(recipe, game))
+        return cls(name, recipe, folder, game, ground_of(game), worded(recipe, game))
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,12 +14,14 @@ from sepo.games.base import MeasureName
 from sepo.train.sections import AuditSection, ModelSection, ReasonedSection, Section, SftSection, TrainSection
 
 S = TypeVar("S", bound=Section)
+NAME = r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$"
+"""What a folder may be named after."""
 
 
 class Arm(Section):
     """One variant: ``base`` is the model as loaded, ``sft`` after fine-tuning, ``train`` trained on J from there."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=60, description="of its folder")]
+    name: Annotated[str, Field(pattern=NAME, max_length=60, description="of its folder")]
     stage: Annotated[
         Literal["base", "sft", "train"], Field(description="the model as loaded, after fine-tuning, or trained on J")
     ] = "train"
@@ -35,9 +37,7 @@ Words = Literal["original", "mixed"] | Annotated[list[str], Field(min_length=1)]
 class Recipe(Section):
     """A whole run."""
 
-    name: Annotated[
-        str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=60, description="of the run; its folder is runs/NAME")
-    ]
+    name: Annotated[str, Field(pattern=NAME, max_length=60, description="of the run; its folder is runs/NAME")]
     game: Annotated[str, Field(description="what is played; see `sepo games`")]
     rules: Annotated[dict[str, Any], Field(description="rules of the game, on top of the measures' preset")] = Field(
         default_factory=dict

@@ -9,7 +9,7 @@ A joint run trains one model on several games. It is a folder of runs, one for e
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,44 +37,43 @@ def run(recipe: Recipe, folder: Path, tell: Tell, *, resume: bool = False, comma
         If the folder holds a run and ``resume`` is not set, or holds one of another recipe. One that only adds seeds
         or arms is none: what is finished stays, and the rest is run.
     """
-    return _run([(recipe, folder)], folder, tell, resume=resume, command=command)[0]
+    return _run({recipe.name: (recipe, folder)}, folder, tell, resume=resume, command=command)[recipe.name]
 
 
 def run_joint(
-    recipes: Sequence[Recipe], folder: Path, tell: Tell, *, resume: bool = False, command: str = ""
+    recipes: Mapping[str, Recipe], folder: Path, tell: Tell, *, resume: bool = False, command: str = ""
 ) -> dict[str, dict[str, Any]]:
-    """Run recipes of several games that one model is trained on, and return each game's summary.
+    """Run recipes of several games that one model is trained on, and return each one's summary by its name.
 
     Parameters
     ----------
     recipes
-        As ``train.joint`` makes them: the model, the seeds and the arms are the same in all.
+        By name, which is that of its folder in ``folder``. As ``train.joint`` makes them: the model, the seeds and the
+        arms are the same in all.
 
     Raises
     ------
     InputError
         As ``run`` does.
     """
-    within = [(recipe, folder / recipe.game) for recipe in recipes]
-    summaries = _run(within, folder, tell, resume=resume, command=command)
-    return {recipe.game: summary for recipe, summary in zip(recipes, summaries, strict=True)}
+    within = {name: (recipe, folder / name) for name, recipe in recipes.items()}
+    return _run(within, folder, tell, resume=resume, command=command)
 
 
 def _run(
-    within: Sequence[tuple[Recipe, Path]], folder: Path, tell: Tell, *, resume: bool, command: str
-) -> list[dict[str, Any]]:
-    domains = [Domain.of(recipe, place) for recipe, place in within]
-    for recipe, place in within if ranks.first() else ():
+    within: Mapping[str, tuple[Recipe, Path]], folder: Path, tell: Tell, *, resume: bool, command: str
+) -> dict[str, dict[str, Any]]:
+    domains = [Domain.of(name, recipe, place) for name, (recipe, place) in within.items()]
+    for recipe, place in within.values() if ranks.first() else ():
         prepare(recipe, place, resume=resume, command=command)
     ranks.wait()
-    first = within[0][0]
+    first = domains[0].recipe
     for seed in first.seeds:
         for arm in sorted(first.arms, key=lambda a: STAGES.index(a.stage)):
             Unit(domains, arm.name, seed, folder, tell).run()
-    summaries = [summarise(recipe, place) for recipe, place in within]
-    for (_, place), summary in zip(within, summaries, strict=True):
-        if ranks.first():
-            write_json(place / "summary.json", summary)
+    summaries = {name: summarise(recipe, place) for name, (recipe, place) in within.items()}
+    for name, (_, place) in within.items() if ranks.first() else ():
+        write_json(place / "summary.json", summaries[name])
     return summaries
 
 

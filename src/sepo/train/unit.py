@@ -29,7 +29,8 @@ from sepo.train.sft import Imitator
 from sepo.train.written import WrittenAuditor
 
 Tell = Callable[[Mapping[str, Any]], None]
-"""Called at every step with game, arm, seed, stage, steps and the metrics line; and once per finished part."""
+"""Called at every step with name (what the run calls the game), game, arm, seed, stage, steps and the metrics line; and
+once per finished part."""
 
 
 class Unit:
@@ -59,7 +60,12 @@ class Unit:
             self.tell({**self._about(part), "stage": "done", "steps": 0, "line": {}})
 
     def _about(self, part: Part) -> dict[str, Any]:
-        return {"game": part.recipe.game, "arm": self.arm.name, "seed": self.seed}
+        return {
+            "name": part.domain.name,
+            "game": part.recipe.game,
+            "arm": self.arm.name,
+            "seed": self.seed,
+        }
 
     def _base(self) -> None:
         if not ranks.first():
@@ -167,8 +173,8 @@ class Unit:
                 restore(lm, policies[name])
                 auditor.write(name, same_as="last" if name == "best" and best.steps == steps else None)
             write_json(part.done, {"steps": part.schedule.steps, "best_step": step, "criterion": criterion})
-        found = {p.recipe.game: read_json(p.folder / "scorecards" / "last.json", "scorecard") for p in self.parts}
-        cards = {game: card["games"][game] for game, card in found.items()}
+        found = [read_json(part.folder / "scorecards" / "last.json", "scorecard") for part in self.parts]
+        cards = [card["games"][part.recipe.game] for part, card in zip(self.parts, found, strict=True)]
         write_text(checkpoints / "last" / "README.md", model_card(self.parts, cards))
 
     def _auditor(self, part: Part, lm: LanguageModel) -> Auditor:
