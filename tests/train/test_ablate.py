@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from sepo.errors import InputError
 from sepo.games.registry import make
 from sepo.train.ablate import Plan, ablate, differences, document, plan
 from sepo.train.recipe import load_recipe, parse_recipe
+from sepo.train.sections import weights
 from tests.models import tiny_model
 
 ROOT = Path(__file__).parents[2]
@@ -97,7 +99,8 @@ def grid(which: str) -> Plan:
 @pytest.mark.parametrize("which", VARIANTS)
 def test_each_row_differs_from_its_reference_in_exactly_one_setting(which):
     recipe, whole = VARIANTS[which], grid(which)
-    asked = whole if which == "auction" else plan(recipe, [*named(whole), "rollout", "constant"])
+    taught = ["distil"] if recipe.settings(recipe.arms[2]).update == "mmd" else []
+    asked = whole if which == "auction" else plan(recipe, [*named(whole), "rollout", "constant", *taught])
     for found in (whole, asked):
         assert [a.name for a in found.recipe.arms] == ["base", "sft", "sepo", *named(found)]
         assert found.recipe.settings(found.recipe.arms[2]) == recipe.settings(recipe.arms[2])
@@ -138,6 +141,37 @@ def test_rows_by_name_bring_what_they_are_set_beside():
     assert named(found) == ["sampled", "group_scale"]
     assert [a.name for a in found.recipe.arms] == ["base", "sft", "sepo", "sampled", "group_scale"]
     assert named(plan(VARIANTS["paper"], ["sepo"])) == []
+
+
+def test_payoff_alone_and_the_best_policy_there_is_are_rows_by_name():
+    recipe = load_recipe(ROOT / "recipes" / "ipd.yaml")
+    found = plan(recipe, ["reward_only", "distil"])
+    assert named(found) == ["reward_only", "distil"]
+    _, payoff, taught = (found.recipe.settings(arm) for arm in found.recipe.arms if arm.stage == "train")
+    assert differences(found.recipe, "reward_only", "sepo").keys() == {"lambda.e", "lambda.c", "lambda.x"}
+    assert weights(payoff.lambda_, make("ipd").measures("paper").weights) == (0.0, 0.0, 0.0)
+    assert differences(found.recipe, "distil", "sepo") == {"target": ("mirror", "ceiling")}
+    assert taught.update == "mmd"
+    assert {row.reference for row in found.rows} == {"sepo"}
+
+
+@pytest.mark.parametrize(
+    ("which", "name", "why"),
+    [
+        ("kuhn", "reward_only", "of penalties 'sepo' has e alone"),
+        ("paper", "distil", "a clipped update has no target to be taught"),
+        ("budget", "distil", "a weight has a budget"),
+        ("budget", "without_e", "a weight has a budget"),
+        ("budget", "reward_only", "a weight has a budget"),
+    ],
+)
+def test_a_row_that_cannot_be_had_is_refused_with_its_reason(which: str, name: str, why: str):
+    budget = variant("ipd", {"exploiter": "pool", "lambda": {"e": "auto", "budget": 0.1}})
+    recipe = VARIANTS.get(which, budget)
+    with pytest.raises(InputError, match=re.escape(f"row '{name}' is left out: {why}")):
+        plan(recipe, [name])
+    assert name not in named(plan(recipe))
+    assert (name in [row.name for row in plan(recipe).left_out]) == (name == "without_e")
 
 
 def test_a_shipped_recipe_can_be_ablated():

@@ -34,6 +34,8 @@ from sepo.verbatim import code, text
 SCHEMA = "sepo.ablation/1"
 SEPO = "sepo"
 COLUMNS = (*KINDS, "J")
+BY_NAME = ("reward_only", "distil", "credited", "rollout", "constant")
+"""Rows that are run only where they are asked for."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +47,13 @@ class Row:
     change
         What the arm's ``train`` section has on top of that of ``sepo``.
     reference
-        The row from which it differs in exactly one setting.
-    by_name
-        Whether it is run only where it is asked for.
+        The row from which it differs in exactly one setting, or by all penalties at once.
     """
 
     name: str
     change: Mapping[str, Any]
     about: str
     reference: str = SEPO
-    by_name: bool = False
 
 
 class LeftOut(NamedTuple):
@@ -92,11 +91,13 @@ def plan(recipe: Recipe, only: Sequence[str] = ()) -> Plan:
     if sepo is None:
         raise InputError(f"recipe '{recipe.name}' has no trained arm called '{SEPO}', and ablations are made of that")
     found, left = _grid(recipe, sepo)
-    rows = [row for row in found if not row.by_name]
     if only:
         _check(only, found, left)
         wanted = {*only, *(row.reference for row in found if row.name in only)}
         rows, left = [row for row in found if row.name in wanted], []
+    else:
+        rows = [row for row in found if row.name not in BY_NAME]
+        left = [row for row in left if row.name not in BY_NAME]
     arms = [arm for arm in recipe.arms if arm.stage != "train"]
     arms += [sepo, *(Arm(name=r.name, about=r.about, train=merged(sepo.train, r.change)) for r in rows)]
     document = recipe.model_dump(mode="json", by_alias=True)
@@ -127,11 +128,16 @@ def _grid(recipe: Recipe, sepo: Arm) -> tuple[list[Row], list[LeftOut]]:
         rows.append(Row(name, change, about, **more)) if why_not is None else left.append(LeftOut(name, why_not))
 
     absent = {"c": measures.c is None, "x": measures.x is None}
-    for kind, weight in lambdas._asdict().items():
-        why = f"its weight is 0 in '{SEPO}' already" if weight == 0 else None
+    kept = "a weight has a budget, and what is compared here has fixed weights" if section.lambda_.budgets else None
+    felt = [kind for kind, weight in lambdas._asdict().items() if weight != 0 and not absent.get(kind)]
+    for kind in KINDS[1:]:
+        why = kept or (None if kind in felt else f"its weight is 0 in '{SEPO}' already")
         if absent.get(kind):
             why = f"{kind} does not apply in the '{measures.name}' measures of {game.name}"
         add(f"without_{kind}", {"lambda": {kind: 0.0}}, f"without the penalty on {kind}", why)
+    why = kept or (None if len(felt) > 1 else f"of penalties '{SEPO}' has {' and '.join(felt) or 'none'} alone")
+    payoff = {"lambda": dict.fromkeys(felt, 0.0)}
+    add("reward_only", payoff, "trained on payoff alone, all penalties off", why)
 
     too_large = _too_large(game)
     if too_large and section.exploiter != "pool":
@@ -176,10 +182,13 @@ def _grid(recipe: Recipe, sepo: Arm) -> tuple[list[Row], list[LeftOut]]:
     else:
         why = None if any(arm.stage == "sft" for arm in recipe.arms) else "the recipe has no arm of stage 'sft'"
         add("from_sft", {"start": "sft"}, "from the fine-tuned model", why)
+    if section.target != "ceiling":
+        why = kept or ("a clipped update has no target to be taught" if section.update == "clipped" else None)
+        add("distil", {"target": "ceiling"}, "taught the best policy there is", why)
     for rule in ("credited", "rollout", "constant"):
         if rule != section.credit:
             change = {**sampled, "credit": rule}
-            add(rule, change, f"penalties charged by credit '{rule}'", reference=beside, by_name=True)
+            add(rule, change, f"penalties charged by credit '{rule}'", reference=beside)
     return rows, left
 
 
