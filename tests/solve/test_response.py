@@ -12,6 +12,7 @@ from open_spiel.python.policy import TabularPolicy
 
 from sepo.audit.measures import scripted
 from sepo.games.registry import make
+from sepo.solve import response
 from sepo.solve.expand import expand
 from sepo.solve.response import best_response, best_responses, exploitability
 from sepo.solve.tree import Floats, Tree
@@ -66,7 +67,11 @@ def as_openspiel(tree: Tree, vector: Floats, policy: TabularPolicy) -> TabularPo
     return policy
 
 
-def test_200_random_policies_are_as_exploitable_as_openspiel_says(tree: Tree):
+@pytest.mark.parametrize("small", [response.SMALL, 0])
+def test_200_random_policies_are_as_exploitable_as_openspiel_says(
+    tree: Tree, small: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(response, "SMALL", small)  # up to which a tree is answered by sequences, else by nodes
     game = pyspiel.load_game("kuhn_poker")
     policy = TabularPolicy(game)
     for seed in range(200):

@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 
 from sepo.games.base import CHANCE, TERMINAL, Game, State
+from sepo.games.registry import make
+from sepo.solve.expand import expand
 from sepo.solve.gradient import action_gradient
 from sepo.solve.tree import Tree
 from sepo.solve.value import counterfactual_reach, expected, infoset_reach, node_values, own_reach, reach
 from tests.brute import Profile, as_profile, due, expectation, lines, random_strategy
+
+IPD = expand(make("ipd", {"rounds": 3}))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -72,14 +76,16 @@ def test_information_states_are_reached_as_often_as_lines_pass_them(any_tree: Tr
         assert got[which] == pytest.approx(passed[where], abs=1e-12)
 
 
-def test_own_reach_is_the_product_of_the_seats_own_probabilities_on_the_way(any_tree: Tree):
-    vector = random_strategy(any_tree, 6)
-    profile = as_profile(any_tree, vector)
-    got = own_reach(any_tree, vector)
-    for line in lines(any_tree.game, profile):
+@pytest.mark.parametrize("name", ["kuhn", "stakes", "three rounds"])
+def test_own_reach_is_the_product_of_the_seats_own_probabilities_on_the_way(name: str, tree: Tree, stakes_tree: Tree):
+    played_on = {"kuhn": tree, "stakes": stakes_tree, "three rounds": IPD}[name]
+    vector = random_strategy(played_on, 6)
+    profile = as_profile(played_on, vector)
+    got = own_reach(played_on, vector)
+    for line in lines(played_on.game, profile):
         played = [1.0, 1.0]
         for seat, key, action in line.moves:
-            assert got[any_tree.index[seat, key]] == pytest.approx(played[seat], abs=1e-12)
+            assert got[played_on.index[seat, key]] == pytest.approx(played[seat], abs=1e-12)
             played[seat] *= profile[seat, key][action]
 
 

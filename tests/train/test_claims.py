@@ -161,6 +161,14 @@ def test_seeds_that_agree_to_the_last_digit_are_no_difference():
     assert same.sign == 0
 
 
+def test_one_seed_decides_nothing():
+    alone = spread({4: Figure(0.5, 0.5, 0.5)})
+    assert alone is not None
+    assert (alone.mean, alone.low, alone.high) == (0.5, None, None)
+    assert alone.sign == 0
+    assert not alone.within(1.0)
+
+
 def test_every_claim_is_reported_with_its_published_figure_and_what_it_rests_on():
     found = judged(ipd(0.70, 0.83, 0.70))
     assert [c["claim"] for c in found] == [c.text for c in CLAIMS]

@@ -116,6 +116,9 @@ def test_only_weights_with_a_budget_move():
     dual = Dual({"x": 0.1}, Weights(1.0, 2.0, 3.0), 0.5)
     assert dual.update({"e": 9.0, "c": None, "x": 0.2}) == Weights(1.0, 2.0, pytest.approx(3.25))
     assert dual.update({"x": 0.1}).x == pytest.approx(3.25 - 0.5 * DAMPING * 0.5)  # on the budget: the damping alone
+    nothing = Dual({"e": 0.0}, Weights(1.0, 2.0, 3.0), 0.5)
+    assert nothing.update({"e": 0.0}) == Weights(1.0, 2.0, 3.0)  # a budget of nothing that is kept
+    assert nothing.update({"e": 0.1}).e == pytest.approx(1.0 + 0.5 * (1 + DAMPING))
 
 
 measures = st.floats(0, 1e6)
