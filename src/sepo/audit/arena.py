@@ -1,9 +1,10 @@
 """Where a learner meets its opponents while it trains: one tree a meeting, one vector for the learner.
 
 A game that is small enough is one ``Tree``, whole, and the learner is a vector over its entries. In a larger one an
-``Arena`` holds a tree per opponent, pruned to what that opponent may do, and the learner is a vector over the
-distinct information states of all of them. Where instances are drawn even these are too large, and an information state
-is what the learner believes of whom it meets (``solve.belief``). Everything that knows terms takes any of them.
+``Arena`` holds a tree per opponent, pruned to what that opponent may do, and the learner is a vector over the distinct
+information states of all of them. Where instances are drawn, or rounds are many, even these are too large, and an
+information state is what the learner believes of whom it meets (``solve.belief``). Everything that knows terms takes
+any of them.
 
 Shapes: a learner's vector is (entries,) of the tree or of the arena's ``space``.
 """
@@ -182,6 +183,8 @@ Ground = Tree | Arena
 def ground_of(game: Game) -> Ground:
     """Return the whole game's tree where it is small, else an arena of every opponent that is trained on.
 
+    Its information states are histories if they can be held, and else beliefs.
+
     Raises
     ------
     InputError
@@ -194,10 +197,24 @@ def ground_of(game: Game) -> Ground:
     except TooLargeError:
         pass
     pools = [game.measures(of).pools[p] for of in SETS for p in TRAINED]
+    opponents = tuple(dict.fromkeys(o for names in pools for o in names))
     try:
-        return Arena(game, tuple(dict.fromkeys(o for names in pools for o in names)))
+        return Arena(game, opponents)
     except TooLargeError as error:
+        if (found := _believing(game, opponents)) is not None:
+            return found
         raise InputError(f"{error}: no policy can be improved there") from None
+
+
+def _believing(game: Game, opponents: Sequence[str]) -> Arena | None:
+    """Return an arena whose information states are beliefs, if there is one that can be held and histories lead to."""
+    if not isinstance(game, RepeatedGame) or game.sampled_chance or tuple(game.seats) != (0,):
+        return None
+    try:
+        found = Arena(game, opponents, forgets=True)
+    except TooLargeError:
+        return None
+    return found if found.beliefs is not None and found.beliefs.locates else None
 
 
 def layout(ground: Ground) -> Layout:

@@ -30,6 +30,7 @@ DIGITS = 12
 """Decimals to which the weights of equal beliefs agree."""
 LEARNER, OTHER = 0, 1
 MAX_MOVES = 4_000_000
+MAX_STATES = 100_000
 
 
 class Known(NamedTuple):
@@ -88,11 +89,14 @@ class Belief:
         How likely each opponent is in each condition; they sum to 1.
     after
         The belief that follows an own action and what is seen of the round's end; empty in the last round.
+    then
+        The same by own action and the other's alone, where nothing else is seen that does not follow from these.
     """
 
     decision: Decision
     weights: Mapping[Condition, float]
     after: dict[tuple[str, Seen], int]
+    then: dict[tuple[str, str], int]
 
 
 class Beliefs:
@@ -103,20 +107,34 @@ class Beliefs:
     opponents
         By name; each is as likely as any other at first.
 
+    Attributes
+    ----------
+    locates
+        Whether what both sides did in a game, and what it says at the end of that, tell which belief it has come to.
+
     Raises
     ------
     ContractError
         If the learner has another seat too.
     TooLargeError
-        If there may be more than ``max_moves`` ends of a round, by how long the opponents' memory is.
+        If there may be more than ``max_moves`` ends of a round, by how long the opponents' memory is, or if there are
+        more than ``max_states`` beliefs: opponents that draw lots leave ever more.
     """
 
-    def __init__(self, game: RepeatedGame, opponents: Mapping[str, Known], max_moves: int = MAX_MOVES) -> None:
+    def __init__(
+        self,
+        game: RepeatedGame,
+        opponents: Mapping[str, Known],
+        max_moves: int = MAX_MOVES,
+        max_states: int = MAX_STATES,
+    ) -> None:
         if tuple(game.seats) != (LEARNER,):
             raise ContractError(f"game '{game.name}': beliefs are those of seat {LEARNER}, not of seats {game.seats}")
         self.game, self.opponents = game, opponents
         self._refuse_early(max_moves)
+        self._most = max_states
         self.states: list[Belief] = []
+        self._dealt_later = self._seen_changes = False
         self._index: dict[Hashable, int] = {}
         self._minds: dict[Condition, _Mind] = {}
         self._conditions: dict[tuple[str, Stage], Condition] = {}
@@ -134,6 +152,7 @@ class Beliefs:
         level = list(self.first.values())
         for _ in range(game.rounds):
             level = list(dict.fromkeys(new for b in level for new in self._follow(self.states[b])))
+        self.locates = not self._dealt_later and (len(self.first) == 1 or not self._seen_changes)
 
     def _refuse_early(self, max_moves: int) -> None:
         """Hold the number of conditions times actions to a limit, as far as it shows before anyone is asked."""
@@ -153,13 +172,19 @@ class Beliefs:
     def locate(self, view: View) -> int | None:
         """Return the belief of a learner that has seen ``view``; None if no opponent leads there.
 
-        For games in which what the learner knows is dealt once, at the beginning.
+        Raises
+        ------
+        ContractError
+            If views do not tell; see ``locates``.
         """
-        at = self.first.get((view.public, view.private))
+        if not self.locates:
+            raise ContractError(f"game '{self.game.name}': what is dealt after a round is not told by a later view")
+        [*only] = self.first.values()
+        at = only[0] if len(only) == 1 else self.first.get((view.public, view.private))
         for pair in view.rounds:
             if at is None:
                 return None
-            at = self.states[at].after.get((pair.own, Seen(pair.other, view.public, view.private)))
+            at = self.states[at].then.get((pair.own, pair.other))
         return at
 
     def following(self, decision: Decision, action: str, seen: Seen) -> Decision:
@@ -226,7 +251,9 @@ class Beliefs:
         key = frozenset((c, round(w, DIGITS)) for c, w in scaled.items())
         at = self._index.setdefault(key, len(self.states))
         if at == len(self.states):
-            self.states.append(Belief(self._decide(view), scaled, {}))
+            if at == self._most:
+                raise TooLargeError(f"game '{self.game.name}' has more than {self._most} beliefs")
+            self.states.append(Belief(self._decide(view), scaled, {}, {}))
         return at
 
     def _decide(self, view: View) -> Decision:
@@ -241,8 +268,12 @@ class Beliefs:
                     for p, then in end.then:
                         group = groups.setdefault(Seen(end.other, then.public, then.private[LEARNER]), {})
                         group[then] = group.get(then, 0.0) + weight * end.probability * p
+            view = belief.decision.view
             for seen, weights in groups.items():
-                belief.after[action, seen] = self._believe(weights, _next(belief.decision.view, action, seen))
+                new = self._believe(weights, _next(view, action, seen))
+                self._seen_changes |= (seen.public, seen.private) != (view.public, view.private)
+                self._dealt_later |= (action, seen.other) in belief.then
+                belief.after[action, seen] = belief.then[action, seen.other] = new
         return list(belief.after.values())
 
 

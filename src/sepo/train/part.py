@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sepo.audit.arena import Ground, ground_of
+from sepo.audit.arena import Arena, Ground, ground_of
 from sepo.audit.sampled import hold_to_independent
+from sepo.errors import InputError
 from sepo.games.base import Game
 from sepo.games.registry import make
 from sepo.games.wording import ORIGINAL, Wording, chosen, wordings
@@ -73,9 +74,20 @@ class Part:
         return self.recipe.settings(self.arm) if self.arm.stage == "train" else self.recipe.sft
 
 
-def drawn(recipe: Recipe) -> bool:
-    """Return whether a run's audits draw episodes or replies, so that the untrained model's too is of its seed."""
-    return recipe.style == "reasoned" or make(recipe.game, recipe.rules, recipe.measures).sampled_chance
+def drawn(recipe: Recipe, ground: Ground | None = None) -> bool:
+    """Return whether a run's audits draw episodes or replies, so that the untrained model's too is of its seed.
+
+    They do where no history can be held. ``ground`` is where the game is played, if training plays it by the audit's
+    rules.
+    """
+    game = make(recipe.game, recipe.rules, recipe.measures)
+    if recipe.style == "reasoned" or game.sampled_chance:
+        return True
+    try:
+        found = ground if ground is not None and not recipe.practice else ground_of(game)
+    except InputError:
+        return True
+    return isinstance(found, Arena) and found.beliefs is not None
 
 
 def worded(recipe: Recipe, game: Game) -> tuple[Wording, ...]:

@@ -195,7 +195,7 @@ def _is_copied(part: Part) -> bool:
 
     Whatever else is drawn by seed, episodes to be read and learning adversaries, is the earlier one's.
     """
-    if drawn(part.recipe):
+    if drawn(part.recipe, part.domain.ground):
         return False
     for seed in part.recipe.seeds:
         there = unit_folder(part.domain.folder, part.arm.name, seed)
