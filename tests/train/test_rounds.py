@@ -150,6 +150,15 @@ def test_a_model_is_trained_on_a_game_of_too_many_rounds_and_audited_by_play(tmp
     assert json.loads((unit / "scorecards" / "last.json").read_text())["games"]["ipd"]["rules"]["rounds"] == 7
 
 
+def test_another_instance_is_no_belief_of_those_that_are_met() -> None:
+    one, other = (make("items", {"rounds": 2, "instances": 1, "instance_seed": seed}) for seed in (3, 4))
+    assert isinstance(one, RepeatedGame)
+    arena, elsewhere = (Arena(game, ["fair"], forgets=True) for game in (one, other))
+    first, foreign = (a.space.infosets[0].decision for a in (arena, elsewhere))
+    assert arena.state_of(first) == 0
+    assert arena.state_of(foreign) is None
+
+
 @pytest.mark.usefixtures("small")
 def test_what_histories_do_not_tell_is_still_refused() -> None:
     game = make("auction", {"rounds": 5})

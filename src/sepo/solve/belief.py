@@ -179,8 +179,9 @@ class Beliefs:
         """
         if not self.locates:
             raise ContractError(f"game '{self.game.name}': what is dealt after a round is not told by a later view")
-        [*only] = self.first.values()
-        at = only[0] if len(only) == 1 else self.first.get((view.public, view.private))
+        at = self.first.get((view.public, view.private))
+        if self._seen_changes:  # a later view does not have what the first one had, which was the same for all
+            [at] = self.first.values()
         for pair in view.rounds:
             if at is None:
                 return None
