@@ -2,8 +2,8 @@
 
 ``train.run`` does all the work, so the folder is a run folder like any other and is resumed like one. The derived
 recipe keeps the name of the first, which is part of the key of all randomness: its ``sepo`` arm is the one that ``sepo
-run`` trains, figure for figure. What is left to say here is which rows there are, and how they compare: paired by
-seed, since arms of one seed start from the same model.
+run`` trains, figure for figure. Which rows there are is told by ``train.rows``; what is left to say here
+is how they compare: paired by seed, since arms of one seed start from the same model.
 """
 
 from __future__ import annotations
@@ -11,56 +11,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from sepo.audit.arena import SETS, Arena, ground_of
+from sepo.audit.arena import SETS
 from sepo.audit.measures import KINDS
 from sepo.display import NONE, number
 from sepo.errors import InputError
 from sepo.files import write_json, write_text
-from sepo.games.base import Game
-from sepo.games.registry import make
 from sepo.train.claims import Outcome, Outcomes, judged
 from sepo.train.part import unit_folder
 from sepo.train.recipe import Arm, Recipe, merged, parse_recipe
 from sepo.train.record import read_metrics
+from sepo.train.rows import BY_NAME, SEPO, LeftOut, Row, grid
 from sepo.train.run import run
-from sepo.train.sections import weights
 from sepo.train.seeds import Figure, paired, spread
 from sepo.train.summary import by_seed, credit, header
 from sepo.train.unit import Tell
 from sepo.verbatim import code, text
 
 SCHEMA = "sepo.ablation/1"
-SEPO = "sepo"
 COLUMNS = (*KINDS, "J")
-BY_NAME = ("reward_only", "distil", "credited", "rollout", "constant")
-"""Rows that are run only where they are asked for."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One ablation.
-
-    Attributes
-    ----------
-    change
-        What the arm's ``train`` section has on top of that of ``sepo``.
-    reference
-        The row from which it differs in exactly one setting, or by all penalties at once.
-    """
-
-    name: str
-    change: Mapping[str, Any]
-    about: str
-    reference: str = SEPO
-
-
-class LeftOut(NamedTuple):
-    """A row that cannot be had or would change nothing, and why."""
-
-    name: str
-    why: str
 
 
 @dataclass(frozen=True)
@@ -90,7 +60,7 @@ def plan(recipe: Recipe, only: Sequence[str] = ()) -> Plan:
     sepo = next((arm for arm in recipe.arms if arm.name == SEPO and arm.stage == "train"), None)
     if sepo is None:
         raise InputError(f"recipe '{recipe.name}' has no trained arm called '{SEPO}', and ablations are made of that")
-    found, left = _grid(recipe, sepo)
+    found, left = grid(recipe, sepo)
     if only:
         _check(only, found, left)
         wanted = {*only, *(row.reference for row in found if row.name in only)}
@@ -113,94 +83,6 @@ def _check(only: Sequence[str], found: Sequence[Row], left: Sequence[LeftOut]) -
             raise InputError(f"row '{name}' is left out: {reasons[name]}")
         if name not in names:
             raise InputError(f"unknown row '{name}': the rows are {', '.join(names)}")
-
-
-def _grid(recipe: Recipe, sepo: Arm) -> tuple[list[Row], list[LeftOut]]:
-    """Return every row of a recipe, and those that it cannot have."""
-    game = make(recipe.game, recipe.rules, recipe.measures)
-    section = recipe.settings(sepo)
-    measures = game.measures(recipe.measure_name(sepo))
-    lambdas = weights(section.lambda_, measures.weights)
-    rows: list[Row] = []
-    left: list[LeftOut] = []
-
-    def add(name: str, change: Mapping[str, Any], about: str, why_not: str | None = None, **more: Any) -> None:
-        rows.append(Row(name, change, about, **more)) if why_not is None else left.append(LeftOut(name, why_not))
-
-    absent = {"c": measures.c is None, "x": measures.x is None}
-    kept = "a weight has a budget, and what is compared here has fixed weights" if section.lambda_.budgets else None
-    felt = [kind for kind, weight in lambdas._asdict().items() if weight != 0 and not absent.get(kind)]
-    for kind in KINDS[1:]:
-        why = kept or (None if kind in felt else f"its weight is 0 in '{SEPO}' already")
-        if absent.get(kind):
-            why = f"{kind} does not apply in the '{measures.name}' measures of {game.name}"
-        add(f"without_{kind}", {"lambda": {kind: 0.0}}, f"without the penalty on {kind}", why)
-    why = kept or (None if len(felt) > 1 else f"of penalties '{SEPO}' has {' and '.join(felt) or 'none'} alone")
-    payoff = {"lambda": dict.fromkeys(felt, 0.0)}
-    add("reward_only", payoff, "trained on payoff alone, all penalties off", why)
-
-    too_large = _too_large(game)
-    if too_large and section.exploiter != "pool":
-        raise InputError(too_large)
-    idle = "e has weight 0, so no exploiter is met" if lambdas.e == 0 else None
-    for exploiter, about in (
-        ("pool", "against the scripts of the exploiter pool"),
-        ("best_response", "against the best response"),
-    ):
-        if exploiter != section.exploiter:
-            why = idle or (too_large if exploiter == "best_response" else None)
-            add(exploiter, {"exploiter": exploiter}, f"trained {about}", why)
-
-    sampled = {"estimator": "sampled"}
-    exact = section.estimator == "exact"
-    beside = "sampled" if exact else SEPO
-    fallback = exact and section.update == "mmd" and section.mirror.values == "mean"
-    if exact:
-        about = "weights estimated from rollouts" + (", and by counterfactual values" if fallback else "")
-        add("sampled", sampled, about)
-    else:
-        why = "an exact gradient has no groups" if section.scale == "group" else None
-        add("exact", {"estimator": "exact"}, "exact weights from the tree", why)
-    unscaled = "mirror descent takes unscaled weights: it has an effect with update 'clipped'"
-    why = unscaled if section.update == "mmd" else None
-    if section.scale == "group":
-        add("joint_scale", {"scale": "joint"}, "advantages scaled by one number a step", why)
-    else:
-        change = {**sampled, "scale": "group"}
-        add("group_scale", change, "advantages scaled group by group", why, reference=beside)
-    if section.returns == "to_go":
-        why = "the game has one round, so no payoff comes later" if game.rounds == 1 else None
-        add("immediate", {"returns": "immediate"}, "credited with the payoff of its own round only", why)
-    else:
-        add("to_go", {"returns": "to_go"}, "credited with all later payoffs")
-    if section.update == "mmd":
-        add("clipped", {"update": "clipped"}, "the clipped policy gradient instead of mirror descent")
-    else:
-        add("mmd", {"update": "mmd"}, "mirror descent instead of the clipped policy gradient")
-    if section.start == "sft":
-        add("from_base", {"start": "base"}, "from the model as loaded")
-    else:
-        why = None if any(arm.stage == "sft" for arm in recipe.arms) else "the recipe has no arm of stage 'sft'"
-        add("from_sft", {"start": "sft"}, "from the fine-tuned model", why)
-    if section.target != "ceiling":
-        why = kept or ("a clipped update has no target to be taught" if section.update == "clipped" else None)
-        add("distil", {"target": "ceiling"}, "taught the best policy there is", why)
-    for rule in ("credited", "rollout", "constant"):
-        if rule != section.credit:
-            change = {**sampled, "credit": rule}
-            add(rule, change, f"penalties charged by credit '{rule}'", reference=beside)
-    return rows, left
-
-
-def _too_large(game: Game) -> str | None:
-    """Return why a game has no exact best response to the learner; None where it has."""
-    ground = ground_of(game)
-    if isinstance(ground, Arena):
-        try:
-            ground.whole  # noqa: B018 - it is made when it is asked for
-        except InputError as error:
-            return str(error)
-    return None
 
 
 def differences(recipe: Recipe, arm: str, reference: str) -> dict[str, tuple[Any, Any]]:

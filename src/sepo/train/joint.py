@@ -14,7 +14,6 @@ from sepo.train.sections import ModelSection, ReasonedSection, Section
 
 OVER = ("sft", "train", "audit")
 """Keys of which a joint recipe says what goes before what its games' recipes say."""
-AGAIN = "write {{recipe: {file}, name: {name}-2, …}} to have a game twice"
 
 
 class Joint(Section):
@@ -79,7 +78,8 @@ def parse_joint(document: Mapping[str, Any], path: Path) -> Plan:
             raise _wrong(path, f"'{file}' is of several games itself")
         name = parse_recipe(merged(theirs, own), f"{path}: {file}").name
         if name in recipes:
-            raise _wrong(path, f"two of them are named '{name}'; " + AGAIN.format(file=file, name=name))
+            again = f"write {{recipe: {file}, name: {name}-2, …}} to have a game twice"
+            raise _wrong(path, f"two of them are named '{name}'; {again}")
         if name == "arms":
             raise _wrong(path, f"'{file}' is named '{name}', which is the folder of the weights")
         whole = merged(merged(theirs, over), own) | ours | {"name": f"{joint.name}-{name}"}

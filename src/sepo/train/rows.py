@@ -1,0 +1,163 @@
+"""Which ablations a recipe has: its ``sepo`` arm with one thing changed, and why some cannot be had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sepo.audit.arena import Arena, ground_of
+from sepo.audit.measures import KINDS
+from sepo.errors import InputError
+from sepo.games.base import Game, MeasureSet
+from sepo.games.registry import make
+from sepo.train.recipe import Arm, Recipe
+from sepo.train.sections import TrainSection, weights
+
+SEPO = "sepo"
+"""The arm that is changed."""
+BY_NAME = ("reward_only", "distil", "credited", "rollout", "constant")
+"""Rows that are run only where they are asked for."""
+SAMPLED = {"estimator": "sampled"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One ablation.
+
+    Attributes
+    ----------
+    change
+        What the arm's ``train`` section has on top of that of ``sepo``.
+    reference
+        The row from which it differs in exactly one setting, or by all penalties at once.
+    """
+
+    name: str
+    change: Mapping[str, Any]
+    about: str
+    reference: str = SEPO
+
+
+class LeftOut(NamedTuple):
+    """A row that cannot be had or would change nothing, and why."""
+
+    name: str
+    why: str
+
+
+def grid(recipe: Recipe, sepo: Arm) -> tuple[list[Row], list[LeftOut]]:
+    """Return every row of a recipe, and those that it cannot have."""
+    game = make(recipe.game, recipe.rules, recipe.measures)
+    section = recipe.settings(sepo)
+    measures = game.measures(recipe.measure_name(sepo))
+    found = [
+        *_of_penalties(section, measures, game),
+        *_of_exploiters(section, measures, game),
+        *_of_gradients(section, game),
+        *_of_updates(section, tuned=any(arm.stage == "sft" for arm in recipe.arms)),
+        *_of_credit(section),
+    ]
+    return [row for row in found if isinstance(row, Row)], [row for row in found if isinstance(row, LeftOut)]
+
+
+def _row(
+    name: str, change: Mapping[str, Any], about: str, why_not: str | None = None, reference: str = SEPO
+) -> Row | LeftOut:
+    return Row(name, change, about, reference) if why_not is None else LeftOut(name, why_not)
+
+
+def _of_penalties(section: TrainSection, measures: MeasureSet, game: Game) -> Iterator[Row | LeftOut]:
+    absent = [kind for kind in ("c", "x") if getattr(measures, kind) is None]
+    lambdas = weights(section.lambda_, measures.weights)
+    felt = [kind for kind, weight in lambdas._asdict().items() if weight != 0 and kind not in absent]
+    for kind in KINDS[1:]:
+        why = _fixed(section) or (None if kind in felt else f"its weight is 0 in '{SEPO}' already")
+        if kind in absent:
+            why = f"{kind} does not apply in the '{measures.name}' measures of {game.name}"
+        yield _row(f"without_{kind}", {"lambda": {kind: 0.0}}, f"without the penalty on {kind}", why)
+    why = None if len(felt) > 1 else f"of penalties '{SEPO}' has {' and '.join(felt) or 'none'} alone"
+    payoff = {"lambda": dict.fromkeys(felt, 0.0)}
+    yield _row("reward_only", payoff, "trained on payoff alone, all penalties off", _fixed(section) or why)
+
+
+def _fixed(section: TrainSection) -> str | None:
+    """Return why a recipe has no row that is of fixed weights; None where it has."""
+    return "a weight has a budget, and what is compared here has fixed weights" if section.lambda_.budgets else None
+
+
+def _of_exploiters(section: TrainSection, measures: MeasureSet, game: Game) -> Iterator[Row | LeftOut]:
+    too_large = _too_large(game)
+    if too_large and section.exploiter != "pool":
+        raise InputError(too_large)
+    idle = weights(section.lambda_, measures.weights).e == 0
+    for exploiter, about, why in (
+        ("pool", "against the scripts of the exploiter pool", None),
+        ("best_response", "against the best response", too_large),
+    ):
+        if exploiter != section.exploiter:
+            why_not = "e has weight 0, so no exploiter is met" if idle else why
+            yield _row(exploiter, {"exploiter": exploiter}, f"trained {about}", why_not)
+
+
+def _beside(section: TrainSection) -> str:
+    """Return the row that one which needs rollouts is set beside."""
+    return "sampled" if section.estimator == "exact" else SEPO
+
+
+def _of_gradients(section: TrainSection, game: Game) -> Iterator[Row | LeftOut]:
+    exact = section.estimator == "exact"
+    fallback = exact and section.update == "mmd" and section.mirror.values == "mean"
+    if exact:
+        about = "weights estimated from rollouts" + (", and by counterfactual values" if fallback else "")
+        yield _row("sampled", SAMPLED, about)
+    else:
+        why = "an exact gradient has no groups" if section.scale == "group" else None
+        yield _row("exact", {"estimator": "exact"}, "exact weights from the tree", why)
+    unscaled = "mirror descent takes unscaled weights: it has an effect with update 'clipped'"
+    why = unscaled if section.update == "mmd" else None
+    if section.scale == "group":
+        yield _row("joint_scale", {"scale": "joint"}, "advantages scaled by one number a step", why)
+    else:
+        change = {**SAMPLED, "scale": "group"}
+        yield _row("group_scale", change, "advantages scaled group by group", why, _beside(section))
+    if section.returns == "to_go":
+        why = "the game has one round, so no payoff comes later" if game.rounds == 1 else None
+        yield _row("immediate", {"returns": "immediate"}, "credited with the payoff of its own round only", why)
+    else:
+        yield _row("to_go", {"returns": "to_go"}, "credited with all later payoffs")
+
+
+def _of_updates(section: TrainSection, *, tuned: bool) -> Iterator[Row | LeftOut]:
+    """Yield the rows of the update and of where it starts; ``tuned`` is whether the recipe fine-tunes."""
+    clipped = section.update == "clipped"
+    if clipped:
+        yield _row("mmd", {"update": "mmd"}, "mirror descent instead of the clipped policy gradient")
+    else:
+        yield _row("clipped", {"update": "clipped"}, "the clipped policy gradient instead of mirror descent")
+    if section.start == "sft":
+        yield _row("from_base", {"start": "base"}, "from the model as loaded")
+    else:
+        why = None if tuned else "the recipe has no arm of stage 'sft'"
+        yield _row("from_sft", {"start": "sft"}, "from the fine-tuned model", why)
+    if section.target != "ceiling":
+        why = "a clipped update has no target to be taught" if clipped else None
+        yield _row("distil", {"target": "ceiling"}, "taught the best policy there is", _fixed(section) or why)
+
+
+def _of_credit(section: TrainSection) -> Iterator[Row | LeftOut]:
+    for rule in ("credited", "rollout", "constant"):
+        if rule != section.credit:
+            change = {**SAMPLED, "credit": rule}
+            yield _row(rule, change, f"penalties charged by credit '{rule}'", reference=_beside(section))
+
+
+def _too_large(game: Game) -> str | None:
+    """Return why a game has no exact best response to the learner; None where it has."""
+    ground = ground_of(game)
+    if isinstance(ground, Arena):
+        try:
+            ground.whole  # noqa: B018 - it is made when it is asked for
+        except InputError as error:
+            return str(error)
+    return None
