@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import sepo.audit.arena
-from sepo.audit.arena import SETS, Arena, ground_of, met
+from sepo.audit.arena import Arena, ground_of, met, trained_on
 from sepo.audit.ceiling import ceiling
 from sepo.audit.measures import Play, objective, terms
 from sepo.audit.scorecard import audit_table
@@ -40,13 +40,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sepo.audit.arena, "walk", partial(walk, max_nodes=MOST))
 
 
-def opponents(game: RepeatedGame) -> list[str]:
-    """Return whom an arena of the game has."""
-    return list(
-        dict.fromkeys(o for of in SETS for p in ("train", "exploiter", "collusive") for o in game.measures(of).pools[p])
-    )
-
-
 @pytest.mark.parametrize("measures", ["paper", "sepo"])
 @pytest.mark.parametrize(
     ("name", "rules"), [("ipd", {"rounds": 6}), ("split", {"rounds": 3}), ("commons", {"rounds": 5})]
@@ -56,7 +49,7 @@ def test_the_best_policy_by_beliefs_is_the_best_by_histories(
 ) -> None:
     game = make(name, rules, measures)
     assert isinstance(game, RepeatedGame)
-    histories, beliefs = (Arena(game, opponents(game), forgets=forgets) for forgets in (False, True))
+    histories, beliefs = (Arena(game, trained_on(game), forgets=forgets) for forgets in (False, True))
     assert beliefs.beliefs is not None
     assert len(beliefs.space.infosets) < len(histories.space.infosets) / 2
     chosen = game.measures(measures)
@@ -115,7 +108,7 @@ def test_mirror_descent_by_beliefs_nears_the_ceiling() -> None:
 
 
 @pytest.mark.usefixtures("small")
-def test_a_model_is_trained_on_a_game_of_too_many_rounds_and_audited_by_play(tmp_path: Path) -> None:
+def test_a_model_is_trained_on_a_game_of_too_many_rounds(tmp_path: Path) -> None:
     (tmp_path / "tiny").mkdir()
     document = {
         "name": "long",

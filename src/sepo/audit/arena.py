@@ -180,6 +180,11 @@ Ground = Tree | Arena
 """Where the learner meets its opponents."""
 
 
+def trained_on(game: Game) -> tuple[str, ...]:
+    """Return the opponents that J is about in any set of measures, each once."""
+    return tuple(dict.fromkeys(o for of in SETS for pool in TRAINED for o in game.measures(of).pools[pool]))
+
+
 def ground_of(game: Game) -> Ground:
     """Return the whole game's tree where it is small, else an arena of every opponent that is trained on.
 
@@ -196,8 +201,7 @@ def ground_of(game: Game) -> Ground:
             return tree
     except TooLargeError:
         pass
-    pools = [game.measures(of).pools[p] for of in SETS for p in TRAINED]
-    opponents = tuple(dict.fromkeys(o for names in pools for o in names))
+    opponents = trained_on(game)
     try:
         return Arena(game, opponents)
     except TooLargeError as error:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sepo.audit.arena import SETS, TRAINED, Ground
+from sepo.audit.arena import SETS, Ground, trained_on
 from sepo.audit.measures import root_values, values
 from sepo.errors import InputError
 from sepo.files import write_text
@@ -39,9 +39,7 @@ def measured(ground: Ground, learner: Floats) -> dict[str, Any]:
 
 def probes(ground: Ground, learner: Floats) -> dict[str, float]:
     """Return what the learner earns per round against each fixed opponent that it meets in training."""
-    game = ground.game
-    names = dict.fromkeys(o for of in SETS for pool in TRAINED for o in game.measures(of).pools[pool])
-    return {name: root_values(ground, learner, name, "own") for name in names}
+    return {name: root_values(ground, learner, name, "own") for name in trained_on(ground.game)}
 
 
 def alarms(
