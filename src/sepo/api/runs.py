@@ -191,6 +191,7 @@ def train(
     *,
     settings: Mapping[str, Any] | None = None,
     resume: bool = False,
+    workers: int = 1,
     tell: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> Run:
     """Run a recipe: fine-tune, train and audit its arms over its seeds.
@@ -205,6 +206,8 @@ def train(
         Changes to the recipe by dotted keys, arms by name: ``{"sft.steps": 10, "arms.sepo.train.steps": 20}``.
     resume
         Whether to go on with a run that was stopped; its finished parts are kept.
+    workers
+        How many processes run arms and seeds side by side, to the same figures but for rounding; 1 is this one alone.
     tell
         Hears of every step, as a mapping with ``arm``, ``seed``, ``stage``, ``steps`` and ``line``, the step's figures.
 
@@ -216,8 +219,10 @@ def train(
     Raises
     ------
     InputError
-        If the recipe is wrong or of several games, which ``sepo run`` trains; or if the folder holds a run and
-        ``resume`` is not set.
+        If the recipe is wrong or of several games, which ``sepo run`` trains; if ``workers`` is no positive whole
+        number; or if the folder holds a run and ``resume`` is not set.
+    EndpointError
+        If a worker failed; what is finished is kept.
 
     Examples
     --------
@@ -240,11 +245,13 @@ def train(
     if is_joint(document):
         raise InputError(f"recipe '{where}' is of several games: train it by `sepo run`, then load_run FOLDER/GAME")
     loaded = parse_recipe(document, where)
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+        raise InputError(f"workers must be a positive whole number, not {workers!r}")
     from sepo.train.run import run  # torch takes seconds to import
 
     folder = Path("runs") / loaded.name if out is None else path_of(out)
     words = ["sepo", "run", where, *(w for s in said for w in ("--set", s))]
-    run(loaded, folder, tell or _quiet, resume=resume, command=shlex.join(words))
+    run(loaded, folder, tell or _quiet, resume=resume, command=shlex.join(words), workers=workers)
     return load_run(folder)
 
 

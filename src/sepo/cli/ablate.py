@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from sepo.cli.arguments import WorkersOption
 from sepo.cli.terminal import say, show
 
 
@@ -16,6 +17,7 @@ def command(
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value; dotted keys, arms by name.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The folder, else runs/NAME-ablation.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an ablation that was stopped.")] = False,
+    workers: WorkersOption = 1,
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="NAME", help="Only these rows; several, or with commas.")
     ] = None,
@@ -40,6 +42,6 @@ def command(
 
     announce(loaded.model)
     with RunDisplay({planned.recipe.name: planned.recipe}) as display:
-        text = ablate(planned, folder, display.tell, resume=resume, command=shlex.join(words))
+        text = ablate(planned, folder, display.tell, resume=resume, workers=workers, command=shlex.join(words))
     show(text)
     say(f"written to {folder / 'ablation.json'} and {folder / 'ablation.md'}", err=True)

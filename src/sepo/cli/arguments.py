@@ -36,6 +36,9 @@ PolicyArgument = Annotated[
 RuleOption = Annotated[
     list[str] | None, typer.Option("--rule", metavar="NAME=VALUE", help="A rule of the game, before any preset.")
 ]
+WorkersOption = Annotated[
+    int, typer.Option("--workers", "-w", min=1, help="Processes that run arms and seeds side by side.")
+]
 OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Write the result to this file.")]
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from sepo.cli.arguments import WorkersOption
 from sepo.cli.terminal import say, show
 from sepo.errors import InputError
 
@@ -24,6 +25,7 @@ def command(
         Path | None, typer.Option("--out", "-o", help="The folder; runs/NAME-frontier-WEIGHTS unless given.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a frontier that was stopped.")] = False,
+    workers: WorkersOption = 1,
 ) -> None:
     """Train an arm at several weights of a penalty, and draw payoff against each risk."""
     if (vary2 is None) != (values2 is None):
@@ -44,7 +46,8 @@ def command(
 
     announce(loaded.model)
     with RunDisplay({derived.name: derived}) as display:
-        document = frontier(loaded, arm, axes, folder, display.tell, resume=resume, command=shlex.join(words))
+        said = shlex.join(words)
+        document = frontier(loaded, arm, axes, folder, display.tell, resume=resume, workers=workers, command=said)
     show(markdown(document))
     for point in document["points"]:
         for warning in point["warnings"]:

@@ -35,6 +35,7 @@ def announce(model: ModelSection) -> None:
 class RunDisplay:
     """Told of every step of a run; counts all steps of all arms and seeds, and says what is left.
 
+    There is a bar for each arm and seed that is trained now: one, unless workers train several side by side.
     Where stderr is no terminal, one line a tenth of a stage is printed instead of a live bar.
 
     Parameters
@@ -51,7 +52,6 @@ class RunDisplay:
         self.left = {(name, arm.name, seed): _steps(r, arm) for name, r, arm in each for seed in r.seeds}
         self.pace: list[float] = []
         self.last = time.monotonic()
-        self.shown = ""
         self.bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
@@ -62,7 +62,7 @@ class RunDisplay:
             console=self.console,
             disable=not self.console.is_terminal,
         )
-        self.task: TaskID | None = None
+        self.tasks: dict[tuple[str, int], TaskID] = {}
 
     def __enter__(self) -> RunDisplay:
         self.bar.start()
@@ -75,9 +75,11 @@ class RunDisplay:
 
     def tell(self, event: Mapping[str, Any]) -> None:
         """Show a step, or note that a unit is finished."""
-        line, steps = event["line"], event["steps"]
-        self.left[event["name"], event["arm"], event["seed"]] = steps - line["step"] if line else 0
+        line, steps, unit = event["line"], event["steps"], (event["arm"], event["seed"])
+        self.left[event["name"], *unit] = steps - line["step"] if line else 0
         if not line:
+            if unit in self.tasks:
+                self.bar.remove_task(self.tasks.pop(unit))
             return
         now = time.monotonic()
         self.pace, self.last = [*self.pace[-40:], now - self.last], now
@@ -86,12 +88,10 @@ class RunDisplay:
             title = f"{event['name']}: {title}"
         figures = self._figures(self.measures[event["name"], event["arm"]], line)
         left = f"about {self._remaining()} left"
-        if title != self.shown or self.task is None:
-            if self.task is not None:
-                self.bar.remove_task(self.task)
-            self.task = self.bar.add_task(title, total=max(1, steps), figures="", left="")
-            self.shown = title
-        self.bar.update(self.task, completed=line["step"], figures=figures, left=left)
+        if unit not in self.tasks:
+            self.tasks[unit] = self.bar.add_task(title, figures="", left="")
+        shown = {"description": title, "total": max(1, steps), "completed": line["step"]}
+        self.bar.update(self.tasks[unit], **shown, figures=figures, left=left)
         if not self.console.is_terminal and (line["step"] % max(1, steps // 10) == 0 or line["step"] == steps):
             self.console.print(f"{title} step {line['step']}/{steps} {figures} {left}", soft_wrap=True)
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from sepo.cli.arguments import WorkersOption
 from sepo.cli.terminal import console, say
 
 
@@ -17,6 +18,7 @@ def command(
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value; dotted keys, arms by name.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The run folder; runs/NAME unless given.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped.")] = False,
+    workers: WorkersOption = 1,
 ) -> None:
     """Run a recipe: fine-tune, train and audit its arms over its seeds, and write a report of each game."""
     from sepo.train.joint import Plan, parse_joint
@@ -44,9 +46,9 @@ def command(
     said = shlex.join(words)
     with RunDisplay(plan.recipes, None if alone else console(quiet=True)) as display:
         if joint:
-            found = run_joint(plan.recipes, folder, display.tell, resume=resume, command=said)
+            found = run_joint(plan.recipes, folder, display.tell, resume=resume, workers=workers, command=said)
         else:
-            found = {"": run(first, folder, display.tell, resume=resume, command=said)}
+            found = {"": run(first, folder, display.tell, resume=resume, workers=workers, command=said)}
     if not alone:
         return
     for place, summary in found.items():

@@ -101,15 +101,24 @@ def _flat(section: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     return out
 
 
-def ablate(planned: Plan, folder: Path, tell: Tell, *, resume: bool = False, command: str = "") -> str:
+def ablate(
+    planned: Plan, folder: Path, tell: Tell, *, resume: bool = False, command: str = "", workers: int = 1
+) -> str:
     """Run the ablations, write ``ablation.json`` and ``ablation.md`` into the run folder, and return the latter.
+
+    Parameters
+    ----------
+    workers
+        As ``train.run.run`` takes it.
 
     Raises
     ------
     InputError
         If the folder holds a run and ``resume`` is not set, or holds one of another recipe or other rows.
+    EndpointError
+        As ``train.run.run`` does.
     """
-    run(planned.recipe, folder, tell, resume=resume, command=command)
+    run(planned.recipe, folder, tell, resume=resume, command=command, workers=workers)
     found = document(planned, folder)
     page = markdown(found)
     write_json(folder / "ablation.json", found)

@@ -105,16 +105,22 @@ def frontier(
     *,
     resume: bool = False,
     command: str = "",
+    workers: int = 1,
 ) -> dict[str, Any]:
     """Train and audit every point of a recipe's frontier; return its document, also written as ``frontier.json``.
 
+    Parameters
+    ----------
+    workers
+        As ``train.run.run`` takes it.
+
     Raises
     ------
-    InputError
+    InputError, EndpointError
         As ``derive`` and ``train.run.run`` do.
     """
     derived = derive(recipe, arm, axes)
-    summary = run(derived, folder, tell, resume=resume, command=command)
+    summary = run(derived, folder, tell, resume=resume, command=command, workers=workers)
     measures = _measures(recipe, _arm(recipe, arm))
     arms = {a["name"]: a for a in summary["arms"]}
     points = []

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from sepo.audit.arena import SETS, Ground, trained_on
 from sepo.audit.measures import root_values, values
@@ -121,8 +120,16 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return out
 
 
-def environment(command: str, versions: Mapping[str, str]) -> dict[str, Any]:
-    """Return what a reader of the figures must know: versions, command, commit, platform, threads and processes."""
+def environment(command: str, versions: Mapping[str, str], threads: int, workers: int) -> dict[str, Any]:
+    """Return what a reader of the figures must know: versions, command, commit, platform, threads and processes.
+
+    Parameters
+    ----------
+    threads
+        That each process computes with.
+    workers
+        Processes that run units side by side; those that train one model together are counted here.
+    """
     found = None
     if shutil.which("git"):
         asked = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
@@ -133,6 +140,7 @@ def environment(command: str, versions: Mapping[str, str]) -> dict[str, Any]:
         "commit": found,
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
-        "threads": torch.get_num_threads(),
+        "threads": threads,
         "processes": ranks.size(),
+        "workers": workers,
     }

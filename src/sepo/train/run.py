@@ -24,24 +24,41 @@ from sepo.train.recipe import Recipe, load_recipe
 from sepo.train.record import environment
 from sepo.train.summary import summarise
 from sepo.train.unit import Tell, Unit
+from sepo.train.workers import side_by_side, threads
 
 STAGES = ("base", "sft", "train")
 
 
-def run(recipe: Recipe, folder: Path, tell: Tell, *, resume: bool = False, command: str = "") -> dict[str, Any]:
+def run(
+    recipe: Recipe, folder: Path, tell: Tell, *, resume: bool = False, command: str = "", workers: int = 1
+) -> dict[str, Any]:
     """Run a recipe and return the summary, which is also written to ``folder``.
+
+    Parameters
+    ----------
+    workers
+        How many processes run units side by side; 1 is this one alone.
 
     Raises
     ------
     InputError
         If the folder holds a run and ``resume`` is not set, or holds one of another recipe. One that only adds seeds
         or arms is none: what is finished stays, and the rest is run.
+    EndpointError
+        If a worker failed, or an endpoint.
     """
-    return _run({recipe.name: (recipe, folder)}, folder, tell, resume=resume, command=command)[recipe.name]
+    within = {recipe.name: (recipe, folder)}
+    return _run(within, folder, tell, resume=resume, command=command, workers=workers)[recipe.name]
 
 
 def run_joint(
-    recipes: Mapping[str, Recipe], folder: Path, tell: Tell, *, resume: bool = False, command: str = ""
+    recipes: Mapping[str, Recipe],
+    folder: Path,
+    tell: Tell,
+    *,
+    resume: bool = False,
+    command: str = "",
+    workers: int = 1,
 ) -> dict[str, dict[str, Any]]:
     """Run recipes of several games that one model is trained on, and return each one's summary by its name.
 
@@ -50,36 +67,45 @@ def run_joint(
     recipes
         By name, which is that of its folder in ``folder``. As ``train.joint`` makes them: the model, the seeds and the
         arms are the same in all.
+    workers
+        As ``run`` takes it.
 
     Raises
     ------
-    InputError
+    InputError, EndpointError
         As ``run`` does.
     """
     within = {name: (recipe, folder / name) for name, recipe in recipes.items()}
-    return _run(within, folder, tell, resume=resume, command=command)
+    return _run(within, folder, tell, resume=resume, command=command, workers=workers)
 
 
 def _run(
-    within: Mapping[str, tuple[Recipe, Path]], folder: Path, tell: Tell, *, resume: bool, command: str
+    within: Mapping[str, tuple[Recipe, Path]], folder: Path, tell: Tell, *, resume: bool, command: str, workers: int
 ) -> dict[str, dict[str, Any]]:
+    if workers > 1 and ranks.size() > 1:
+        raise InputError("several processes train one model here already: leave --workers away")
     domains = [Domain.of(name, recipe, place) for name, (recipe, place) in within.items()]
     for recipe, place in within.values() if ranks.first() else ():
-        prepare(recipe, place, resume=resume, command=command)
+        prepare(recipe, place, resume=resume, command=command, workers=workers)
     ranks.wait()
     first = domains[0].recipe
-    for seed in first.seeds:
-        for arm in sorted(first.arms, key=lambda a: STAGES.index(a.stage)):
-            Unit(domains, arm.name, seed, folder, tell).run()
+    arms = sorted(first.arms, key=lambda a: STAGES.index(a.stage))
+    units = [Unit(domains, arm.name, seed, folder, tell) for seed in first.seeds for arm in arms]
+    if workers > 1:
+        side_by_side(units, folder, tell, workers)
+    else:
+        for unit in units:
+            unit.run()
     summaries = {name: summarise(recipe, place) for name, (recipe, place) in within.items()}
     for name, (_, place) in within.items() if ranks.first() else ():
         write_json(place / "summary.json", summaries[name])
     return summaries
 
 
-def prepare(recipe: Recipe, folder: Path, *, resume: bool, command: str) -> None:
+def prepare(recipe: Recipe, folder: Path, *, resume: bool, command: str, workers: int = 1) -> None:
     """Lay the run folder out, or check that the one in which something was finished is of this recipe or a part."""
     file = folder / "recipe.yaml"
+    now = environment(command, versions(model=True), threads(workers), workers)
     document = recipe.model_dump(mode="json", by_alias=True)
     if file.exists() and (folder / "arms").exists():
         if not resume:
@@ -89,10 +115,10 @@ def prepare(recipe: Recipe, folder: Path, *, resume: bool, command: str) -> None
             raise InputError(f"'{folder}' holds a run of another recipe: {why}")
         if there != recipe:
             write_text(file, yaml.safe_dump(document, sort_keys=False))
-        _continued(folder / "environment.json", environment(command, versions(model=True)))
+        _continued(folder / "environment.json", now)
         return
     write_text(file, yaml.safe_dump(document, sort_keys=False))
-    write_json(folder / "environment.json", environment(command, versions(model=True)))
+    write_json(folder / "environment.json", now)
 
 
 def _continued(file: Path, now: Mapping[str, Any]) -> None:

@@ -24,6 +24,7 @@ from sepo.train.learner import Learner, load_state, save_state
 from sepo.train.loop import Best, Course, Stage, loop, newest
 from sepo.train.optimise import Optimiser
 from sepo.train.part import Domain, Part, drawn, unit_folder
+from sepo.train.recipe import Arm
 from sepo.train.record import Metrics
 from sepo.train.sft import Imitator
 from sepo.train.written import WrittenAuditor
@@ -51,9 +52,38 @@ class Unit:
         self.recipe, self.arm, self.seed = self.parts[0].recipe, self.parts[0].arm, seed
         self.root, self.folder, self.tell = folder, unit_folder(folder, arm, seed), tell
 
+    @property
+    def key(self) -> tuple[str, int]:
+        """What it is called by those that wait for it: its arm's name and its seed."""
+        return self.arm.name, self.seed
+
+    @property
+    def finished(self) -> bool:
+        """Whether all that it has to do is done."""
+        return all(part.done.exists() for part in self.parts)
+
+    @property
+    def after(self) -> list[tuple[str, int]]:
+        """The units that have to be finished before it begins, by their keys.
+
+        A trained arm that starts from the fine-tuned one waits for that. The untrained model is audited once where
+        audits draw nothing, and later seeds take the files of the first.
+        """
+        if self.arm.stage == "base" and not all(drawn(part.recipe, part.domain.ground) for part in self.parts):
+            before = self.recipe.seeds.index(self.seed)
+            return [(self.arm.name, seed) for seed in self.recipe.seeds[:before]]
+        return [] if (start := self._start) is None else [(start.name, self.seed)]
+
+    @property
+    def _start(self) -> Arm | None:
+        """The fine-tuned arm whose weights training starts from; None where it starts from the model as it comes."""
+        if self.arm.stage != "train" or self.recipe.settings(self.arm).start != "sft":
+            return None
+        return next(arm for arm in self.recipe.arms if arm.stage == "sft")
+
     def run(self) -> None:
         """Train and audit, and say that it is finished; what was finished before is left as it is."""
-        if ranks.of_first(not all(part.done.exists() for part in self.parts)):
+        if ranks.of_first(not self.finished):
             self._base() if self.arm.stage == "base" else self._train()
             ranks.wait()
         for part in self.parts if ranks.first() else ():
@@ -85,10 +115,9 @@ class Unit:
 
     def _train(self) -> None:
         lm = self._model()
-        if self.arm.stage == "train" and self.recipe.settings(self.arm).start == "sft":
-            sft = next(a for a in self.recipe.arms if a.stage == "sft")
-            start = load_state(unit_folder(self.root, sft.name, self.seed) / "checkpoints" / "final.pt")
-            restore(lm, start["weights"])
+        if (start := self._start) is not None:
+            state = load_state(unit_folder(self.root, start.name, self.seed) / "checkpoints" / "final.pt")
+            restore(lm, state["weights"])
         if self.recipe.style == "reasoned":
             best, criteria = self._written(lm)
             last = best.weights
