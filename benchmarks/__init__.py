@@ -14,6 +14,7 @@ BENCHMARKS = (
     "decisions",
     "training_step",
     "ipd_step",
+    "workers",
     "exploitability",
     "best_response",
     "rounds",
