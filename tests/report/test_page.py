@@ -21,7 +21,7 @@ from sepo.report.curves import curve
 from sepo.report.kuhn import EQUILIBRIUM
 from sepo.report.ledger import ledger
 from sepo.report.packing import unpacked
-from sepo.report.page import render, write_report
+from sepo.report.page import provenance, render, write_report
 from sepo.report.panels import behaviour
 from sepo.report.read import Run, read_run
 from sepo.report.replies import replies
@@ -424,6 +424,16 @@ def test_without_plotly_the_message_says_what_to_install(tmp_path: Path, monkeyp
     monkeypatch.setitem(sys.modules, "plotly.offline", None)
     with pytest.raises(InputError, match=r"pip install 'sepo\[report\]'"):
         write_report(tmp_path)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_workers_are_named_where_there_were_several(tmp_path: Path, count: int) -> None:
+    made_run(tmp_path)
+    file = tmp_path / "environment.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"workers": count}))
+    told = dict(provenance(read_run(tmp_path)))
+    assert told["threads"] == "2"
+    assert told.get("workers") == (None if count == 1 else "3")
 
 
 def test_out_names_the_file(tmp_path: Path) -> None:

@@ -213,6 +213,7 @@ def provenance(run: Run) -> list[tuple[str, str]]:
         ("platform", _said(found, "platform")),
         *([("processors", _said(found, "cpus"))] if "cpus" in found else []),
         ("threads", _said(found, "threads")),
+        *([("workers", _said(found, "workers"))] if found.get("workers", 1) != 1 else []),
         told,
     ]
 
