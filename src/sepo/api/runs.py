@@ -207,7 +207,8 @@ def train(
     resume
         Whether to go on with a run that was stopped; its finished parts are kept.
     workers
-        How many processes run arms and seeds side by side, to the same figures but for rounding; 1 is this one alone.
+        How many processes run arms and seeds side by side; 1 is this one alone. Each has its share of the threads, and
+        figures are those of one process with as many.
     tell
         Hears of every step, as a mapping with ``arm``, ``seed``, ``stage``, ``steps`` and ``line``, the step's figures.
 
