@@ -54,6 +54,7 @@ def side_by_side(units: Sequence[Unit], folder: Path, tell: Tell, workers: int) 
             unit.run()  # which says so
     left = [unit for unit in units if not unit.finished]
     done = {unit.key for unit in units if unit.finished}
+    waits = {unit.key: unit.after for unit in left}
     heard: SimpleQueue[Message] = SimpleQueue()
     crew: dict[int, _Worker] = {}
     busy: dict[int, Unit] = {}
@@ -61,7 +62,7 @@ def side_by_side(units: Sequence[Unit], folder: Path, tell: Tell, workers: int) 
     try:
         while left or busy:
             for number in [n for n in range(most) if n not in busy]:
-                ready = next((unit for unit in left if done.issuperset(unit.after)), None)
+                ready = next((unit for unit in left if done.issuperset(waits[unit.key])), None)
                 if ready is None:
                     break
                 if number not in crew:
