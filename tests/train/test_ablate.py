@@ -304,8 +304,9 @@ def test_the_command_prints_the_page_and_names_its_files(small, sepo, tmp_path):
     recipe.write_text(yaml.safe_dump(small | {"measures": "paper"}))
     out = tmp_path / "out"
     settings = ["--set", "seeds=[3]", "--set", "sft.steps=1", "--set", "train.steps=1"]
-    done = sepo("ablate", recipe, "--out", out, "--only", "without_c,clipped", *settings)
+    done = sepo("ablate", recipe, "--out", out, "--only", "without_c,clipped", "--workers", 2, *settings)
     assert done.code == 0, done.err
+    assert json.loads((out / "environment.json").read_text())["workers"] == 2
     assert done.out == (out / "ablation.md").read_text()
     assert "left out" not in done.err
     assert str(out / "ablation.json") in done.err

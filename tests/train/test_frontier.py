@@ -154,8 +154,9 @@ def test_the_command_leaves_page_table_and_document_and_one_seed_has_no_interval
     file, out = tmp_path / "small.yaml", tmp_path / "out"
     file.write_text(yaml.safe_dump(document))
     settings = [w for s in ("seeds=[5]", "sft.steps=1", "train.steps=1") for w in ("--set", s)]
-    done = sepo("frontier", file, "--vary", "e", "--values", "0,2", "--out", out, *settings)
+    done = sepo("frontier", file, "--vary", "e", "--values", "0,2", "--out", out, "-w", 2, *settings)
     assert done.code == 0, done.err
+    assert json.loads((out / "environment.json").read_text())["workers"] == 2
     assert done.out == (out / "frontier.md").read_text()
     assert "`sepo-e2`" in done.out
     found = json.loads((out / "frontier.json").read_text())
