@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -98,6 +99,9 @@ def test_a_saved_adapter_loads_as_a_policy_string(tmp_path):
     make_trainable(lm, "lora", rank=4, alpha=8)
     disturb(lm)
     save_model(lm, tmp_path / "adapter")
+    names = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())["target_modules"]
+    assert len(names) > 10
+    assert names == sorted(names)  # a set of them has another order in every process
     again = load_model(f"{reference}+{tmp_path / 'adapter'}")
     np.testing.assert_allclose(table(again), table(lm), atol=1e-6)
 

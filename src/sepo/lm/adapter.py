@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError
 
 from sepo.errors import InputError
+from sepo.files import read_json, write_json
 from sepo.lm import lora, trunk
 from sepo.lm.chat import Question
 from sepo.lm.load import LanguageModel, without_peft_warning
@@ -157,9 +158,16 @@ def anchored(lm: LanguageModel, weights: Weights) -> Iterator[None]:
 
 
 def save_model(lm: LanguageModel, folder: Path) -> None:
-    """Write what was trained (the adapter, or the whole model) with its tokenizer, as ``hf:`` loads it."""
+    """Write what was trained (the adapter, or the whole model) with its tokenizer, as ``hf:`` loads it.
+
+    The same weights leave the same files.
+    """
     try:
         lm.model.save_pretrained(folder)
+        if (config := folder / "adapter_config.json").exists():  # peft keeps names of modules in a set
+            document = read_json(config, "adapter configuration")
+            if isinstance(names := document["target_modules"], list):
+                write_json(config, document | {"target_modules": sorted(names)})
         lm.tokenizer.save_pretrained(folder)
     except SafetensorError as error:  # how its writer reports a full disk
         raise OSError(errno.EIO, f"the model could not be written in full ({error})") from error
