@@ -171,6 +171,16 @@ def test_where_a_worker_dies_the_others_end_and_the_run_goes_on_to_the_same_figu
     assert figures(folder) == figures(finished[0])
 
 
+def test_a_worker_that_fails_is_told_of_and_what_it_said_is_harmless(
+    document: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ends = "import sys; sys.stderr.write('no room \\x1b[31m\\n'); sys.exit(7)"
+    monkeypatch.setattr(workers, "PROGRAM", (sys.executable, "-c", ends))
+    with pytest.raises(EndpointError, match=r"^the worker of arm '\w+', seed 3 failed\. Finished work is kept"):
+        run(parse_recipe(document, "small"), tmp_path / "run", lambda e: None, workers=2)
+    assert "no room \\x1b[31m\n" in capsys.readouterr().err
+
+
 def test_workers_end_with_the_program_that_started_them(
     document: dict[str, Any], finished: tuple[Path, list[dict[str, Any]]], tmp_path: Path
 ) -> None:
