@@ -26,6 +26,7 @@ from tests.models import tiny_model
 from tests.train.test_run import figures
 
 pytestmark = pytest.mark.no_cover
+PATHS = {"PYTHONPATH": os.pathsep.join(sys.path)}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -174,7 +175,7 @@ def test_where_a_worker_dies_the_others_end_and_the_run_goes_on_to_the_same_figu
 def test_a_worker_that_fails_is_told_of_and_what_it_said_is_harmless(
     document: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ends = "import sys; sys.stderr.write('no room \\x1b[31m\\n'); sys.exit(7)"
+    ends = """import sys; sys.stdout.write('{"event": {'); sys.stderr.write('no room \\x1b[31m\\n'); sys.exit(7)"""
     monkeypatch.setattr(workers, "PROGRAM", (sys.executable, "-c", ends))
     with pytest.raises(EndpointError, match=r"^the worker of arm '\w+', seed 3 failed\. Finished work is kept"):
         run(parse_recipe(document, "small"), tmp_path / "run", lambda e: None, workers=2)
@@ -199,6 +200,14 @@ def test_workers_end_with_the_program_that_started_them(
         subprocess.run([*command, "--resume"], env=environment, stdout=log, stderr=log, check=True)
     assert figures(folder) == figures(finished[0])
     assert json.loads((folder / "environment.json").read_text())["workers"] == 2
+
+
+@pytest.mark.parametrize("said", ["", "{", '{"folder": "x", "games": []}\n', '{"folder": "x", "ga'])
+def test_a_worker_that_nobody_asks_ends(said: str) -> None:
+    done = subprocess.run(
+        workers.PROGRAM, input=said, capture_output=True, text=True, timeout=60, check=False, env=os.environ | PATHS
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def until(happens: Any) -> None:

@@ -60,7 +60,8 @@ def _run(orders: Orders, answers: TextIO) -> None:
 
 def _read(orders: Orders) -> None:
     for line in sys.stdin:
-        orders.put(json.loads(line))
+        if line.endswith("\n"):  # its last may be cut off
+            orders.put(json.loads(line))
     os._exit(0)
 
 

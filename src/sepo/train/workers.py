@@ -145,7 +145,8 @@ class _Worker:
     def _listen(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            self.heard.put(Message(self.number, json.loads(line)))
+            if line.endswith("\n"):  # its last may be cut off
+                self.heard.put(Message(self.number, json.loads(line)))
         self.heard.put(Message(self.number, None))
 
     def _pass_on(self) -> None:
