@@ -38,6 +38,20 @@ def test_what_is_left_falls_with_steps_and_finished_units():
     assert "left" in out.getvalue()
 
 
+def test_arms_and_seeds_that_are_trained_side_by_side_have_a_bar_each():
+    def told(seed: int, step: int | None):
+        line = {} if step is None else {"step": step, "loss": 0.5}
+        return {"name": "x", "arm": "sft", "seed": seed, "stage": "sft", "steps": 4, "line": line}
+
+    with RunDisplay({"x": RECIPE}, console(file=io.StringIO(), force_terminal=True)) as display:
+        for seed, step in ((0, 1), (1, 1), (0, 2), (1, 2), (0, 3)):
+            display.tell(told(seed, step))
+        shown = {task.description: (task.completed, task.total) for task in display.bar.tasks}
+        assert shown == {"sft seed 0 (sft)": (3, 4), "sft seed 1 (sft)": (2, 4)}
+        display.tell(told(0, None))
+        assert [task.description for task in display.bar.tasks] == ["sft seed 1 (sft)"]
+
+
 @pytest.mark.parametrize(
     ("dtype", "able", "hinted"),
     [
