@@ -3,6 +3,10 @@
 Knows units by what they wait for, and workers by the lines they are sent and send: a worker is ``sepo.train.worker``,
 and what a unit does is ``train.unit``'s. Everything a unit depends on is in its key and in files that stand before it
 begins, so a unit's figures are those it has in one process with as many threads.
+
+The pools of ``concurrent.futures`` would do but for two things: what their processes are at goes on when the program
+that started them is killed, for as long as a unit takes, beside a run that goes on with it; and a script that trains
+would need a guard around its main part.
 """
 
 from __future__ import annotations
@@ -49,11 +53,11 @@ def side_by_side(units: Sequence[Unit], folder: Path, tell: Tell, workers: int) 
     EndpointError
         If a worker ended in the middle of a unit. What is finished is kept, here as above.
     """
-    for unit in units:
-        if unit.finished:
-            unit.run()  # which says so
     left = [unit for unit in units if not unit.finished]
-    done = {unit.key for unit in units if unit.finished}
+    ended = [unit for unit in units if unit not in left]
+    for unit in ended:
+        unit.run()  # which says so
+    done = {unit.key for unit in ended}
     waits = {unit.key: unit.after for unit in left}
     heard: SimpleQueue[Message] = SimpleQueue()
     crew: dict[int, _Worker] = {}
