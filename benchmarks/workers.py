@@ -1,14 +1,12 @@
 """A run by one process, and by workers side by side: ``sepo run`` with and without ``--workers``.
 
 The run is of ``recipes/kuhn-fast.yaml``, cut short: two seeds, each fine-tuned and then trained, audits and all. One
-process computes with all threads, workers share them. Every run has a name of its own, which its randomness is drawn
-by, so that no run finds another's answers on disk.
+process computes with all threads, workers share them.
 """
 
 from __future__ import annotations
 
 import tempfile
-from itertools import count
 from pathlib import Path
 
 import torch
@@ -27,13 +25,11 @@ WORKERS = 2
 def prepare(say: Say) -> Comparison:
     """Name the two ways of running it."""
     say(f"workers: {torch.get_num_threads()} threads in all")
-    number = count()
-    settings = [f"seeds={SEEDS}", f"sft.steps={SFT_STEPS}", f"train.steps={STEPS}"]
+    recipe = load_recipe(RECIPE, [f"seeds={SEEDS}", f"sft.steps={SFT_STEPS}", f"train.steps={STEPS}"])
+    trained = recipe.model_copy(update={"arms": [arm for arm in recipe.arms if arm.stage != "base"]})
 
     def way(name: str, workers: int) -> Way:
         def act() -> None:
-            recipe = load_recipe(RECIPE, [*settings, f"name=workers-{next(number)}"])
-            trained = recipe.model_copy(update={"arms": [arm for arm in recipe.arms if arm.stage != "base"]})
             with tempfile.TemporaryDirectory() as place:
                 run(trained, Path(place) / "run", lambda event: None, workers=workers)
 
