@@ -289,12 +289,20 @@ def test_what_cannot_be_ablated_is_refused(small, only, over, said):
     assert "\n" not in str(refused.value)
 
 
-def test_the_command_refuses_with_one_line_before_anything_is_trained(small, sepo, tmp_path):
+@pytest.mark.parametrize(
+    ("only", "said"),
+    [
+        ("without_e,nothing", "unknown row 'nothing': the rows are sepo, without_e"),
+        ("", "--only names no row: give names such as without_e,constant"),  # not the whole grid, hours long
+        (" , ", "--only names no row"),
+    ],
+)
+def test_the_command_refuses_with_one_line_before_anything_is_trained(small, sepo, tmp_path, only, said):
     recipe = tmp_path / "small.yaml"
     recipe.write_text(yaml.safe_dump(small))
-    done = sepo("ablate", recipe, "--out", tmp_path / "out", "--only", "without_e,nothing")
+    done = sepo("ablate", recipe, "--out", tmp_path / "out", "--only", only)
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
-    assert done.err.startswith("sepo: unknown row 'nothing': the rows are sepo, without_e")
+    assert done.err.startswith(f"sepo: {said}")
     assert not (tmp_path / "out").exists()
 
 

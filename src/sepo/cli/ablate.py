@@ -10,6 +10,7 @@ import typer
 
 from sepo.cli.arguments import WorkersOption
 from sepo.cli.terminal import say, show
+from sepo.errors import InputError
 
 
 def command(
@@ -28,6 +29,8 @@ def command(
     loaded = load_recipe(recipe, settings or [])
     folder = out or Path("runs") / f"{loaded.name}-ablation"
     names = [name.strip() for text in only or [] for name in text.split(",") if name.strip()]
+    if only and not names:
+        raise InputError("--only names no row: give names such as without_e,constant, or leave it away for all")
     words = [
         *("sepo", "ablate", str(recipe)),
         *(w for s in settings or [] for w in ("--set", s)),
