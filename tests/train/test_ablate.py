@@ -293,8 +293,9 @@ def test_what_cannot_be_ablated_is_refused(small, only, over, said):
     ("only", "said"),
     [
         ("without_e,nothing", "unknown row 'nothing': the rows are sepo, without_e"),
-        ("", "--only names no row: give names such as without_e,constant"),  # not the whole grid, hours long
-        (" , ", "--only names no row"),
+        ("", "--only takes names with commas between them, not ''"),  # not the whole grid, hours long
+        ("without_c,", "--only takes names with commas between them, not 'without_c,'"),
+        ("without_c,without_e,without_c", "--only names one thing twice: 'without_c,without_e,without_c'"),
     ],
 )
 def test_the_command_refuses_with_one_line_before_anything_is_trained(small, sepo, tmp_path, only, said):

@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 
-from sepo.cli.arguments import WorkersOption
+from sepo.cli.arguments import WorkersOption, parse_list
 from sepo.cli.terminal import say, show
-from sepo.errors import InputError
 
 
 def command(
@@ -28,9 +27,7 @@ def command(
 
     loaded = load_recipe(recipe, settings or [])
     folder = out or Path("runs") / f"{loaded.name}-ablation"
-    names = [name.strip() for text in only or [] for name in text.split(",") if name.strip()]
-    if only and not names:
-        raise InputError("--only names no row: give names such as without_e,constant, or leave it away for all")
+    names = parse_list(",".join(only), "--only") if only else ()
     words = [
         *("sepo", "ablate", str(recipe)),
         *(w for s in settings or [] for w in ("--set", s)),

@@ -60,6 +60,22 @@ def parse_rules(texts: Sequence[str]) -> dict[str, Any]:
     return out
 
 
+def parse_list(text: str, option: str) -> tuple[str, ...]:
+    """Return what a comma-separated list names.
+
+    Raises
+    ------
+    InputError
+        If it names nothing, or something twice.
+    """
+    found = tuple(part.strip() for part in text.split(","))
+    if not all(found):
+        raise InputError(f"{option} takes names with commas between them, not '{text}'")
+    if len(set(found)) < len(found):
+        raise InputError(f"{option} names one thing twice: '{text}'")
+    return found
+
+
 def parse_budget(text: str) -> int | None:
     """Return how many information states a model may be asked about; None for all.
 

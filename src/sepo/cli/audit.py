@@ -15,12 +15,13 @@ from sepo.cli.arguments import (
     JsonOption,
     OutOption,
     RuleOption,
+    parse_list,
     parse_rules,
     reporting,
 )
 from sepo.cli.asking import asks_models, parse_options
 from sepo.cli.terminal import say, say_json
-from sepo.cli.variations import asked, parse_horizons, parse_list
+from sepo.cli.variations import asked, parse_horizons
 from sepo.files import write_json
 from sepo.policies.base import Policy
 from sepo.policies.spec import Asking, load_policy

@@ -9,6 +9,7 @@ from sepo.audit.methods import Sets
 from sepo.audit.playable import games_of, under
 from sepo.audit.scorecard import Games
 from sepo.audit.variation import Variation
+from sepo.cli.arguments import parse_list
 from sepo.errors import InputError
 from sepo.games.registry import make
 from sepo.games.wording import chosen, remark, wordings
@@ -18,22 +19,6 @@ from sepo.policies.script import ScriptPolicy, UniformPolicy
 from sepo.policies.table import PolicyTable
 
 ALL = ("all",)
-
-
-def parse_list(text: str, option: str) -> tuple[str, ...]:
-    """Return what a comma-separated list names.
-
-    Raises
-    ------
-    InputError
-        If it names nothing, or something twice.
-    """
-    found = tuple(part.strip() for part in text.split(","))
-    if not all(found):
-        raise InputError(f"{option} takes names with commas between them, not '{text}'")
-    if len(set(found)) < len(found):
-        raise InputError(f"{option} names one thing twice: '{text}'")
-    return found
 
 
 def parse_horizons(text: str) -> tuple[int, ...]:
