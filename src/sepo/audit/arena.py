@@ -185,6 +185,15 @@ def trained_on(game: Game) -> tuple[str, ...]:
     return tuple(dict.fromkeys(o for of in SETS for pool in TRAINED for o in game.measures(of).pools[pool]))
 
 
+def small(game: Game) -> Tree | None:
+    """Return the whole game's tree where it is small; None elsewhere."""
+    try:
+        tree = expand(game, SMALL)
+    except TooLargeError:
+        return None
+    return tree if len(tree.questions) <= MOST_STATES else None
+
+
 def ground_of(game: Game) -> Ground:
     """Return the whole game's tree where it is small, else an arena of every opponent that is trained on.
 
@@ -195,12 +204,8 @@ def ground_of(game: Game) -> Ground:
     InputError
         If neither can be held.
     """
-    try:
-        tree = expand(game, SMALL)
-        if len(tree.questions) <= MOST_STATES:
-            return tree
-    except TooLargeError:
-        pass
+    if (tree := small(game)) is not None:
+        return tree
     opponents = trained_on(game)
     try:
         return Arena(game, opponents)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from sepo.audit.arena import SETS, Arena, Ground, scripted
+from sepo.audit.arena import SETS, Arena, Ground, scripted, small, trained_on
 from sepo.audit.compare import CARD_SCHEMA
 from sepo.audit.methods import Options
 from sepo.audit.scorecard import audit, audit_table, versions
@@ -42,8 +42,8 @@ class Auditor(ABC):
 
     def __init__(self, part: Part) -> None:
         self.part, self.recipe, self.seed, self.folder = part, part.recipe, part.seed, part.folder
-        self.ground = part.domain.ground
         self.game = make(part.recipe.game, part.recipe.rules, part.recipe.measures)
+        self.ground = small(self.game) if part.recipe.practice else part.domain.ground  # by the audit's rules
         self.title = f"{part.recipe.name}/{part.arm.name}/seed-{part.seed}"
 
     @abstractmethod
@@ -85,7 +85,7 @@ class Auditor(ABC):
 
     def stepped(self, policy: Policy) -> list[dict[str, Any]]:
         """Return sampled episodes against every opponent, to be read by people, played decision by decision."""
-        met = self.ground.met if isinstance(self.ground, Arena) else scripted(self.ground)
+        met = self.game.opponents if isinstance(self.ground, Tree) else trained_on(self.game)
         lines = []
         for name in met:
             other = opponent(self.game, name)
@@ -112,19 +112,19 @@ class ScoredAuditor(Auditor):
 
     def audited(self, name: str) -> Audited:
         """Score a small game whole; ask about what matters most in a large one."""
-        return self._whole(name) if isinstance(self.ground, Tree) else self._asked(name)
+        return self._whole(name, self.ground) if isinstance(self.ground, Tree) else self._asked(name)
 
-    def _whole(self, name: str) -> Audited:
-        learner = Learner(self.policy, self.ground, Schedule(steps=0))
+    def _whole(self, name: str, tree: Tree) -> Audited:
+        learner = Learner(self.policy, tree, Schedule(steps=0))
         look = learner.look(gradient=False)
         rows = {d.key: row(d, p) for d, p in zip(learner.decisions, look.rows, strict=True)}
         mass = {d.key: float(m) for d, m in zip(learner.decisions, look.mass, strict=True)}
         table = PolicyTable(
             f"{self.title}/{name}", self.game.name, self.game.rules, rows, mass=mass, notes=dict(self.policy.about())
         )
-        line = {**measured(self.ground, look.strategy), "legal_mass": float(look.mass.mean())}
+        line = {**measured(tree, look.strategy), "legal_mass": float(look.mass.mean())}
         part = audit_table(table, self.game, adversaries=self.recipe.audit.adversaries is not False)
-        return table, part, line, lambda: self._on_trees(look.strategy)
+        return table, part, line, lambda: self._on_trees(tree, look.strategy)
 
     def _asked(self, name: str) -> Audited:
         noted = Noted(self.policy)
@@ -136,16 +136,15 @@ class ScoredAuditor(Auditor):
             "exploitability": None,
             "legal_mass": part["legal_mass"] and part["legal_mass"]["value"],
         }
-        assert isinstance(self.ground, Arena)
-        if self.ground.beliefs is not None:
+        if not isinstance(ground := self.ground, Arena) or ground.beliefs is not None:
             return table, part, line, lambda: self.stepped(self.policy)
-        space = self.ground.space
-        return table, part, line, lambda: self._on_trees(np.concatenate(table.probabilities(space.questions)))
+        questions = ground.space.questions
+        return table, part, line, lambda: self._on_trees(ground, np.concatenate(table.probabilities(questions)))
 
-    def _on_trees(self, strategy: Floats) -> list[dict[str, Any]]:
+    def _on_trees(self, ground: Ground, strategy: Floats) -> list[dict[str, Any]]:
         """Return such episodes of a policy that is a vector."""
         lines = []
-        for name, tree, learner, other in _meetings(self.ground, strategy):
+        for name, tree, learner, other in _meetings(ground, strategy):
             lines += episodes(tree, learner, name, other, self.recipe.episodes, self.key(name))
         return lines
 
