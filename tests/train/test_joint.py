@@ -205,6 +205,33 @@ def test_a_killed_joint_run_ends_with_the_same_figures(
         assert figures(tmp_path / "run" / game) == figures(finished[0] / game)
 
 
+@pytest.mark.parametrize("games", [["ipd.yaml", "kuhn.yaml"], ["kuhn.yaml"], ["kuhn.yaml", "ipd.yaml", "again"]])
+@pytest.mark.parametrize("noted", [True, False], ids=["noted", "of an earlier version"])
+def test_a_joint_run_goes_on_with_its_games_in_their_order_alone(
+    place: Path, tmp_path: Path, games: list[str], noted: bool
+) -> None:
+    again = {"recipe": "ipd.yaml", "name": "again"}
+    settings = [f"games={json.dumps([again if game == 'again' else game for game in games])}"]
+    folder = tmp_path / "run"
+
+    def kill(event: Mapping[str, Any]) -> None:
+        if event["line"] and event["line"]["step"] == 4:
+            raise KilledError
+
+    whole = load_joint(place / "joint.yaml", ["arms=[{name: sft, stage: sft}]"]).recipes
+    with pytest.raises(KilledError):
+        run_joint(whole, folder, kill)
+    if not noted:
+        (folder / "games.json").unlink()
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    other = load_joint(place / "joint.yaml", ["arms=[{name: sft, stage: sft}]", *settings]).recipes
+    if noted or len(games) != 2:  # in which order they were is not known of an earlier version
+        with pytest.raises(InputError, match="holds a run of another recipe: its games are .* there and .* here"):
+            run_joint(other, folder, lambda e: None, resume=True)
+        assert before == {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    run_joint(whole, folder, lambda e: None, resume=True)
+
+
 @pytest.mark.no_cover
 def test_a_game_whose_audit_is_done_is_not_audited_again(
     place: Path,

@@ -9,7 +9,7 @@ A joint run trains one model on several games. It is a folder of runs, one for e
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from sepo.train.unit import Tell, Unit
 from sepo.train.workers import side_by_side, threads
 
 STAGES = ("base", "sft", "train")
+GAMES = "games.json"
+"""In the folder of a joint run: what it calls its games, in their order."""
 
 
 def run(
@@ -85,8 +87,11 @@ def _run(
     if workers > 1 and ranks.size() > 1:
         raise InputError("several processes train one model here already: leave --workers away")
     domains = [Domain.of(name, recipe, place) for name, (recipe, place) in within.items()]
-    for recipe, place in within.values() if ranks.first() else ():
-        prepare(recipe, place, resume=resume, command=command, workers=workers)
+    if ranks.first():
+        if folder not in [place for _, place in within.values()]:
+            _of_games(list(within), folder)
+        for recipe, place in within.values():
+            prepare(recipe, place, resume=resume, command=command, workers=workers)
     ranks.wait()
     first = domains[0].recipe
     arms = sorted(first.arms, key=lambda a: STAGES.index(a.stage))
@@ -100,6 +105,26 @@ def _run(
     for name, (_, place) in within.items() if ranks.first() else ():
         write_json(place / "summary.json", summaries[name])
     return summaries
+
+
+def _of_games(names: Sequence[str], folder: Path) -> None:
+    """Note in a joint run's folder which games its weights are of, or check that they are the ones noted.
+
+    Their order counts, since a checkpoint has what each of them depends on in that order.
+    """
+    file = folder / GAMES
+    if file.exists():
+        there = read_json(file, "list of games").get("games")
+    else:  # of a version that noted none: the games are known, not their order
+        found = sorted(place.parent.name for place in folder.glob("*/recipe.yaml"))
+        there = list(names) if found == sorted(names) else found
+    if there and there != list(names):
+        told = ", ".join(map(str, there)) if isinstance(there, list) else there
+        raise InputError(
+            f"'{folder}' holds a run of another recipe: its games are {told} there and {', '.join(names)} here: choose "
+            "another --out"
+        )
+    write_json(file, {"games": list(names)})
 
 
 def prepare(recipe: Recipe, folder: Path, *, resume: bool, command: str, workers: int = 1) -> None:
