@@ -226,7 +226,7 @@ def test_a_joint_run_goes_on_with_its_games_in_their_order_alone(
     before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
     other = load_joint(place / "joint.yaml", ["arms=[{name: sft, stage: sft}]", *settings]).recipes
     if noted or len(games) != 2:  # in which order they were is not known of an earlier version
-        with pytest.raises(InputError, match="holds a run of another recipe: its games are .* there and .* here"):
+        with pytest.raises(InputError, match=r"holds a run of another recipe: its games are .* there and .* here"):
             run_joint(other, folder, lambda e: None, resume=True)
         assert before == {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
     run_joint(whole, folder, lambda e: None, resume=True)
