@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from sepo.train.player import Player, Step
 from sepo.train.recipe import Recipe, parse_recipe
 from sepo.train.rollouts import Seen
 from sepo.train.run import run
+from sepo.train.sft import VALIDATE_EVERY
 from tests.models import tiny_model, tiny_named
 from tests.train.test_resume import KilledError
 
@@ -308,6 +309,90 @@ def test_two_games_take_turns(tiny: str, tmp_path: Path):
     ]
     for game in ("ipd", "kuhn"):
         assert (tmp_path / "run" / game / "arms" / "sepo" / "seed-0" / "scorecards" / "last.json").exists()
+
+
+def test_a_kill_while_a_checkpoint_is_written_costs_the_steps_since_the_last_one(tiny: str, tmp_path: Path):
+    """TRL writes a checkpoint in its place: the weights first, the trainer's state last."""
+    of = recipe(tiny, sft={"steps": 3, "examples": 60}, arms=[{"name": "sft", "stage": "sft"}])
+    run(of, tmp_path / "whole", lambda e: None)
+
+    def kill(event: Mapping[str, Any]) -> None:
+        if event["line"].get("step") == 2:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        run(of, tmp_path / "killed", kill)
+    kept = tmp_path / "killed" / "arms" / "sft" / "seed-0" / "checkpoints" / "trl"
+    (there,) = kept.glob("checkpoint-*")
+    for number, state in ((7, None), (8, '{"global_step": 8, "epo')):
+        half = kept / f"checkpoint-{number}"
+        half.mkdir()
+        weights = next(there.glob("*.safetensors"))
+        (half / weights.name).write_bytes(weights.read_bytes())
+        if state is not None:
+            (half / "trainer_state.json").write_text(state)
+    run(of, tmp_path / "killed", lambda e: None, resume=True)
+    whole, killed = (last_weights(tmp_path / name, "sft") for name in ("whole", "killed"))
+    assert all(torch.equal(value, killed[name]) for name, value in whole.items())
+    assert steps_of(tmp_path / "whole", "sft") == steps_of(tmp_path / "killed", "sft")
+
+
+def joint_of(tiny: str, folder: Path, games: Sequence[tuple[str, dict[str, Any]]], **over: Any) -> dict[str, Recipe]:
+    """Return the recipes of a joint one whose games have a name each and keys of their own."""
+    from sepo.train.joint import load_joint
+
+    document = recipe(tiny).model_dump(by_alias=True, exclude={"style", "reasoned", "model"})
+    (folder / "base.yaml").write_text(yaml.safe_dump(document | {"train": {"steps": 1, **SAMPLED}}))
+    joint = {
+        "name": "both",
+        "games": [{"recipe": "base.yaml", "name": name, **keys} for name, keys in games],
+        "style": "reasoned",
+        "reasoned": {"tokens": 8, "samples": 1, "examples": 4, "batch": 4, "opponents": 2},
+        "model": {"policy": tiny, "rank": 4},
+        "train": {"groups": 1, "group_size": 2},
+        "audit": {"budget": 2, "episodes": 2, "best": False},
+        "episodes": 0,
+        **over,
+    }
+    (folder / "joint.yaml").write_text(yaml.safe_dump(joint))
+    return load_joint(folder / "joint.yaml").recipes
+
+
+def test_a_game_that_is_there_twice_has_its_own_validation(tiny: str, tmp_path: Path):
+    from sepo.train.run import run_joint
+
+    games = [("short", {"rules": {"rounds": 1}}), ("long", {"rules": {"rounds": 3}})]
+    both, alone = tmp_path / "both", tmp_path / "alone"
+    arms = [{"name": "sft", "stage": "sft"}]
+    over = {"sft": {"steps": VALIDATE_EVERY + 1, "learning_rate": 1e-12, "examples": 60}, "arms": arms}
+    run_joint(joint_of(tiny, tmp_path, games, **over), both, lambda e: None)
+    run_joint(joint_of(tiny, tmp_path, games[:1], **over), alone, lambda e: None)
+    short, long = (steps_of(both / name, "sft")[-1]["validation_loss"] for name in ("short", "long"))
+    assert short == pytest.approx(steps_of(alone / "short", "sft")[-1]["validation_loss"])
+    assert abs(short - long) > 1e-4
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_game_has_its_entropy_bonus_wherever_it_stands(tiny: str, tmp_path: Path, first: int):
+    from sepo.train.run import run_joint
+
+    ends = []
+    for number, bonus in enumerate((0.0, 5.0)):
+        games = [
+            ("without", {"rules": {"rounds": 1}}),
+            ("with", {"train": {"entropy": {"start": bonus, "over": 9}, "learning_rate": 1e-2}}),
+        ]
+        games = games[first:] + games[:first]
+        arms = [{"name": "sepo", "train": {"start": "base"}}]
+        run_joint(joint_of(tiny, tmp_path, games, arms=arms), tmp_path / str(number), lambda e: None)
+        ends.append(last_weights(tmp_path / str(number)))
+    assert not all(torch.equal(value, ends[1][name]) for name, value in ends[0].items())
+
+
+def test_penalties_of_another_group_need_another_group(tiny: str, tmp_path: Path):
+    of = recipe(tiny, train={"steps": 1, "groups": 1, "credit": "rollout", **SAMPLED})
+    with pytest.raises(InputError, match=r"train.groups \(1\) must be at least 2"):
+        reasoned.improve(model(of), [part(of, "sepo", tmp_path)], 0, tmp_path / "trl", lambda p, line: None)
 
 
 @pytest.mark.parametrize(

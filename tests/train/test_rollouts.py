@@ -186,17 +186,48 @@ def test_where_every_member_collects_the_same_nothing_is_learnt(game: Game, grou
             index += 1
 
 
-@pytest.mark.parametrize(("how", "low", "high"), [("credited", 0.99, 1.01), ("rollout", -0.2, 0.2), ("constant", 0, 0)])
-def test_the_ledger_says_what_reaches_the_policy(game: Game, ground: Tree, how: str, low: float, high: float):
+@pytest.mark.parametrize(
+    ("how", "low", "high"), [("credited", 0.99, 1.01), ("rollout", -0.1, 0.1), ("constant", -1e-12, 1e-12)]
+)
+@pytest.mark.parametrize("name", ["ipd", "split"])
+def test_the_ledger_says_what_reaches_the_policy(name: str, how: str, low: float, high: float):
+    game = make(name, {"rounds": 2}, "sepo")
+    ground = ground_of(game)
+    assert isinstance(ground, Tree)
     measures, policy = game.measures("sepo"), soft(ground, 3)
-    tables = played(game, ground, policy, 60, 4)
+    tables = played(game, ground, policy, 150, 4)
     found = seen_terms(ground, measures, Seen(tables, game.rounds), measures.weights, 0.0)
-    rules = CreditRules(credit=how, estimator="sampled", scale="none", groups=60, group_size=4)  # type: ignore[arg-type]
+    rules = CreditRules(credit=how, estimator="sampled", scale="none", groups=150, group_size=4)  # type: ignore[arg-type]
     ledger = {row.kind: row for row in credit(tables, found, rules).ledger}
-    assert ledger["e"].value < 0
-    assert low <= ledger["e"].recovered <= high
-    assert ledger["e"].dead == (how == "constant")
+    pools = {kind: {t.opponent for t in found if t.kind == kind} for kind in ("u", "c", "x")}
+    assert pools["x"] & pools["u"]  # penalties of the very opponents that are trained against
+    for kind in ("e", "c", "x"):
+        assert ledger[kind].value < 0
+        assert low <= ledger[kind].recovered <= high
+        assert ledger[kind].dead == (how == "constant")
     assert not ledger["u"].dead
+
+
+def test_a_rollout_is_charged_with_episodes_of_another_group(game: Game, ground: Tree):
+    policy, measures = soft(ground, 3), game.measures("sepo")
+    tables = played(game, ground, policy, 2, 3)
+    found = seen_terms(ground, measures, Seen(tables, game.rounds), measures.weights, 0.0)
+    rules = CreditRules(credit="rollout", estimator="sampled", scale="none", groups=2, group_size=3)
+    penalties = [t for t in found if t.kind != "u"]
+    charge = sum(
+        t.weight * np.array([sum(w * p.episode.plain.get(k, 0.0) for k, w in t.due.items()) for p in ps])
+        for t in penalties
+        for ps in (tables[t.opponent, t.seat],)
+    )
+    without = iter(credit(tables, [t for t in found if t.kind == "u"], rules).turns)
+    with_ = iter(credit(tables, found, rules).turns)
+    for (name, seat), episodes in tables.items():
+        share = sum(t.share for t in found if t.kind == "u" and (t.opponent, t.seat) == (name, seat))
+        for row in range(len(episodes)):
+            other = (charge[3:] if row < 3 else charge[:3]) * share
+            rest = [i for i in range(3) if i != row % 3]
+            cost = other[row % 3] - other[rest].mean()
+            assert next(with_) - next(without) == pytest.approx(np.full(game.rounds, cost))
 
 
 def test_a_fault_costs_its_turn_and_no_other(game: Game, ground: Tree):

@@ -49,7 +49,7 @@ class Noted(TrainerCallback):  # type: ignore[misc]
             kept, file = sum(place.part == number for place in self.steps[:done]), part.folder / "metrics.jsonl"
             for line in read_metrics(file):
                 if line["stage"] == self.stage and line["step"] < kept and line.get("validation_loss") is not None:
-                    self.validation[part.recipe.game] = line["validation_loss"]
+                    self.validation[part.domain.name] = line["validation_loss"]
             self.files.append(Metrics(file, kept, self.stage))
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
@@ -67,7 +67,7 @@ class Noted(TrainerCallback):  # type: ignore[misc]
         line = {"step": place.number, "stage": self.stage, "lr": found["learning_rate"], "loss": found["loss"]}
         line |= {name: found[name] for name in ("grad_norm", "kl", "entropy") if name in found}
         if self.stage == "sft":
-            line["validation_loss"] = self.validation.get(part.recipe.game)
+            line["validation_loss"] = self.validation.get(part.domain.name)
         line |= self.line
         self.files[place.part].add(line)
         self.tell(part, line)

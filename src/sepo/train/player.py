@@ -37,7 +37,7 @@ class Player:
     Raises
     ------
     InputError
-        If the groups of a step cannot be divided among the processes.
+        If the groups of a step cannot be divided among the processes, or are too few for ``credit``.
     """
 
     def __init__(self, part: Part) -> None:
@@ -54,6 +54,11 @@ class Player:
         if section.groups % ranks.size():
             raise InputError(f"train.groups ({section.groups}) cannot be divided among {ranks.size()} processes")
         self.here = section.groups // ranks.size()
+        if section.credit == "rollout" and self.here < 2:
+            raise InputError(
+                f"train.credit 'rollout' charges episodes with penalties of another group: train.groups "
+                f"({section.groups}) must be at least {2 * ranks.size()}"
+            )
         self.rules = CreditRules(
             credit=section.credit,
             estimator="sampled",

@@ -15,6 +15,7 @@ subclass puts in place of those that the batch was made with. The tests hold TRL
 from __future__ import annotations
 
 import os
+import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -48,7 +49,6 @@ try:
     from accelerate import DistributedType
     from datasets import Dataset
     from transformers import PrinterCallback
-    from transformers.trainer_utils import get_last_checkpoint
     from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
 except ImportError as error:
     raise InputError(f"the reasoned style is trained by TRL: pip install 'sepo[train]' ({error})") from None
@@ -79,7 +79,7 @@ def fine_tune(lm: LanguageModel, parts: Sequence[Part], seed: int, folder: Path,
     held: dict[str, Any] = {}
     shown = [_demonstrations(lm, part, seed) for part in parts]
     for part, (_, validation) in zip(parts, shown, strict=True):
-        held[part.recipe.game] = Dataset.from_list(validation)
+        held[part.domain.name] = Dataset.from_list(validation)
     for place in steps:
         examples = shown[place.part][0]
         rng = generator(*parts[place.part].key, "examples", place.number)
@@ -152,7 +152,7 @@ def improve(lm: LanguageModel, parts: Sequence[Part], seed: int, folder: Path, t
         "mask_truncated_completions": False,
         "epsilon": first.clip,
         "beta": first.kl * here / most,
-        "entropy_coef": max(first.entropy.start, first.entropy.end),  # each step sets its own
+        "entropy_coef": max(max(p.section.entropy.start, p.section.entropy.end) for p in players),  # steps set theirs
         "temperature": 1.0,
         "top_p": 1.0,
         "top_k": 0,
@@ -314,8 +314,7 @@ def _run(trainer: Any, lm: LanguageModel, noted: Noted, folder: Path) -> Weights
 
     Where the model itself is divided among processes, the first one gets them and the others none.
     """
-    last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
-    done = int(read_json(Path(last) / "trainer_state.json", "trainer state")["global_step"]) if last else 0
+    last, done = ranks.of_first(_newest(folder) if ranks.first() else (None, 0))
     names = list(trainable(lm))
     trainer.remove_callback(PrinterCallback)  # its lines are the metrics'
     noted.begin(done)
@@ -325,6 +324,20 @@ def _run(trainer: Any, lm: LanguageModel, noted: Noted, folder: Path) -> Weights
         return {name: whole[name].detach().cpu().clone() for name in names} if ranks.first() else {}
     lm.model.eval()
     return snapshot(lm)
+
+
+def _newest(folder: Path) -> tuple[str | None, int]:
+    """Return the newest checkpoint and after how many steps it was written; remove what a kill left unfinished.
+
+    A trainer writes a checkpoint in its place, its state last of all.
+    """
+    found: list[tuple[str | None, int]] = [(None, 0)]
+    for place in sorted(folder.glob("checkpoint-*")):
+        try:
+            found.append((str(place), int(read_json(place / "trainer_state.json", "trainer state")["global_step"])))
+        except InputError:
+            shutil.rmtree(place)
+    return max(found, key=lambda one: one[1])
 
 
 def _divides(trainer: Any) -> bool:

@@ -246,11 +246,14 @@ def credit(
         if rules.credit != "credited" and term.kind != "u":
             continue
         returns: dict[Kind, Floats] = {term.kind: own}
+        means: dict[Kind, Floats] = {}
         if rules.credit != "credited":
             for kind in KINDS[1:]:
-                charge = _charge(grids, [t for t in found if t.kind == kind], rules, len(grid.mask))
-                returns[kind] = term.share * np.repeat(charge[:, None], grid.mask.shape[1], axis=1)
-        advantages = advantages_of(returns, grid.mask, term.share, rules)
+                charge = term.share * _charge(grids, [t for t in found if t.kind == kind], rules, len(grid.mask))
+                returns[kind], means[kind] = (
+                    np.repeat(of[:, None], grid.mask.shape[1], axis=1) for of in (charge, _others(charge, rules))
+                )
+        advantages = advantages_of(returns, grid.mask, term.share, rules, means)
         for kind, values in advantages.items():
             parts[kind][table] += values
             spread[kind].append(float(np.mean(group_mean(values**2, grid.mask, rules)[grid.mask])))
@@ -307,13 +310,24 @@ def _amounts(p: Played, due: Mapping[str, float]) -> Floats:
 
 
 def _charge(grids: Mapping[Table, _Grid], penalties: Sequence[Term], rules: CreditRules, episodes: int) -> Floats:
-    """Return the penalty that each training episode is charged with, by the rules that are not ``credited``."""
+    """Return the penalty that each training episode is charged with, by the rules that are not ``credited``.
+
+    A rollout's penalty episode is of the group before its own: where a penalty is of the opponent that is trained
+    against, that of its own group would be itself, or what its baseline is made of.
+    """
     if rules.credit == "constant":
         return np.full(episodes, sum(t.coefficient * t.share * t.value for t in penalties))
     out = np.zeros(episodes)
     for t in penalties:
-        out += t.weight * grids[t.opponent, t.seat].collected(t.due)
+        out += t.weight * np.roll(grids[t.opponent, t.seat].collected(t.due), rules.group_size)
     return out
+
+
+def _others(charges: Floats, rules: CreditRules) -> Floats:
+    """Return the mean charge of the other episodes of each one's group. (episodes,)."""
+    grouped = charges.reshape(rules.groups, rules.group_size)
+    mean: Floats = (grouped.sum(axis=1, keepdims=True) - grouped) / (rules.group_size - 1)
+    return mean.ravel()
 
 
 def _ledger(
