@@ -409,6 +409,24 @@ def test_what_needs_the_whole_policy_is_refused(tiny: str, train: dict[str, Any]
         recipe(tiny, train={**SAMPLED, **train})
 
 
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({"report_to": ["nowhere"]}, "report_to: 'nowhere' is no tracker that is installed here"),
+        ({"vllm": "server"}, "vllm 'server' needs vLLM"),
+    ],
+)
+def test_what_is_not_installed_is_missed_before_anything_is_trained(
+    tiny: str, tmp_path: Path, section: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(reasoned, "is_vllm_available", lambda: False)
+    of = recipe(tiny)
+    of = recipe(tiny, reasoned={**of.reasoned.model_dump(), **section})
+    with pytest.raises(InputError, match=said):
+        run(of, tmp_path / "run", lambda e: None)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_game_without_reasons_is_refused_before_anything_is_trained(tiny: str, tmp_path: Path):
     from tests.small_games import Stakes
 

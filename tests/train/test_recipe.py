@@ -45,6 +45,11 @@ def test_every_shipped_recipe_is_valid(path):
         ),
         ({"arms": []}, "arms"),
         ({"seeds": [0, 0]}, "seed stands twice"),
+        ({"seeds": [-1]}, "greater than or equal to 0"),
+        ({"seeds": [2**32]}, "less than 4294967296"),
+        ({"train": {"kl": float("inf")}}, "train.kl.*finite"),
+        ({"train": {"lambda": {"e": float("nan")}}}, "train.lambda.e.*finite"),
+        ({"model": {"template": {"tokenize": True}}}, "'tokenize' is no argument of a template"),
         ({"train": {"steps": -1}}, "train.steps"),
         ({"train": {"scale": "group"}}, "needs estimator 'sampled'"),
         ({"train": {"mirror": {"learns": "replies"}, "kl": 0.1}}, "no whole policy, which kl is of"),
@@ -87,7 +92,10 @@ def test_settings_reach_nested_keys_and_arms_by_name(tmp_path):
             load_recipe(path, [bad])
 
 
-@pytest.mark.parametrize(("text", "message"), [("a: [", "not YAML"), ("- 1", "mapping"), (None, "no recipe")])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("a: [", "not YAML"), ("a: 2024-02-30", "not YAML: day"), ("- 1", "mapping"), (None, "no recipe")],
+)
 def test_a_file_that_is_no_recipe_is_refused(tmp_path, text, message):
     path = tmp_path / "r.yaml"
     if text is not None:

@@ -13,7 +13,9 @@ import yaml
 
 from sepo.cli.main import main
 from sepo.errors import InputError
+from sepo.files import write_json, write_text
 from sepo.games.registry import make
+from sepo.train import unit
 from sepo.train.ablate import ablate, plan
 from sepo.train.frontier import Axis, frontier
 from sepo.train.learner import load_state, save_state
@@ -106,6 +108,35 @@ def test_what_was_killed_is_finished_as_well(document: dict[str, Any], tmp_path:
     run(wide, tmp_path / "run", lambda e: None, resume=True)
     run(wide, tmp_path / "whole", lambda e: None)
     assert figures(tmp_path / "run") == figures(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("file", ["README.md", "done.json"])
+@pytest.mark.parametrize("arm", ["base", "sepo"])
+def test_a_unit_that_is_killed_at_its_last_files_ends_with_all_of_them_once(
+    document: dict[str, Any], begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, arm: str
+) -> None:
+    recipe = parse_recipe(document | narrow(), "narrow")
+
+    def killed(path: Path, text: Any) -> None:
+        if path.name == file and arm in path.parts:
+            raise KilledError
+        (write_json if file == "done.json" else write_text)(path, text)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(unit, "write_json" if file == "done.json" else "write_text", killed)
+        if arm == "base" and file == "README.md":  # it has no weights, and no card of them
+            run(recipe, tmp_path / "run", lambda e: None)
+        else:
+            with pytest.raises(KilledError):
+                run(recipe, tmp_path / "run", lambda e: None)
+    run(recipe, tmp_path / "run", lambda e: None, resume=True)
+    apart = {name for name in files(begun) if name.endswith(("environment.json", "report.html"))}
+    assert set(files(tmp_path / "run")) - apart == set(files(begun)) - apart
+    assert figures(tmp_path / "run") == figures(begun)
+    for name in ("base", "sft", "sepo"):
+        place = Path("arms") / name / "seed-2" / "metrics.jsonl"
+        steps = [json.loads(line)["step"] for line in (tmp_path / "run" / place).read_text().splitlines()]
+        assert steps == sorted(set(steps))
 
 
 @pytest.mark.no_cover

@@ -289,6 +289,15 @@ def test_demonstrations_are_split_by_episode_and_follow_the_mixture():
     np.testing.assert_array_equal(np.concatenate(shown.train), np.concatenate(again.train))
 
 
+@pytest.mark.parametrize("tree", [TREE, expand(make("ipd", {"rounds": 3}, "paper"))], ids=["kuhn", "ipd"])
+def test_few_demonstrations_are_still_of_both_parts(tree):
+    for seed in range(30):
+        shown = demonstrations(tree, tree.game.measures("paper"), 3, seed)
+        train, validation = (sum(float(c.sum()) for c in part) for part in (shown.train, shown.validation))
+        assert min(train, validation) >= 1
+        assert train + validation >= 3
+
+
 def test_intervals_over_seeds_are_students_t():
     found = interval([0.01, 0.02, 0.04])
     assert found["value"] == pytest.approx(0.07 / 3)

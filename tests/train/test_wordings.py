@@ -63,7 +63,8 @@ def test_steps_ask_in_all_wordings_and_audits_in_the_games_own(tmp_path: Path, a
     assert set(asked) == {"original"}
 
 
-def test_a_resumed_run_asks_in_the_same_words(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kl", [0.1, 0.0])
+def test_a_resumed_run_asks_in_the_same_words(tmp_path: Path, kl: float) -> None:
     class Killed(BaseException):
         """Ends a run where it stands."""
 
@@ -71,7 +72,7 @@ def test_a_resumed_run_asks_in_the_same_words(tmp_path: Path) -> None:
         if event["arm"] == "sepo" and event["line"].get("step") == 3:
             raise Killed
 
-    recipe = parse_recipe(document(tiny_model(tmp_path / "tiny"), "mixed", 6, kl=0.1), "words")
+    recipe = parse_recipe(document(tiny_model(tmp_path / "tiny"), "mixed", 6, kl=kl), "words")
     run(recipe, tmp_path / "whole", lambda e: None)
     with pytest.raises(Killed):
         run(recipe, tmp_path / "again", kill)

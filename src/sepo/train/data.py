@@ -73,7 +73,7 @@ def of_arena(arena: Arena, examples: int, seed: int) -> Demonstrations:
 
 
 def demonstrations(tree: Tree, measures: MeasureSet, examples: int, seed: int) -> Demonstrations:
-    """Sample about ``examples`` demonstrated decisions (the last episode is completed)."""
+    """Sample about ``examples`` demonstrated decisions: the last episode is completed, and both parts have one."""
     game = tree.game
     shares = np.array([share for share, _ in game.demonstrators])
     styles = [np.concatenate([played(o, info.decision) for info in tree.infosets]) for _, o in game.demonstrators]
@@ -81,11 +81,11 @@ def demonstrations(tree: Tree, measures: MeasureSet, examples: int, seed: int) -
     moves = len(tree.levels) - 1
     rng = generator("demonstrations", game.name, seed)
     counts = np.zeros((2, len(tree.seat)))
-    while (left := examples - counts.sum()) > 0:
+    while (left := examples - counts.sum()) > 0 or not counts.sum(axis=1).all():
         # No episode shows more than every move of every hand, so these are never more than are wanted: they may be
         # played at once, those of the same two players in lockstep, without a draw falling otherwise than one by one.
         drawn: dict[tuple[int, int, int, int], list[Floats]] = {}
-        for _ in range(math.ceil(left / (game.hands * moves))):
+        for _ in range(max(1, math.ceil(left / (game.hands * moves)))):
             style = int(rng.choice(len(styles), p=shares / shares.sum()))
             opponent = int(rng.integers(len(opponents)))
             split = int(rng.random() < VALIDATION)

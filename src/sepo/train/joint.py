@@ -10,7 +10,7 @@ from pydantic import Field
 
 from sepo.errors import InputError
 from sepo.train.recipe import NAME, Arm, Recipe, Words, is_joint, merged, parse_recipe, read_document, validated
-from sepo.train.sections import ModelSection, ReasonedSection, Section
+from sepo.train.sections import ModelSection, ReasonedSection, Section, Seed
 
 OVER = ("sft", "train", "audit")
 """Keys of which a joint recipe says what goes before what its games' recipes say."""
@@ -34,7 +34,7 @@ class Joint(Section):
             "that go before its own",
         ),
     ]
-    seeds: Annotated[list[int], Field(min_length=1)] = Field([0])
+    seeds: Annotated[list[Seed], Field(min_length=1)] = Field([0])
     model: ModelSection = Field(default_factory=ModelSection)
     sft: dict[str, Any] = Field(default_factory=dict, description="keys of `sft` that go before theirs")
     train: dict[str, Any] = Field(default_factory=dict, description="keys of `train` that go before theirs")

@@ -120,7 +120,7 @@ class Optimiser:
         """Return the decisions of a step: all, or in a large game a sample drawn by how often they are met."""
         self.target.teach()
         if not self.large:
-            if self.section.kl and len(self.learner.wordings) > 1:
+            if len(self.learner.wordings) > 1:
                 self._refer(self.learner.everything)
             return None
         last = number == self.learner.schedule.steps

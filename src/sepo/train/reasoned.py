@@ -49,7 +49,9 @@ try:
     from accelerate import DistributedType
     from datasets import Dataset
     from transformers import PrinterCallback
+    from transformers.integrations import get_available_reporting_integrations
     from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
+    from trl.import_utils import is_vllm_available
 except ImportError as error:
     raise InputError(f"the reasoned style is trained by TRL: pip install 'sepo[train]' ({error})") from None
 
@@ -59,6 +61,22 @@ TOLD = "sepo"
 """What GRPO takes for the prompt of every row: episodes have prompts of their own."""
 Tokens = dict[str, list[int]]
 Weights = dict[str, torch.Tensor]
+
+
+def hold_to_installed(section: ReasonedSection) -> None:
+    """Refuse settings that want what is not installed, before hours are spent on what comes first.
+
+    Raises
+    ------
+    InputError
+        Naming the setting.
+    """
+    trackers = get_available_reporting_integrations()
+    if missing := next((name for name in section.report_to if name not in {"all", "none", *trackers}), None):
+        there = ", ".join(trackers) or "none"
+        raise InputError(f"reasoned.report_to: '{missing}' is no tracker that is installed here; there are: {there}")
+    if section.vllm != "off" and not is_vllm_available():
+        raise InputError(f"reasoned.vllm '{section.vllm}' needs vLLM: pip install vllm, or set reasoned.vllm to off")
 
 
 def fine_tune(lm: LanguageModel, parts: Sequence[Part], seed: int, folder: Path, tell: Tell) -> Weights:

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from sepo.errors import InputError
 from sepo.games.base import MeasureName
-from sepo.train.sections import AuditSection, ModelSection, ReasonedSection, Section, SftSection, TrainSection
+from sepo.train.sections import AuditSection, ModelSection, ReasonedSection, Section, Seed, SftSection, TrainSection
 
 S = TypeVar("S", bound=Section)
 NAME = r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$"
@@ -46,7 +46,7 @@ class Recipe(Section):
         dict[str, Any], Field(description="rules that training plays by instead of the audit's, as other instances")
     ] = Field(default_factory=dict)
     measures: Annotated[MeasureName, Field(description="the set whose J is trained on, and whose rules hold")] = "sepo"
-    seeds: Annotated[list[int], Field(min_length=1, description="every arm is run with each")] = Field(
+    seeds: Annotated[list[Seed], Field(min_length=1, description="every arm is run with each")] = Field(
         default_factory=lambda: [0]
     )
     model: ModelSection = Field(default_factory=ModelSection)
@@ -145,7 +145,7 @@ def read_document(path: Path, settings: Sequence[str] = ()) -> dict[str, Any]:
         raise InputError(f"no recipe at '{path}'") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read recipe '{path}': {error}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a ValueError is of a date that there is not
         raise InputError(f"recipe '{path}' is not YAML: {error}") from None
     if not isinstance(document, dict):
         raise InputError(f"recipe '{path}' must be a mapping of keys to values")
@@ -179,7 +179,7 @@ def set_key(document: dict[str, Any], setting: str) -> None:
         raise InputError(f"--set takes key=value, not '{setting}'")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise InputError(f"--set {setting}: the value is not YAML: {error}") from None
     at: Any = document
     *way, last = key.split(".")

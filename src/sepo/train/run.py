@@ -87,13 +87,17 @@ def _run(
     if workers > 1 and ranks.size() > 1:
         raise InputError("several processes train one model here already: leave --workers away")
     domains = [Domain.of(name, recipe, place) for name, (recipe, place) in within.items()]
+    first = domains[0].recipe
+    if first.style == "reasoned" and any(arm.stage != "base" for arm in first.arms):
+        from sepo.train.reasoned import hold_to_installed  # TRL takes seconds to import, and is an extra
+
+        hold_to_installed(first.reasoned)
     if ranks.first():
         if folder not in [place for _, place in within.values()]:
             _of_games(list(within), folder)
         for recipe, place in within.values():
             prepare(recipe, place, resume=resume, command=command, workers=workers)
     ranks.wait()
-    first = domains[0].recipe
     arms = sorted(first.arms, key=lambda a: STAGES.index(a.stage))
     units = [Unit(domains, arm.name, seed, folder, tell) for seed in first.seeds for arm in arms]
     if workers > 1:

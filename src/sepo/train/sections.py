@@ -8,11 +8,27 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sepo.games.base import MeasureName, Weights
 
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+"""What a run is seeded with; libraries take no other."""
+RENDERING = (
+    "conversation",
+    "tokenize",
+    "add_generation_prompt",
+    "continue_final_message",
+    "return_dict",
+    "return_tensors",
+    "return_assistant_tokens_mask",
+    "padding",
+    "truncation",
+    "max_length",
+)
+"""What a tokenizer's rendering of a template takes beside the template's own arguments."""
+
 
 class Section(BaseModel):
     """A part of a recipe."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False)
 
 
 class ModelSection(Section):
@@ -33,6 +49,12 @@ class ModelSection(Section):
     layers: Annotated[int | None, Field(ge=1, description="adapt only the last so many layers")] = None
     budget: Annotated[int, Field(ge=1, description="tokens of one forward pass")] = 1536
     template: dict[str, Any] = Field(default_factory=dict, description="arguments of the chat template")
+
+    @model_validator(mode="after")
+    def _template_is_of_the_text(self) -> ModelSection:
+        if taken := next((key for key in self.template if key in RENDERING), None):
+            raise ValueError(f"template: '{taken}' is no argument of a template, but of how it is rendered")
+        return self
 
 
 class ReasonedSection(Section):

@@ -86,6 +86,9 @@ class Unit:
         if ranks.of_first(not self.finished):
             self._base() if self.arm.stage == "base" else self._train()
             ranks.wait()
+        if ranks.first():
+            newest(self.folder).unlink(missing_ok=True)
+            shutil.rmtree(self._kept, ignore_errors=True)
         for part in self.parts if ranks.first() else ():
             self.tell({**self._about(part), "stage": "done", "steps": 0, "line": {}})
 
@@ -110,7 +113,7 @@ class Unit:
                 line = auditor.write("last")
                 for name in part.recipe.audit.cards[1:]:
                     auditor.write(name, same_as="last")
-                Metrics(part.folder / "metrics.jsonl").add({"step": 0, "stage": "base", **line})
+                Metrics(part.folder / "metrics.jsonl", 0, "base").add({"step": 0, "stage": "base", **line})
                 write_json(part.done, {"steps": 0, "best_step": 0, "criterion": None})
 
     def _train(self) -> None:
@@ -129,8 +132,6 @@ class Unit:
             return
         with ranks.alone():
             self._finish(lm, last, best, criteria)
-        newest(self.folder).unlink(missing_ok=True)
-        shutil.rmtree(self._kept, ignore_errors=True)
 
     def _scored(self, lm: LanguageModel) -> tuple[Best, Sequence[str | None]]:
         """Train in the direct style; return the best policy and what it was chosen by, game by game."""
@@ -194,17 +195,23 @@ class Unit:
         if lm.dtype != "float32":  # audits are over the base weights as they are shipped
             lm = self._model("float32")
         policies = {"last": last, "best": best.weights}
-        for part, step, criterion in zip(self.parts, best.steps, criteria, strict=True):
-            if part.done.exists():
-                continue
+        left = [which for which, part in enumerate(self.parts) if not part.done.exists()]
+        for which in left:
+            part = self.parts[which]
             auditor = self._auditor(part, lm)
             for name in part.recipe.audit.cards:
                 restore(lm, policies[name])
                 auditor.write(name, same_as="last" if name == "best" and best.steps == steps else None)
+            if which == left[-1]:
+                self._describe(checkpoints / "last")
+            step, criterion = best.steps[which], criteria[which]
             write_json(part.done, {"steps": part.schedule.steps, "best_step": step, "criterion": criterion})
+
+    def _describe(self, model: Path) -> None:
+        """Write the card of the last model, which has the audit of every game."""
         found = [read_json(part.folder / "scorecards" / "last.json", "scorecard") for part in self.parts]
         cards = [card["games"][part.recipe.game] for part, card in zip(self.parts, found, strict=True)]
-        write_text(checkpoints / "last" / "README.md", model_card(self.parts, cards))
+        write_text(model / "README.md", model_card(self.parts, cards))
 
     def _auditor(self, part: Part, lm: LanguageModel) -> Auditor:
         return WrittenAuditor(part, lm) if self.recipe.style == "reasoned" else ScoredAuditor(part, self._policy(lm))
