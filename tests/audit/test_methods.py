@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from sepo.audit import methods
+from sepo.audit import exact, methods
 from sepo.audit.figures import measured
 from sepo.audit.found import Found, statistic
 from sepo.audit.methods import EPISODES, Options, find
@@ -17,7 +18,8 @@ from sepo.audit.scorecard import scorecard, scorecards
 from sepo.audit.sequence import half_width, linearised
 from sepo.audit.tournament import MatchOptions, tournament
 from sepo.errors import InputError
-from sepo.games.base import Game
+from sepo.games.base import Game, Weights
+from sepo.games.items import Items
 from sepo.games.registry import make
 from sepo.policies.human import HumanPolicy
 from sepo.policies.script import ScriptPolicy, UniformPolicy
@@ -191,6 +193,28 @@ def test_the_legal_mass_of_a_sampled_game_is_that_of_its_own_decisions():
 def test_a_sampled_audit_of_a_model_goes_without_exploitability():
     card = scorecard(Hidden(1), [make("kuhn")], Options(method="sampled", episodes=30))
     assert card["games"]["kuhn"]["measures"]["sepo"]["e"] is None
+
+
+def test_where_no_best_response_can_be_had_regret_and_its_j_are_unknown_and_the_rest_stays(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    policy, options = ScriptPolicy("script:fair", "fair"), Options(adversaries=False)
+    want = scorecard(policy, [Items(rounds=1, instances=3)], options)["games"]["items"]
+    monkeypatch.setattr(exact, "REPLY_WORK", 0)
+    game = Items(rounds=1, instances=3)
+    part = scorecard(policy, [game], options)["games"]["items"]
+    assert part["method"] == want["method"] == "exact in each of 3 instances"
+    assert part["measures"]["paper"] == want["measures"]["paper"]
+    assert part["measures"]["sepo"] == want["measures"]["sepo"] | {"e": None, "J": None}
+    assert want["measures"]["sepo"]["e"]["value"] > 0
+    assert [o["regret"] for o in part["opponents"]] == [None] * len(part["opponents"])
+    assert [o["own"] for o in part["opponents"]] == [o["own"] for o in want["opponents"]]
+    with pytest.raises(InputError, match="so sepo J is not known: leave out --half-width"):
+        find(policy, game, [game.measures("sepo")], Options(method="sampled", half_width=0.5))
+    weightless = replace(game.measures("sepo"), weights=Weights(0.0, 2.0, 1.8))
+    known = find(policy, game, [weightless], options).measures(weightless)
+    assert known["e"] is None
+    assert known["J"] is not None
 
 
 def test_a_half_width_of_few_instances_is_no_infinite_number_in_the_document():

@@ -68,10 +68,17 @@ class Found:
         return formula(self.values.get(self.values.rows.mean(axis=0, keepdims=True)))
 
     def measures(self, measures: MeasureSet) -> dict[str, Figure | None]:
-        """Return u, e, c, x and J; without e and J where they ask for an exploitability that is not known."""
+        """Return u, e, c, x and J; e, and a J that weighs it, are None where what a best response earns is unknown."""
         out = measured(self.game, measures)
-        if measures.e == "exploitability" and not self.values.has(ANYONE, "exploitability"):
-            out |= {"e": None, "J": None}
+        asked = {
+            "exploitability": [(ANYONE, "exploitability")],
+            "regret": [(o, "best") for o in measures.pools["exploiter"]],
+            "advantage": [],
+        }
+        if not all(self.values.has(*quantity) for quantity in asked[measures.e]):
+            out["e"] = None
+            if measures.weights.e:
+                out["J"] = None
         return out
 
     def figure(self, formula: Figure | None, key: tuple[object, ...]) -> dict[str, float | int | None] | None:

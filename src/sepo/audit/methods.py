@@ -11,7 +11,7 @@ import numpy as np
 from sepo.audit.board import Subject
 from sepo.audit.deviation import deviation_response
 from sepo.audit.elicitation import Inquiry
-from sepo.audit.exact import Expectations, evaluate, extremes
+from sepo.audit.exact import Expectations, best_values, evaluate, extremes
 from sepo.audit.figures import measured, quotient
 from sepo.audit.found import Found, Stopped, exact, number, statistic
 from sepo.audit.posterior import from_replies, illegal_rate, share_illegal, told
@@ -274,6 +274,11 @@ def _until_enough(
     j = measured(game, main)["J"]
     if j is None or main.e == "exploitability":
         raise InputError(f"game '{game.name}' measures exploitability, which is not sampled: leave out --half-width")
+    if main.e == "regret" and main.weights.e and any(best_values(game, o) is None for o in main.pools["exploiter"]):
+        raise InputError(
+            f"game '{game.name}': what a best response to each exploiter earns is too much work by these rules, "
+            f"so {main.name} J is not known: leave out --half-width"
+        )
     if most < FIRST:
         raise InputError(
             f"a half-width takes at least {FIRST} instances of game '{game.name}': --rule instances={FIRST} or more"
