@@ -130,6 +130,21 @@ def test_instances_make_the_intervals():
     assert m["low"] < m["value"] < m["high"]
 
 
+def test_deals_of_the_same_instance_are_one_draw():
+    game = make("items", {"instances": 8})
+    players = [*scripts("tit_for_tat"), UniformPolicy()]
+    once, often = (
+        tournament(players, game, MatchOptions(method="sampled", deals=n), quiet)["payoffs"][0][1] for n in (8, 400)
+    )
+    assert once["n"] == often["n"] == 8
+    assert often["high"] - often["low"] > 0.4 * (once["high"] - once["low"])  # 400 draws: 0.14 of it at most
+    pure = scripts("fair", "greedy")
+    want = tournament(pure, game, MatchOptions(method="exact"), quiet)
+    found = tournament(pure, game, MatchOptions(method="sampled", deals=24), quiet)
+    for name in ("payoffs", "advantages"):
+        assert found[name][0][1] == pytest.approx(want[name][0][1])
+
+
 def test_who_cannot_meet_is_said(kuhn: Game):
     for players, said in (
         (scripts("nash"), "at least two policies"),

@@ -15,7 +15,7 @@ from sepo.audit.exact import Expectations, best_values, evaluate, extremes
 from sepo.audit.figures import measured, quotient
 from sepo.audit.found import Found, Stopped, exact, number, statistic
 from sepo.audit.posterior import from_replies, illegal_rate, share_illegal, told
-from sepo.audit.sampled import FIRST, Sampled, by_instance, hold_to_independent, joined, with_best
+from sepo.audit.sampled import FIRST, Sampled, by_instance, drawn_instances, hold_to_independent, joined, with_best
 from sepo.audit.sequence import Look, Stopping
 from sepo.audit.units import Known, divisible, most_nodes, play, spread
 from sepo.audit.worst import attained_by, worst_case
@@ -211,7 +211,7 @@ def _sampled(
         policy = policy.once()
     known = isinstance(policy, Known)
     subject = Subject(game, policy) if known else None
-    instances = len(game.root().chance()) if game.sampled_chance else 0
+    instances = drawn_instances(game)
 
     def batch(clusters: range) -> Sampled:
         def heard(done: int, total: int) -> None:
@@ -229,7 +229,7 @@ def _sampled(
     size = len(values.values[0])
     for one in (reduced, plain):
         if instances:
-            by_instance(one, instances)
+            one.values[:] = [by_instance(row, instances) for row in one.values]
         with_best(one, game, opponents, range(len(one.values[0])))
     values.episodes = size
     extra: dict[str, Any] = {"illegal_rate": None, "legal_mass": None, "deviation_response": None}

@@ -167,11 +167,15 @@ def hold_to_independent(game: Game) -> None:
         )
 
 
-def by_instance(values: Expectations, instances: int) -> None:
-    """Average the rows that played the same instance: they are one cluster."""
-    rows = len(values.values[0])
-    if rows <= instances:
-        return
-    of = np.arange(rows) % instances
-    sizes = np.bincount(of)
-    values.values[:] = [np.bincount(of, row) / sizes for row in values.values]
+def drawn_instances(game: Game) -> int:
+    """Return how many instances a game draws; 0 if none, or a single one, which is no draw: its episodes are."""
+    instances = len(game.root().chance()) if game.sampled_chance else 0
+    return instances if instances > 1 else 0
+
+
+def by_instance(rows: Floats, instances: int) -> Floats:
+    """Average the rows that played the same instance, row k instance k modulo their number: they are one cluster."""
+    if len(rows) <= instances:
+        return rows
+    of = np.arange(len(rows)) % instances
+    return np.bincount(of, rows) / np.bincount(of)

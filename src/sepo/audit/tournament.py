@@ -25,7 +25,7 @@ from scipy.optimize import linprog, minimize
 
 from sepo.audit.estimate import Statistic, clustered
 from sepo.audit.found import exact, number
-from sepo.audit.sampled import hold_to_independent
+from sepo.audit.sampled import by_instance, drawn_instances, hold_to_independent
 from sepo.errors import InputError, TooLargeError
 from sepo.games.base import Game
 from sepo.keys import generator
@@ -115,14 +115,15 @@ def _meet(
             if options.method == "exact":
                 raise
     players = [policy.once() if isinstance(policy, Estimated) else policy for policy in policies]
-    instances = len(game.root().chance()) if game.sampled_chance else 0
+    instances = drawn_instances(game)
     deals = range(options.deals or (WRITTEN_DEALS if writes else instances or DEALS))
     key = (options.seed, game.name, "match")
     found = []
     for i, j in pairs:
         here = sampled(players[i], players[j], game, deals, key)
         there = sampled(players[j], players[i], game, deals, key, swapped=True)
-        found.append(_both(here, there))
+        both = _both(here, there)
+        found.append(Payoffs(*(by_instance(rows, instances) for rows in both)) if instances else both)
         tell(len(found))
     return "sampled", found
 
