@@ -165,6 +165,35 @@ def test_playing_the_same_instances_again_does_not_narrow_the_interval_over_them
     assert once is not None
     assert often is not None
     assert often["high"] - often["low"] > 0.6 * (once["high"] - once["low"])
+    assert once["n"] == often["n"] == 8
+
+
+def test_a_single_instance_is_no_draw_and_its_episodes_make_the_interval():
+    game = make("items", {"instances": 1, "rounds": 2})
+    u = measured(game, game.measures("paper"))["u"]
+    want = find(UniformPolicy(), game, [game.measures("paper")], Options(method="exact", adversaries=False))
+    true = want.figure(u, ("u",))["value"]
+    noisy = sampled(UniformPolicy(), game, control=False, adversaries=False).figure(u, ("u",))
+    assert noisy["n"] == EPISODES
+    assert noisy["low"] < true < noisy["high"]
+    assert noisy["high"] - noisy["low"] < 1.0
+    sure = sampled(UniformPolicy(), game, adversaries=False, episodes=20).figure(u, ("u",))
+    assert [sure[k] for k in ("value", "low", "high")] == pytest.approx([true] * 3)  # no luck is left
+
+
+@pytest.mark.parametrize("rules", [{"instances": 1}, {"instances": 64}])
+def test_a_single_episode_does_not_say_how_far_off_it_is(rules: dict[str, int]):
+    game = make("items", rules)
+    asked = [(policy, [game]) for policy in (UniformPolicy(), ScriptPolicy("script:fair", "fair"))]
+    options = Options(sets="paper", method="sampled", control=False, adversaries=False, episodes=1)
+    found = scorecards(asked, options)
+    for part in (card["games"]["items"] for card in found["scorecards"]):
+        for figure in (part["measures"]["paper"]["u"], part["opponents"][0]["own"]):
+            assert (figure["low"], figure["high"], figure["n"]) == (None, None, 1)
+    apart = found["differences"]["of"]["script:fair"]["items"]["paper"]["u"]
+    assert (apart["low"], apart["high"], apart["n"]) == (None, None, 1)
+    match = tournament([p for p, _ in asked], game, MatchOptions(method="sampled", deals=1), lambda *_: None)
+    assert {k: match["ratings"][0][k] for k in ("low", "high", "n")} == {"low": None, "high": None, "n": 1}
 
 
 def test_a_half_width_plays_every_instance_equally_often():

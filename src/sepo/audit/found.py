@@ -25,6 +25,11 @@ def exact(value: float) -> dict[str, float | int | None]:
     return {"value": value, "low": value, "high": value, "n": None}
 
 
+def lone(value: float) -> dict[str, float | int | None]:
+    """Return a figure from a single draw, which does not tell how far off it is."""
+    return {"value": value, "low": None, "high": None, "n": 1}
+
+
 class Stopped(NamedTuple):
     """Where sampling stopped: clusters played, the half-width of J's confidence sequence then, and of which J."""
 
@@ -93,6 +98,8 @@ class Found:
         value, low, high = (float(x[0]) for x in middle)
         if high - low < ROUNDING:
             low = high = value
+        if asked and self.values.episodes == len(rows) == 1:
+            return lone(value)
         if len(rows) == 1 or not asked:
             return {"value": value, "low": number(min(low, value)), "high": number(max(high, value)), "n": None}
         columns = sorted(asked)
@@ -154,6 +161,8 @@ def difference(
         low, value, high = (float(x[0]) for x in (b.low - a.high, b.value - a.value, b.high - a.low))
         if high - low < ROUNDING:
             low = high = value
+        if 1 in (first.values.episodes, second.values.episodes):
+            return lone(value)
         return {"value": value, "low": number(low), "high": number(high), "n": None}
     if len(left) != len(right):
         return None

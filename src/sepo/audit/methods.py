@@ -231,7 +231,7 @@ def _sampled(
         if instances:
             one.values[:] = [by_instance(row, instances) for row in one.values]
         with_best(one, game, opponents, range(len(one.values[0])))
-    values.episodes = size
+    values.episodes = len(values.values[0])
     extra: dict[str, Any] = {"illegal_rate": None, "legal_mass": None, "deviation_response": None}
     if subject is not None:
         extra |= _fix_extremes(subject, (reduced, plain), (options.seed, game.name), adversaries=options.adversaries)

@@ -24,7 +24,7 @@ import numpy as np
 from scipy.optimize import linprog, minimize
 
 from sepo.audit.estimate import Statistic, clustered
-from sepo.audit.found import exact, number
+from sepo.audit.found import exact, lone, number
 from sepo.audit.sampled import by_instance, drawn_instances, hold_to_independent
 from sepo.errors import InputError, TooLargeError
 from sepo.games.base import Game
@@ -158,7 +158,8 @@ def _document(
 
     def figure(statistic: Statistic, *key: object) -> dict[str, float | int | None]:
         if len(rows) == 1:
-            return exact(float(statistic(rows)[0]))
+            value = float(statistic(rows)[0])
+            return lone(value) if method == "sampled" else exact(value)
         interval = clustered(rows, statistic, generator(options.seed, "match interval", game.name, *key))
         return {
             "value": interval.value,
