@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from sepo.audit import exact, methods
-from sepo.audit.figures import measured
+from sepo.audit.board import Subject
+from sepo.audit.figures import ANYONE, measured
 from sepo.audit.found import Found, statistic
 from sepo.audit.methods import EPISODES, Options, find
 from sepo.audit.sampled import FIRST
@@ -166,6 +167,33 @@ def test_playing_the_same_instances_again_does_not_narrow_the_interval_over_them
     assert often is not None
     assert often["high"] - often["low"] > 0.6 * (once["high"] - once["low"])
     assert once["n"] == often["n"] == 8
+
+
+@pytest.mark.parametrize("control", [True, False])
+def test_extremes_of_sampled_instances_have_the_interval_over_them_as_exact_ones_have(control: bool):
+    game, policy = make("items", {"instances": 40}), ScriptPolicy("script:fair", "fair")
+    want, found, few = (
+        scorecard(policy, [game], options)["games"]["items"]
+        for options in (
+            Options(method="exact", adversaries=False),
+            Options(method="sampled", control=control, adversaries=False, episodes=80),
+            Options(method="sampled", control=control, adversaries=False, episodes=20),
+        )
+    )
+    for name in ("worst_case_advantage", "security_gap", "pool_coverage"):
+        assert {k: v for k, v in found[name].items() if k != "effective"} == pytest.approx(want[name]), name
+    assert found["worst_case_advantage"]["low"] < found["worst_case_advantage"]["value"]
+    assert few["worst_case_advantage"]["n"] == 20
+    exact_few = evaluated(policy, game)[:20]  # the instances that were played
+    assert few["worst_case_advantage"]["value"] == pytest.approx(exact_few.mean())
+
+
+def evaluated(policy: ScriptPolicy, game: Game) -> Any:
+    """Return the worst case of each instance."""
+    alone = exact.Expectations()
+    alone.add("", "", np.zeros(1))
+    exact.extremes(Subject(game, policy), alone)
+    return alone.values[alone.columns[ANYONE, "worst"]]
 
 
 def test_a_single_instance_is_no_draw_and_its_episodes_make_the_interval():

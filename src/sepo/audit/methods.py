@@ -251,16 +251,21 @@ def _sampled(
 def _fix_extremes(
     subject: Subject, all_values: Sequence[Expectations], key: tuple[object, ...], *, adversaries: bool
 ) -> dict[str, Any]:
-    """Add what is not sampled in sampled figures either: the extremes over all opponents of a policy that is known."""
+    """Add what is exact in sampled figures too: the extremes over all opponents of a policy that is known.
+
+    Where instances are drawn each has its own, and those that were played count.
+    """
     found = Expectations()
-    drawn = len(subject.game.root().chance()) if subject.game.sampled_chance else 1
-    found.add("", "", np.zeros(drawn))
+    found.add("", "", np.zeros(max(1, drawn_instances(subject.game))))
     extremes(subject, found)
     extra = worst_case(subject, found, None, key) if adversaries else {}
     for values in all_values:
         for name, quantity in list(found.columns)[1:]:
-            value = float(found.values[found.columns[name, quantity]].mean())
-            values.fix(name, quantity, value, value, value)
+            rows = found.values[found.columns[name, quantity]]
+            if len(rows) > 1:
+                values.add(name, quantity, rows[: len(values.values[0])])
+            else:
+                values.fix(name, quantity, *[float(rows[0])] * 3)
         values.fixed |= found.fixed
     return extra
 
