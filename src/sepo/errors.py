@@ -13,5 +13,9 @@ class TooLargeError(ContractError):
     """A game has more nodes than may be held; what needs its whole tree is estimated or left out instead."""
 
 
+class ShortcutError(TooLargeError):
+    """A short memory does not make the game smaller: what is private outlives its round, so the past tells of it."""
+
+
 class EndpointError(RuntimeError):
     """A server or worker failed after its retries; finished work is kept. The command line exits with code 3."""

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from sepo.audit.board import Subject, against, facing, longer, match
-from sepo.audit.exact import quantities
+from sepo.audit.exact import Expectations, best_values, extremes, quantities
+from sepo.audit.figures import ANYONE
 from sepo.audit.measures import Adversary, per_round, scripted
 from sepo.errors import TooLargeError
 from sepo.games.auction import Auction
 from sepo.games.base import Game
+from sepo.games.contract import check
 from sepo.games.ipd import Ipd
 from sepo.games.registry import make
 from sepo.policies.base import Policy, strategy
@@ -23,6 +25,7 @@ from sepo.solve.response import best_response
 from sepo.solve.tree import Floats, Tree
 from sepo.solve.value import move_reach
 from tests.brute import random_strategy
+from tests.small_repeated import Guess
 
 GAMES: dict[str, Game] = {"kuhn": make("kuhn"), "ipd": Ipd(4), "auction": Auction(2)}
 OBJECTIVES = ({"own": 1.0}, {"own": 1.0, "other": -1.0}, {"other": -1.0})
@@ -114,6 +117,21 @@ def test_the_best_anyone_does_against_a_script_is_that_of_the_whole_tree(name: s
         got = best_response(m.tree, m.profile, seat, m.tree.combine(seat, objective)).value
         want = best_response(whole, scripted(whole)[other], seat, whole.combine(seat, objective)).value
         assert got == pytest.approx(want, abs=1e-12)
+
+
+@pytest.mark.parametrize(("script", "hits"), [("left", 0.5), ("uniform", 0.5), ("honest", 5 / 6)])
+def test_anyone_learns_of_what_stays_private_from_what_is_played_and_from_nothing_else(script: str, hits: float):
+    check(Guess())
+    assert best_values(Guess(), script) == pytest.approx([hits])  # honest: known from the second round on
+    m = against(Guess(), script, 0)
+    assert best_response(m.tree, m.profile, 0, m.tree.feature("own", 0)).value == pytest.approx(3 * hits)
+    subject, values = Subject(Guess(seats=(1,)), ScriptPolicy(f"script:{script}", script)), Expectations()
+    values.add("", "", np.zeros(1))
+    extremes(subject, values)
+    assert values.values[values.columns[ANYONE, "worst"]] == pytest.approx([hits])
+    assert values.values[values.columns[ANYONE, "gap"]] == pytest.approx([0.0])
+    m = facing(subject, 1)
+    assert best_response(m.tree, m.profile, 0, m.tree.combine(0, OBJECTIVES[1])).value == pytest.approx(3 * hits)
 
 
 def test_two_short_memories_need_few_nodes_however_long_the_game():

@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from sepo.errors import ShortcutError
 from sepo.games.auction import Auction
 from sepo.games.base import CHANCE, TERMINAL, Decision, Memory
 from sepo.games.commons import Commons
@@ -23,6 +24,7 @@ from sepo.solve.rounds import Reply, best_reply
 from sepo.solve.stages import Answer
 from sepo.solve.tree import Floats, Tree
 from sepo.solve.value import node_values
+from tests.small_repeated import Guess
 from tests.solve.test_stages import remembering
 
 SMALL_POOLS = Items(rounds=2, instances=3, instance_seed=358)  # at most 20 demands in each
@@ -145,6 +147,18 @@ def test_in_a_game_of_instances_each_has_its_own_value():
         for deal in SMALL_POOLS.drawn
     ]
     assert payoff.values == pytest.approx([SMALL_POOLS.rounds * x for x in left], abs=1e-12)
+
+
+def test_a_reply_to_somebody_whose_private_value_stays_takes_the_tree():
+    game = Guess(3)
+    left = game.opponents["left"]
+    with pytest.raises(ShortcutError, match="'guess': what is private outlives its round"):
+        best_reply(game, lambda d: played(left, d), "round", 0, {"own": 1.0})
+    with pytest.raises(ShortcutError):
+        plain_walk(game, {1: lambda d: played(left, d)}, "round")
+    reply = best_reply(game, lambda d: played(left, d), "round", 1, {"other": -1.0})  # seat 0 has but one thing to know
+    assert reply.values == (-1.5,)
+    assert plain_walk(game, {0: lambda d: played(left, d)}, "round").merged
 
 
 def test_textbook_replies():

@@ -7,16 +7,19 @@ apart are one node. What comes out is the same to the last digits as from the wh
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
+from sepo.errors import ShortcutError
 from sepo.games.base import Decision, Game, Memory
 from sepo.policies.base import Policy, checked
 from sepo.policies.script import ScriptPolicy, UniformPolicy, opponent, played
 from sepo.policies.table import PolicyTable
 from sepo.solve.expand import MAX_NODES, walk
+from sepo.solve.stages import Answer
 from sepo.solve.tree import Bools, Floats, Tree
 
 MEMORIES: tuple[Memory, ...] = ("round", "last", "all")
@@ -97,7 +100,7 @@ def facing(subject: Subject, seat: int, memory: Memory = "round", max_nodes: int
     TooLargeError
         If that is more than ``max_nodes`` nodes.
     """
-    tree = walk(subject.game, {seat: subject}, longer(subject.memory, memory), max_nodes)
+    tree = _with_anyone(subject.game, {seat: subject}, longer(subject.memory, memory), max_nodes)
     return Match("anyone", seat, tree, tree.fixed, _open(tree, subject, seat))
 
 
@@ -111,8 +114,16 @@ def against(game: Game, name: str, seat: int, max_nodes: int = MAX_NODES) -> Mat
         If that is more than ``max_nodes`` nodes.
     """
     other = opponent(game, name)
-    tree = walk(game, {1 - seat: lambda d: played(other, d)}, other.memory, max_nodes)
+    tree = _with_anyone(game, {1 - seat: lambda d: played(other, d)}, other.memory, max_nodes)
     return Match(name, seat, tree, tree.fixed, tree.mover == seat)
+
+
+def _with_anyone(game: Game, fixed: Mapping[int, Answer], memory: Memory, max_nodes: int) -> Tree:
+    """Walk a game in which one seat is free, by the memory of the other where that is enough to answer it."""
+    try:
+        return walk(game, fixed, memory, max_nodes)
+    except ShortcutError:
+        return walk(game, fixed, "all", max_nodes)
 
 
 def longer(first: Memory, second: Memory) -> Memory:

@@ -15,13 +15,14 @@ from sepo.audit.board import Match, Subject, against, facing, match
 from sepo.audit.bounds import at_most
 from sepo.audit.figures import ANYONE, Get, Range, exactly
 from sepo.audit.measures import seat_value
-from sepo.errors import TooLargeError
-from sepo.games.base import CHANCE, Game
+from sepo.errors import ShortcutError, TooLargeError
+from sepo.games.base import CHANCE, Game, Memory
 from sepo.games.repeated import RepeatedGame
 from sepo.policies.script import opponent, played
 from sepo.solve.expand import MAX_NODES, expand
 from sepo.solve.response import best_response, completed
 from sepo.solve.rounds import best_reply, work
+from sepo.solve.stages import Answer
 from sepo.solve.tree import Floats, Tree
 from sepo.solve.value import infoset_reach, move_reach, node_values
 
@@ -212,17 +213,32 @@ def best_values(game: Game, name: str) -> tuple[float, ...] | None:
     """
     other = opponent(game, name)
     try:
-        if isinstance(game, RepeatedGame) and other.memory != "all":
-            if work(game, other.memory, lambda d: played(other, d)) > REPLY_WORK:
-                return None
-            replies = [
-                best_reply(game, lambda d: played(other, d), other.memory, s, {"own": 1.0}).values for s in game.seats
-            ]
-        else:
+        replies = _over_rounds(game, lambda d: played(other, d), other.memory, game.seats, {"own": 1.0})
+        if replies is None:
             replies = [_tree_reply(against(game, name, seat, REPLY_NODES)) for seat in game.seats]
     except TooLargeError:
         return None
     return tuple((np.mean(replies, axis=0) / game.rounds).tolist())
+
+
+def _over_rounds(
+    game: Game, answer: Answer, memory: Memory, seats: Sequence[int], objective: Mapping[str, float]
+) -> list[tuple[float, ...]] | None:
+    """Return what best replies from some seats collect, found without a tree; None where it takes one.
+
+    Raises
+    ------
+    TooLargeError
+        If that is too much work.
+    """
+    if memory == "all" or not isinstance(game, RepeatedGame):
+        return None
+    if work(game, memory, answer) > REPLY_WORK:
+        raise TooLargeError(f"game '{game.name}': a best reply takes more than {REPLY_WORK} rounds to be settled")
+    try:
+        return [best_reply(game, answer, memory, seat, objective).values for seat in seats]
+    except ShortcutError:
+        return None
 
 
 def _tree_reply(m: Match) -> tuple[float, ...]:
@@ -249,24 +265,23 @@ def extremes(
     """
     game = subject.game
     objectives = pursued(game)
-    if isinstance(game, RepeatedGame) and subject.memory != "all":
-        if work(game, subject.memory, subject) > REPLY_WORK:
-            return
-        for quantity, objective in objectives.items():
-            found = [best_reply(game, subject, subject.memory, 1 - s, objective).values for s in game.seats]
-            plus = float(np.mean([game_value(game, s) for s in game.seats])) if quantity == "gap" else 0.0
-            rows = np.mean(found, axis=0) / game.rounds + plus
-            values.add(ANYONE, quantity, _as_rows(rows, values))
-        return
-    if met is None:
-        try:
+    others = [1 - s for s in game.seats]
+    try:
+        replies = {
+            q: _over_rounds(game, subject, subject.memory, others, objective) for q, objective in objectives.items()
+        }
+        if met is None and None in replies.values():
             met = [facing(subject, seat, max_nodes=max_nodes) for seat in game.seats]
-        except TooLargeError:
-            return
-    met = [_reached(m) for m in met]
+    except TooLargeError:
+        return
+    met = [_reached(m) for m in met or ()]
     for quantity, objective in objectives.items():
-        plus = float(np.mean([game_value(game, m.seat, m.tree) for m in met])) if quantity == "gap" else 0.0
-        _add_most(values, met, quantity, objective, plus)
+        plus = float(np.mean([game_value(game, s) for s in game.seats])) if quantity == "gap" else 0.0
+        found = replies[quantity]
+        if found is None:
+            _add_most(values, met, quantity, objective, plus)
+        else:
+            values.add(ANYONE, quantity, _as_rows(np.mean(found, axis=0) / game.rounds + plus, values))
 
 
 def game_value(game: Game, seat: int, tree: Tree | None = None) -> float:

@@ -14,7 +14,8 @@ import numpy as np
 
 from sepo.errors import ContractError, TooLargeError
 from sepo.games.base import CHANCE, TERMINAL, Game, Memory, State
-from sepo.games.repeated import RepeatedGame
+from sepo.games.repeated import RepeatedGame, Stage
+from sepo.solve.rounds import Hidden
 from sepo.solve.stages import Answer, grow
 from sepo.solve.tree import Floats, Infoset, Tree
 
@@ -68,6 +69,8 @@ def walk(
         If the game breaks its contract.
     TooLargeError
         If more than ``max_nodes`` nodes are met.
+    ShortcutError
+        If one seat is free and would forget what tells of the other's private information.
     """
     with _uncollected():
         if isinstance(game, RepeatedGame) and game.alike:
@@ -125,6 +128,8 @@ def plain_walk(
             depth.append(deep[node] + 1)
         if len(states) > max_nodes:
             raise TooLargeError(f"game '{game.name}' has more than {max_nodes} nodes: too large to hold as a tree")
+    if memory != "all":
+        _hold_to_forgetting(game, found.fixed, states)
     bounds = np.searchsorted(np.array(depth), np.arange(depth[-1] + 2))
     merged = len(parent) > len(states)
     return Tree(
@@ -146,6 +151,15 @@ def plain_walk(
         merged=merged,
         played=found.played() if fixed else None,
     )
+
+
+def _hold_to_forgetting(game: Game, fixed: Mapping[int, Answer], states: list[State]) -> None:
+    """Refuse a tree of short memories in which a free seat forgets what tells of the other's private information."""
+    if isinstance(game, RepeatedGame) and len(fixed) == 1:
+        hidden = Hidden(game, next(1 - seat for seat in fixed))
+        for state in states:
+            if isinstance(state, Stage) and state.settled is not None:
+                hidden.hold(state.number - 1, state.public, state.private)
 
 
 def _last(parent: list[int], entry: list[int], actor: list[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:

@@ -4,6 +4,9 @@ What such a policy will do depends on the round, on what is public, on its own p
 last pair of actions. So the best the other seat can do from there on is one number for all histories that agree in
 these, and no tree is needed. Each instance of a game that draws one at the start is solved by itself: the responder
 knows whom it faces and which instance it is in, but of each later deal only its own part.
+
+Where private information outlives its round all this fails: the responder does not know it, and learns of it from what
+the policy did. Such games are refused.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from sepo.errors import ShortcutError
 from sepo.games.base import Memory
 from sepo.games.repeated import RepeatedGame, Settled, Stage
 from sepo.solve.stages import Answer
@@ -52,11 +56,41 @@ def best_reply(game: RepeatedGame, answer: Answer, memory: Memory, seat: int, ob
         The policy's probabilities; its ``memory`` is ``round`` or ``last``.
     objective
         Weights of the responder's ``own`` and of the ``other``'s payoff.
+
+    Raises
+    ------
+    ShortcutError
+        If the policy's private information outlives its round.
     """
     solver = _Solver(game, answer, seat, objective.get("own", 0.0), objective.get("other", 0.0))
     root = game.forgetful(memory)
     starts = [root.child(label) for label, _ in root.chance()] if game.sampled_chance else [root]
     return Reply(tuple(solver.value(start) for start in starts), solver.plays)
+
+
+class Hidden:
+    """Holds a game to it that between rounds ``seat`` knows all that matters: what the other knows follows from it.
+
+    In a game of instances it knows the instance.
+    """
+
+    def __init__(self, game: RepeatedGame, seat: int) -> None:
+        self.game, self.seat = game, seat
+        self._others: dict[object, object] = {}
+
+    def hold(self, number: int, public: object, private: tuple[object, object]) -> None:
+        """Note what is public and private after a round.
+
+        Raises
+        ------
+        ShortcutError
+            If the other side's private information may be one thing or another for all that ``seat`` knows.
+        """
+        if self.game.sampled_chance or number + 1 == self.game.rounds:
+            return
+        other = private[1 - self.seat]
+        if self._others.setdefault((number, public, private[self.seat]), other) != other:
+            raise ShortcutError(f"game '{self.game.name}': what is private outlives its round: it takes the whole tree")
 
 
 class _Solver:
@@ -66,6 +100,7 @@ class _Solver:
         self.later: dict[object, float] = {}
         self.answers: dict[object, list[tuple[str, float]]] = {}
         self.plays: dict[object, str] = {}
+        self.hidden = Hidden(game, seat)
 
     def value(self, stage: Stage) -> float:
         """Return what the responder collects from the start of a round on."""
@@ -99,6 +134,7 @@ class _Solver:
         pair = (first, second) if node.kept else None
         key = node.number, end.public, end.private, pair
         if key not in self.later:
+            self.hidden.hold(node.number, end.public, end.private)
             self.later[key] = self.value(node.child(first).child(second))
         return self.later[key]
 

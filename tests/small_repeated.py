@@ -1,0 +1,81 @@
+"""Repeated games made for the tests: rules that the built-in games do not have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+from sepo.games.base import Decision, MeasureName, MeasureSet, Opponent, Weights
+from sepo.games.repeated import Deal, Pair, RepeatedGame, Settled, View, always, pure
+
+
+def _uniform(decision: Decision) -> Mapping[str, float]:
+    return dict.fromkeys(decision.legal, 1 / len(decision.legal))
+
+
+class Small(RepeatedGame):
+    """What they have in common: words, keys, and a uniform opponent; the pools hold one opponent, ``usual``."""
+
+    title: ClassVar[str] = "A small repeated game"
+    features: ClassVar[tuple[str, ...]] = ()
+    max_payoff: ClassVar[float] = 1.0
+    e: ClassVar[Literal["advantage", "exploitability", "regret"]] = "advantage"
+    usual: ClassVar[str]
+
+    def __init__(self, rounds: int = 3, seats: tuple[int, ...] = (0,)) -> None:
+        self.seats = seats
+        super().__init__(rounds)
+
+    @property
+    def rules(self) -> Mapping[str, Any]:
+        return {"rounds": self.rounds, "seats": self.seats}
+
+    def key(self, view: View) -> str:
+        return f"{view.private}:{view.public}:" + ",".join(f"{p.own}{p.other}" for p in view.rounds)
+
+    def word(self, action: str) -> str:
+        return action
+
+    def preamble(self, view: View) -> str:
+        return f"{self.rounds} rounds."
+
+    def told(self, number: int, before: Pair | None, view: View) -> str:
+        return f"{'' if before is None else before.other} Round {number + 1}, {view.public}, {view.private}:"
+
+    @property
+    def opponents(self) -> Mapping[str, Opponent]:
+        return {"uniform": Opponent("uniform", _uniform, "uniform", "round")}
+
+    @property
+    def demonstrators(self) -> Sequence[tuple[float, Opponent]]:
+        return [(1.0, self.opponents["uniform"])]
+
+    def measures(self, name: MeasureName) -> MeasureSet:
+        pool = (self.usual,)
+        pools = {"train": pool, "exploiter": pool, "collusive": pool, "held_out": ("uniform",)}
+        return MeasureSet(name, Weights(1, 0, 0), self.e, None, None, pools)
+
+
+class Guess(Small):
+    """Seat 1 is dealt a side, once and for all; seat 0 is paid for each round in which it picks that side."""
+
+    name: ClassVar[str] = "guess"
+    maximin = (0.5, 0.0)
+    e = "regret"
+    usual = "left"
+
+    def deals(self, number: int, public: Any, private: tuple[Any, Any]) -> Sequence[Deal]:
+        return [Deal(side, 0.5, None, ("-", side)) for side in ("L", "R")] if number == 0 else ()
+
+    def actions(self, public: Any) -> tuple[str, ...]:
+        return "L", "R"
+
+    def settle(self, public: Any, private: tuple[Any, Any], first: str, second: str) -> Settled:
+        return Settled((float(first == private[1]), 0.0), ((), ()), public, private)
+
+    @property
+    def opponents(self) -> Mapping[str, Opponent]:
+        """Uniform; one that says nothing of its side; and one that picks it."""
+        left = Opponent("left", always("L"), "left", "round")
+        honest = Opponent("honest", pure(lambda view: "R" if view.private == "R" else "L"), "its side", "round")
+        return {**super().opponents, "left": left, "honest": honest}
