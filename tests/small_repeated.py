@@ -79,3 +79,36 @@ class Guess(Small):
         left = Opponent("left", always("L"), "left", "round")
         honest = Opponent("honest", pure(lambda view: "R" if view.private == "R" else "L"), "its side", "round")
         return {**super().opponents, "left": left, "honest": honest}
+
+
+class Pennies(Small):
+    """Matching pennies for a stake of 1 or 2 that both see; what was dealt no longer matters, so states merge."""
+
+    name: ClassVar[str] = "pennies"
+    max_payoff: ClassVar[float] = 2.0
+    zero_sum = True
+    alike = True
+    merge = True
+    maximin: tuple[float, float] | None = (0.0, 0.0)
+    usual = "heads"
+
+    def deals(self, number: int, public: Any, private: tuple[Any, Any]) -> Sequence[Deal]:
+        return [Deal(str(stake), 0.5, None, (stake, stake)) for stake in (1, 2)]
+
+    def actions(self, public: Any) -> tuple[str, ...]:
+        return "H", "T"
+
+    def settle(self, public: Any, private: tuple[Any, Any], first: str, second: str) -> Settled:
+        won = float(private[0] if first == second else -private[0])
+        return Settled((won, -won), ((), ()), public, (None, None))
+
+    @property
+    def opponents(self) -> Mapping[str, Opponent]:
+        """Uniform and heads."""
+        return {**super().opponents, "heads": Opponent("heads", always("H"), "heads", "round")}
+
+
+class UnknownPennies(Pennies):
+    """The same by somebody who does not know its value."""
+
+    maximin = None

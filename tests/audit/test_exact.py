@@ -92,7 +92,8 @@ def test_the_extremes_over_all_opponents_are_those_of_the_whole_tree(name: str):
         assert part["worst_case_advantage"]["value"] == pytest.approx(
             worst_case(tree, vector, {"own": 1.0, "other": -1.0}), abs=1e-12
         )
-        value = np.mean([game_value(game, s) for s in game.seats])
+        value = game_value(game)
+        assert value is not None
         assert part["security_gap"]["value"] == pytest.approx(
             value + worst_case(tree, vector, {"other": -1.0}), abs=1e-12
         )
@@ -182,4 +183,39 @@ def test_the_built_in_games_all_know_their_value():
     for name in GAMES:
         game = make(name)
         assert game.maximin is not None
-        assert [game_value(game, s) for s in (0, 1)] == list(game.maximin)
+        assert game_value(game) == np.mean([game.maximin[s] for s in game.seats])
+
+
+class UnknownIpd(Ipd):
+    """The dilemma by somebody who does not know its value."""
+
+    name = "unknown_ipd"
+    maximin = None
+
+
+class UnknownAuction(Auction):
+    """An auction, whose states merge, by somebody who does not know its value."""
+
+    name = "unknown_auction"
+    maximin = None
+
+
+@pytest.mark.parametrize(
+    ("game", "known", "found"),
+    [
+        (UnknownIpd(3), Ipd(3), True),
+        (UnknownIpd(12), Ipd(12), False),
+        (UnknownAuction(2), Auction(2), False),
+    ],
+)
+@pytest.mark.parametrize("method", ["exact", "sampled"])
+def test_there_is_no_security_gap_where_the_value_is_neither_known_nor_to_be_had(
+    game: Game, known: Game, found: bool, method: str
+):
+    options = Options(method=method, episodes=20)  # type: ignore[arg-type]
+    for policy in ("tit_for_tat", "grim_trigger") if game.name == "unknown_ipd" else ("value_bid",):
+        got, want = (scorecard(script(policy), [g], options)["games"][g.name] for g in (game, known))
+        assert got["worst_case_advantage"] == want["worst_case_advantage"] is not None
+        assert (got["security_gap"] is not None) == found
+        if found:
+            assert got["security_gap"]["value"] == pytest.approx(want["security_gap"]["value"])

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from sepo.audit.exact import pursued
 from sepo.audit.figures import (
     ANYONE,
     Get,
@@ -176,7 +177,7 @@ def coverage(worst: tuple[float, float, float], gain: tuple[float, float, float]
     def get(opponent: str, due: Mapping[str, float]) -> Range:
         return Range(*(np.array([x]) for x in (worst if opponent == ANYONE else gain)))
 
-    figure = reported(game, game.measures("sepo"), extremes=True)["pool_coverage"]
+    figure = reported(game, game.measures("sepo"), extremes=["worst"])["pool_coverage"]
     assert figure is not None
     return figure(get)
 
@@ -211,5 +212,7 @@ def test_an_opponent_whose_best_response_is_not_known_has_no_regret():
 
 def test_exploitability_is_for_zero_sum_games_and_relative_advantage_for_the_others():
     kuhn, auction = make("kuhn"), Auction(1)
-    assert reported(kuhn, kuhn.measures("sepo"), extremes=True)["nra"] is None
-    assert reported(auction, auction.measures("sepo"), extremes=True)["exploitability"] is None
+    for game in (kuhn, auction):
+        found = reported(game, game.measures("sepo"), extremes=pursued(game))
+        assert (found["exploitability"] is None) == (game is auction)
+        assert (found["nra"] is None) == (game is kuhn)

@@ -18,6 +18,7 @@ from sepo.policies.table import PolicyTable
 from sepo.solve.expand import expand
 from sepo.solve.value import move_reach, reach
 from tests.brute import random_strategy
+from tests.small_repeated import Pennies, UnknownPennies
 from tests.writers import Table, TableWriter, random_table
 
 pytestmark = pytest.mark.no_cover  # plain Python that tracing slows to half: other tests cover it
@@ -88,6 +89,16 @@ def test_with_many_samples_it_is_the_exact_audit(kuhn: Game):
     for name, m in found.items():
         assert m["value"] == pytest.approx(exact[name]["value"], abs=0.03), name
         assert m["high"] - m["low"] < 0.05
+
+
+def test_a_game_whose_value_nobody_can_say_has_no_security_gap_and_all_else():
+    known, unknown = (g(2, seats=(0, 1)) for g in (Pennies, UnknownPennies))
+    options = Options(adversaries=False, sets="sepo")
+    want, got = (audit(sampled(g, random_table(g, 1), 8), by_set(g, "sepo"), options) for g in (known, unknown))
+    assert want["security_gap"] is not None
+    assert got["security_gap"] is None
+    assert got["worst_case_advantage"]["value"] == pytest.approx(want["worst_case_advantage"]["value"])
+    assert got["exploitability"]["value"] == pytest.approx(want["exploitability"]["value"])
 
 
 def test_a_repeated_game_is_asked_about_where_it_goes():

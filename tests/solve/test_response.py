@@ -20,6 +20,7 @@ from sepo.solve.value import expected
 from tests.brute import as_profile, best_value, collected, random_strategy
 from tests.kuhn_policies import KEYS, betting, equilibrium
 from tests.small_games import matrix_game
+from tests.small_repeated import Pennies
 
 KUHN = expand(make("kuhn"))
 OBJECTIVES = {
@@ -174,6 +175,14 @@ def test_a_unilateral_gain_in_matching_pennies_is_what_the_bias_of_the_other_giv
     played = np.array([0.5, 0.5, 0.8, 0.2])  # the column player shows the first side 8 times in 10
     assert best_response(tree, played, 0, tree.feature("own", 0)).value == pytest.approx(0.6)
     assert exploitability(tree, played) == pytest.approx(0.3)  # and the row player gives nothing away
+
+
+def test_exploitability_where_states_merge():
+    tree = expand(Pennies(2, seats=(0, 1)))
+    assert tree.merged
+    assert exploitability(tree, tree.uniform) == pytest.approx(0.0)
+    heads = np.concatenate([np.eye(2)[0] for _ in tree.infosets])
+    assert exploitability(tree, heads) == pytest.approx(3.0)  # a stake of 1.5 on average, lost in either seat, twice
 
 
 @pytest.mark.parametrize("seat", [0, 1])

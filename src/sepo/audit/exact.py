@@ -27,7 +27,7 @@ from sepo.solve.tree import Floats, Tree
 from sepo.solve.value import infoset_reach, move_reach, node_values
 
 REPLY_NODES = 400_000
-"""Largest tree walked for a best response to an opponent, or to the audited policy."""
+"""Largest tree walked for a best response to an opponent or to the audited policy, or for the game's value."""
 REPLY_WORK = 400_000
 """Most rounds settled for a best reply without a tree."""
 
@@ -260,6 +260,8 @@ def extremes(
 ) -> None:
     """Add worst-case advantage, security gap and exploitability, where the tree of all opponents can be held.
 
+    There is no security gap where nobody can say what the game's value is.
+
     Where some of the policy is not known they have bounds: what the opponent found earns at least, and what none can
     exceed.
     """
@@ -276,7 +278,9 @@ def extremes(
         return
     met = [_reached(m) for m in met or ()]
     for quantity, objective in objectives.items():
-        plus = float(np.mean([game_value(game, s) for s in game.seats])) if quantity == "gap" else 0.0
+        plus = game_value(game) if quantity == "gap" else 0.0
+        if plus is None:
+            continue
         found = replies[quantity]
         if found is None:
             _add_most(values, met, quantity, objective, plus)
@@ -284,11 +288,18 @@ def extremes(
             values.add(ANYONE, quantity, _as_rows(np.mean(found, axis=0) / game.rounds + plus, values))
 
 
-def game_value(game: Game, seat: int, tree: Tree | None = None) -> float:
-    """Return the game's maximin value for a seat, per round: in closed form where known, else by linear programme."""
+def game_value(game: Game) -> float | None:
+    """Return the game's maximin value per round, averaged over the learner's seats; None where nobody can say.
+
+    In closed form where that is known, else by linear programme, which takes the whole tree and one past of each state.
+    """
     if game.maximin is not None:
-        return game.maximin[seat]
-    return seat_value(expand(game) if tree is None or tree.played is not None else tree, seat)
+        return float(np.mean([game.maximin[s] for s in game.seats]))
+    try:
+        tree = expand(game, REPLY_NODES)
+    except TooLargeError:
+        return None
+    return None if tree.merged else float(np.mean([seat_value(tree, s) for s in game.seats]))
 
 
 def _add_most(

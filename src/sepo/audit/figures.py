@@ -9,7 +9,7 @@ partly known, and resampled means all answer the same question, so no method has
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -178,10 +178,10 @@ def frequency(opponents: Sequence[str], action: str, actions: Sequence[str]) -> 
     return share_of
 
 
-def reported(game: Game, measures: MeasureSet, extremes: bool) -> dict[str, Figure | None]:
+def reported(game: Game, measures: MeasureSet, extremes: Collection[str]) -> dict[str, Figure | None]:
     """Return the figures that stand beside the measures; None where one does not apply.
 
-    ``extremes`` says whether the least payoff against anyone is known, and with it the security gap and exploitability.
+    ``extremes`` are those of the quantities ``worst``, ``gap`` and ``exploitability`` of ``ANYONE`` that are known.
     """
     train, exploiters = measures.pools["train"], measures.pools["exploiter"]
     cooperation = game.cooperation
@@ -194,10 +194,10 @@ def reported(game: Game, measures: MeasureSet, extremes: bool) -> dict[str, Figu
         return Range(pooled.value / positive.value, pooled.low / positive.high, most)
 
     return {
-        "exploitability": of([ANYONE], {"exploitability": 1.0}) if game.zero_sum and extremes else None,
-        "worst_case_advantage": of([ANYONE], {"worst": 1.0}),
-        "security_gap": of([ANYONE], {"gap": 1.0}) if extremes else None,
-        "pool_coverage": coverage,
+        "exploitability": of([ANYONE], {"exploitability": 1.0}) if "exploitability" in extremes else None,
+        "worst_case_advantage": of([ANYONE], {"worst": 1.0}) if "worst" in extremes else None,
+        "security_gap": of([ANYONE], {"gap": 1.0}) if "gap" in extremes else None,
+        "pool_coverage": coverage if "worst" in extremes else None,
         "robustness": of(exploiters, {"own": 1.0}),
         "held_out": of(measures.pools["held_out"], {"own": 1.0}),
         "nra": None if game.zero_sum else relative_advantage(train),

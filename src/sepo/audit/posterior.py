@@ -98,9 +98,10 @@ class Posterior:
         """Return what an opponent can gain at most, by what it goes after, in meetings with anyone."""
         out = {}
         for quantity, objective in pursued(anyone[0].tree.game).items():
+            plus = game_value(anyone[0].tree.game) if quantity == "gap" else 0.0
+            if plus is None:
+                continue
             found = [self._most(m, objective) for m in anyone]
-            values = [game_value(m.tree.game, m.seat, m.tree) for m in anyone] if quantity == "gap" else [0.0]
-            plus = float(np.mean(values))
             valued, plug_in, low, high = (np.mean(part, axis=0) + plus for part in zip(*found, strict=True))
             out[quantity] = Extreme(float(valued), float(plug_in), Range(low, low, high))
         return out

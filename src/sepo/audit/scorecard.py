@@ -164,11 +164,8 @@ def document(inspected: Inspected, options: Options) -> dict[str, Any]:
             width = here.stopped.half_width  # the one that allows for the stopping
             j |= {"low": float(j["value"] or 0) - width, "high": float(j["value"] or 0) + width}
         part["measures"][name] = row
-    whole = there.values.has(ANYONE, "gap")
-    beside = reported(game, measures, whole)
-    if not there.values.has(ANYONE, "worst"):
-        beside |= {"worst_case_advantage": None, "pool_coverage": None}
-    part |= {k: there.figure(f, (*key, k)) for k, f in beside.items()}
+    known = [quantity for quantity in ("worst", "gap", "exploitability") if there.values.has(ANYONE, quantity)]
+    part |= {k: there.figure(f, (*key, k)) for k, f in reported(game, measures, known).items()}
     part |= there.extra
     train = measures.pools["train"]
     part["frequencies"] = {f"seat {s}": there.frequencies(train, s, key) for s in game.seats}

@@ -148,7 +148,7 @@ def exploitability(tree: Tree, strategy: Floats) -> float:
     ``strategy`` (entries,) plays both seats. The unit is the game's payoff per episode of the tree. The
     game's values for the two seats cancel in the mean, so none is needed.
     """
-    if len(tree.seat) > SMALL:
+    if tree.merged or len(tree.seat) > SMALL:
         gains = [best_response(tree, strategy, s, tree.feature("own", s)).value for s in (0, 1)]
     else:
         gains = [_answer(tree, s, tree.payoffs[s] @ realisation(tree, strategy, 1 - s))[0] for s in (0, 1)]
