@@ -20,6 +20,7 @@ from sepo.games.base import Game, MeasureName
 from sepo.games.commons import Commons
 from sepo.games.ipd import Ipd
 from sepo.games.items import Items
+from sepo.games.kuhn import Kuhn
 from sepo.games.registry import GAMES, make
 from sepo.games.split import Split
 from sepo.policies.base import Policy, strategy
@@ -29,6 +30,7 @@ from sepo.solve.expand import expand
 from sepo.solve.response import best_response
 from tests.audit.test_board import random_table
 from tests.audit.test_bounds import completions, partly
+from tests.small_repeated import Pennies, UnknownPennies
 
 SETS = get_args(MeasureName)
 WHOLE: dict[str, Game] = {"kuhn": make("kuhn"), "ipd": Ipd(4)}
@@ -184,6 +186,29 @@ def test_the_built_in_games_all_know_their_value():
         game = make(name)
         assert game.maximin is not None
         assert game_value(game) == np.mean([game.maximin[s] for s in game.seats])
+
+
+@pytest.mark.parametrize("memory", ["round", "all"])
+@pytest.mark.parametrize("seat", [0, 1])
+def test_exploitability_of_a_learner_in_one_seat_is_counted_from_the_games_value(seat: int, memory: str):
+    game = Pennies(2, seats=(seat,))
+    table = {d.key: {"H": 1.0} for d in expand(game).questions}
+    heads = script("heads") if memory == "round" else PolicyTable("h", "pennies", game.rules, table)
+    part = audited(heads, game)
+    assert part["exploitability"]["value"] == pytest.approx(1.5)  # the stake on average: value 0, every round is lost
+    assert part["exploitability"] == part["security_gap"]
+    assert part["worst_case_advantage"]["value"] == pytest.approx(3.0)
+    assert audited(script("uniform"), game)["exploitability"]["value"] == pytest.approx(0.0)
+    unknown = audited(script("heads"), UnknownPennies(2, seats=(seat,)))
+    assert unknown["exploitability"] is None
+    assert unknown["worst_case_advantage"]["value"] == pytest.approx(3.0)
+
+
+def test_exploitability_in_one_seat_adds_the_value_that_is_not_zero():
+    class Seated(Kuhn):
+        seats = (1,)
+
+    assert audited(script("nash"), Seated())["exploitability"]["value"] == pytest.approx(0.0, abs=1e-12)
 
 
 class UnknownIpd(Ipd):

@@ -250,9 +250,20 @@ def _tree_reply(m: Match) -> tuple[float, ...]:
 def pursued(game: Game) -> dict[str, dict[str, float]]:
     """Return what an opponent goes after, by the extreme that is its gain."""
     out = {"worst": {"own": 1.0, "other": -1.0}, "gap": {"other": -1.0}}
-    if game.zero_sum and set(game.seats) == {0, 1}:
-        out["exploitability"] = {"own": 1.0}  # the seats' values cancel in the mean
+    if game.zero_sum:
+        out["exploitability"] = {"own": 1.0}
     return out
+
+
+def beyond(game: Game, quantity: str) -> float | None:
+    """Return what is added to an opponent's gain per round for an extreme; None where nobody can say.
+
+    The worst case is the gain itself. The others are counted from the game's value, the opponent's being minus the
+    learner's in exploitability; where the learner plays both seats of a zero-sum game their values cancel in the mean.
+    """
+    if quantity == "worst" or (quantity == "exploitability" and set(game.seats) == {0, 1}):
+        return 0.0
+    return game_value(game)
 
 
 def extremes(
@@ -260,7 +271,8 @@ def extremes(
 ) -> None:
     """Add worst-case advantage, security gap and exploitability, where the tree of all opponents can be held.
 
-    There is no security gap where nobody can say what the game's value is.
+    There is no security gap where nobody can say what the game's value is, nor exploitability if the learner plays one
+    seat.
 
     Where some of the policy is not known they have bounds: what the opponent found earns at least, and what none can
     exceed.
@@ -278,7 +290,7 @@ def extremes(
         return
     met = [_reached(m) for m in met or ()]
     for quantity, objective in objectives.items():
-        plus = game_value(game) if quantity == "gap" else 0.0
+        plus = beyond(game, quantity)
         if plus is None:
             continue
         found = replies[quantity]

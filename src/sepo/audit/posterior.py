@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sepo.audit.board import Match
-from sepo.audit.exact import Expectations, dues, game_value, pursued
+from sepo.audit.exact import Expectations, beyond, dues, pursued
 from sepo.audit.figures import ANYONE, Figure, Get, Range, exactly
 from sepo.audit.found import Found, ends, number
 from sepo.games.base import Game
@@ -98,7 +98,7 @@ class Posterior:
         """Return what an opponent can gain at most, by what it goes after, in meetings with anyone."""
         out = {}
         for quantity, objective in pursued(anyone[0].tree.game).items():
-            plus = game_value(anyone[0].tree.game) if quantity == "gap" else 0.0
+            plus = beyond(anyone[0].tree.game, quantity)
             if plus is None:
                 continue
             found = [self._most(m, objective) for m in anyone]
