@@ -40,7 +40,7 @@ class Small(RepeatedGame):
         return f"{self.rounds} rounds."
 
     def told(self, number: int, before: Pair | None, view: View) -> str:
-        return f"{'' if before is None else before.other} Round {number + 1}, {view.public}, {view.private}:"
+        return f"{'' if before is None else before.other} Round {number + 1}, {view.private}:"
 
     @property
     def opponents(self) -> Mapping[str, Opponent]:
@@ -112,3 +112,36 @@ class UnknownPennies(Pennies):
     """The same by somebody who does not know its value."""
 
     maximin = None
+
+
+class Pond(Small):
+    """Both take fish from a pond, at most what is in it and at most 3; one fish comes back a round."""
+
+    name: ClassVar[str] = "pond"
+    max_payoff: ClassVar[float] = 3.0
+    maximin = (1.0, 1.0)
+    usual = "most"
+    fish: ClassVar[int] = 5
+
+    @property
+    def start(self) -> int:
+        return self.fish
+
+    def actions(self, public: Any) -> tuple[str, ...]:
+        return ("1", "2", "3")[: max(1, public)]
+
+    def settle(self, public: Any, private: tuple[Any, Any], first: str, second: str) -> Settled:
+        left = max(0, public - int(first) - int(second))
+        return Settled((float(first), float(second)), ((), ()), left + 1, private)
+
+    @property
+    def opponents(self) -> Mapping[str, Opponent]:
+        """Uniform; one that takes the most; and one that does so once somebody else took 3, else mostly 1."""
+
+        def wary(decision: Decision) -> Mapping[str, float]:
+            if any(pair.other == "3" for pair in decision.view.rounds) or len(decision.legal) == 1:
+                return {decision.legal[-1]: 1.0}
+            return {"1": 0.9, "2": 0.1}
+
+        most = Opponent("most", lambda d: {d.legal[-1]: 1.0}, "the most", "round")
+        return {**super().opponents, "most": most, "wary": Opponent("wary", wary, "wary")}

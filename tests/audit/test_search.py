@@ -14,6 +14,7 @@ from sepo.audit.board import Subject, facing
 from sepo.audit.rule import Rule, Seen
 from sepo.audit.search import Found, replay, search
 from sepo.games.base import Decision, Game
+from sepo.games.contract import check
 from sepo.games.ipd import ACTIONS, Ipd
 from sepo.games.registry import make
 from sepo.games.repeated import Pair
@@ -21,6 +22,7 @@ from sepo.keys import generator
 from sepo.policies.script import ScriptPolicy, opponent
 from sepo.solve.response import best_response
 from sepo.solve.tree import Floats
+from tests.small_repeated import Pond
 
 GAIN = {"own": 1.0, "other": -1.0}
 HARM = {"other": -1.0}
@@ -111,6 +113,30 @@ def test_other_games(game: str, name: str) -> None:
     found = search(subject, (0, game))
     assert found.value == pytest.approx(exact(subject), abs=1e-9)
     assert found.value == pytest.approx(replayed(subject, found), abs=1e-9)
+
+
+@pytest.mark.parametrize("fish", [2, 5, 9])
+@pytest.mark.parametrize("name", ["wary", "most", "uniform"])
+def test_actions_may_depend_on_what_is_public(name: str, fish: int) -> None:
+    class Stocked(Pond):
+        pass
+
+    Stocked.fish = fish
+    check(Stocked(3))
+    subject = script(Stocked(4), name)
+    found = search(subject, (0, "pond"))
+    assert found.exact
+    assert found.value == pytest.approx(replayed(subject, found), abs=1e-9)
+    assert found.value == pytest.approx(exact(subject), abs=1e-9)
+
+
+def test_a_rule_is_followed_as_far_as_it_is_legal() -> None:
+    rule = Rule({Seen(None, None, None, None): "3"}, (), lambda d: d.legal[-1], "always 3")
+    game = Pond(2)
+    full = game.decision(game.root())
+    short = game.decision(game.root().child("3").child("3"))  # one fish is left
+    assert (rule(full), rule(short)) == ("3", "1")
+    assert rule.answer(short).tolist() == [1.0]
 
 
 @pytest.mark.parametrize("game", ["split", "commons", "auction"])

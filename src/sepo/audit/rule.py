@@ -56,7 +56,8 @@ class Rule:
 
     def __call__(self, decision: Decision) -> str:
         """Return the action."""
-        return self.table.get(seen(decision, self.fields)) or self.otherwise(decision)
+        action = self.table.get(seen(decision, self.fields))
+        return action if action in decision.legal else self.otherwise(decision)
 
     def answer(self, decision: Decision) -> Floats:
         """Return the probability of each legal action: 1 for the one it takes."""

@@ -157,11 +157,18 @@ def _scripts(game: Game) -> list[Choose]:
 
 
 def _plays(action: str) -> Choose:
-    return lambda decision: action
+    """Return the constant: it plays one action, and the first legal one where that is not legal."""
+    return lambda decision: action if action in decision.legal else decision.legal[0]
 
 
 def _answers(rule: Mapping[Pair | None, str]) -> Choose:
-    return lambda decision: rule[decision.view.rounds[-1] if decision.view.rounds else None]
+    """Return an opponent with memory one; it plays the first legal action where the rule has no legal one."""
+
+    def choose(decision: Decision) -> str:
+        action = rule.get(decision.view.rounds[-1] if decision.view.rounds else None)
+        return action if action in decision.legal else decision.legal[0]
+
+    return choose
 
 
 def _script(opponent: Opponent) -> Choose:
