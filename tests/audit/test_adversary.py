@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
+from sepo.audit import worst
 from sepo.audit.adversary import WINDOW, Learned, learn, time_to_exploit
 from sepo.audit.board import Subject, facing
 from sepo.audit.encounter import row_of
+from sepo.audit.exact import Expectations
+from sepo.audit.figures import ANYONE
 from sepo.games.base import Decision, Game
 from sepo.games.ipd import Ipd
 from sepo.games.registry import make
@@ -184,10 +188,22 @@ def test_stepping_through_the_game_agrees_with_its_tree() -> None:
     assert held is not None
     assert stepped is not None
     assert (held.exact, stepped.exact) == (True, False)
+    assert (held.seeds, stepped.seeds) == (32, 16)
     assert held.median is not None
     assert stepped.median == pytest.approx(held.median, abs=300)
     best = max(played_out(subject, taught) for taught in learn(subject, (0, "ipd"), seeds=4, max_nodes=0))
     assert best == pytest.approx(2.5, rel=0.05)
+
+
+@pytest.mark.parametrize(("nodes", "learnt"), [(10_000, 32), (0, 16)])
+def test_the_scorecard_says_how_many_learnt(nodes: int, learnt: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worst, "time_to_exploit", partial(time_to_exploit, max_nodes=nodes, horizon=64))
+    values = Expectations()
+    values.fix(ANYONE, "worst", 2.5, 2.5, 2.5)
+    values.add("", "", np.zeros(1))
+    told = worst.worst_case(script(make("ipd", {"rounds": 4}), "mixed"), values, None, (0, "ipd"))["time_to_exploit"]
+    assert told["n"] == learnt
+    assert told["reached"] * learnt == pytest.approx(round(told["reached"] * learnt))
 
 
 def test_a_game_of_instances_is_stepped_through() -> None:

@@ -63,6 +63,8 @@ class Adaptive(NamedTuple):
         Rounds after which they gave up.
     exact
         Whether gains were exact at each look, or what the last window paid.
+    seeds
+        How many adversaries learnt.
     """
 
     median: float | None
@@ -71,6 +73,7 @@ class Adaptive(NamedTuple):
     reached: float
     horizon: int
     exact: bool
+    seeds: int
 
 
 class Learned(NamedTuple):
@@ -103,7 +106,7 @@ def time_to_exploit(
     key
         Of the randomness: run seed, game.
     seeds
-        How many adversaries learn, each by itself.
+        How many adversaries learn, each by itself; at most ``STEPPING`` where the tree is not held.
 
     Returns
     -------
@@ -137,7 +140,7 @@ def time_to_exploit(
     low, median, high = (
         None if np.isinf(t) else float(t) for t in np.quantile(times, [0.025, 0.5, 0.975], method="inverted_cdf")
     )
-    return Adaptive(median, low, high, float(np.isfinite(times).mean()), episodes * rounds, held)
+    return Adaptive(median, low, high, float(np.isfinite(times).mean()), episodes * rounds, held, seeds)
 
 
 def learn(

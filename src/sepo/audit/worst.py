@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sepo.audit.adversary import SEEDS, time_to_exploit
+from sepo.audit.adversary import time_to_exploit
 from sepo.audit.board import Match, Subject, facing
 from sepo.audit.encounter import GAIN
 from sepo.audit.exact import Expectations
@@ -65,7 +65,7 @@ def worst_case(
             "value": adaptive.median,
             "low": adaptive.low,
             "high": adaptive.high,
-            "n": SEEDS,
+            "n": adaptive.seeds,
             "reached": adaptive.reached,
             "horizon": adaptive.horizon,
         }
