@@ -39,11 +39,13 @@ def test_a_card_holds_the_scorecard_and_what_it_takes_to_recompute_it(sepo: Prog
 def test_its_command_makes_the_same_card(sepo: Program, tmp_path: Path):
     asked = ("script:grim_trigger", "--game", "ipd", "--rule", "rounds=4", "--measures", "sepo", "--seed", "3")
     asked += ("--method", "sampled", "--episodes", "20", "--no-control", "--opponent", "always_defect")
+    asked += ("--no-adversaries",)
     card = sepo("card", *asked, "--json").document
     program, *words = shlex.split(card["command"])
     assert program == "sepo"
     assert sepo(*words, "--json").document == card
     assert card["games"]["ipd"]["rules"]["rounds"] == 4
+    assert "time_to_exploit" not in card["games"]["ipd"]
 
 
 def test_a_scorecard_gives_the_same_card_as_its_policy(sepo: Program, card: dict[str, Any], tmp_path: Path):
@@ -60,6 +62,13 @@ def test_a_scorecard_that_does_not_say_how_it_was_made_is_refused(sepo: Program,
     done = sepo("card", path)
     assert (done.code, done.out) == (2, "")
     assert "does not say how it was made" in done.err
+
+
+def test_the_command_of_a_scorecard_without_adversaries_makes_its_card(sepo: Program, tmp_path: Path):
+    path = tmp_path / "scorecard.json"
+    sepo("audit", "script:loose_aggressive", "--game", "kuhn", "--no-adversaries", "--out", path)
+    card = sepo("card", path, "--json").document
+    assert sepo(*shlex.split(card["command"])[1:], "--json").document == card
 
 
 def test_the_page_has_every_known_figure_with_its_meaning_and_the_digests(sepo: Program, card: dict[str, Any]):

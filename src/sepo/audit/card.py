@@ -141,6 +141,7 @@ def command(card: Mapping[str, Any]) -> str:
         words += ["--opponent", opponent]
     if options["budget"] != BUDGET:
         words += ["--budget", "all" if options["budget"] is None else str(options["budget"])]
+    words += [] if options["adversaries"] else ["--no-adversaries"]
     words += ["--wording", card["wording"]] if "wording" in card else []
     for name, usual in USUAL.items():
         if asking.get(name, usual) != usual:

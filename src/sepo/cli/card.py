@@ -53,6 +53,9 @@ def command(
     budget: Annotated[
         str, typer.Option(help="Information states of a game that a model is asked about: a number, or all.")
     ] = "3000",
+    adversaries: Annotated[
+        bool, typer.Option(help="Tell who attains the worst case, and the time to exploit: often most of the work.")
+    ] = True,
     wording: Annotated[str | None, typer.Option(help="Audit a model in this wording.")] = None,
     date: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="A date to stand on the card.")] = None,
     json: JsonOption = False,
@@ -67,7 +70,9 @@ def command(
         policy = load_policy(name, asking=asking)
     else:
         kind_of(subject)
-        options = parse_options(asking, measures, method, episodes, half_width, opponent, budget, control=control)
+        options = parse_options(
+            asking, measures, method, episodes, half_width, opponent, budget, control=control, adversaries=adversaries
+        )
         rules = parse_rules(rule or [])
         with reporting() as tell:
             policy = load_policy(subject, asking=asking)
