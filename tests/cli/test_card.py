@@ -15,6 +15,7 @@ from sepo.audit.prompts import prompts, questions
 from sepo.games.registry import make
 from tests.conftest import Finished
 from tests.models import tiny_model
+from tests.server import Server, served
 
 Program = Callable[..., Finished]
 HOSTILE = "<script>alert(1)</script>|`*_\x1b[31m\u202e"
@@ -52,6 +53,21 @@ def test_a_scorecard_gives_the_same_card_as_its_policy(sepo: Program, card: dict
     path = tmp_path / "scorecard.json"
     sepo("audit", "script:loose_aggressive", "--game", "kuhn", "--out", path)
     assert sepo("card", path, "--json").document == card
+
+
+def test_the_card_of_a_servers_scorecard_asks_nobody(
+    sepo: Program, tmp_path: Path, card: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SEPO_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "scorecard.json"
+    document = sepo("audit", "script:loose_aggressive", "--game", "kuhn", "--json").document
+    with served(Server()) as server:
+        path.write_text(json.dumps(document | {"policy": f"openai:m@{server.url}"}))
+        made = sepo("card", path, "--json").document
+        assert server.calls == []
+    assert sepo("card", path, "--json").document == made  # also when the server is gone
+    assert made["fingerprint"] is None
+    assert made["games"] == card["games"]
 
 
 def test_a_scorecard_that_does_not_say_how_it_was_made_is_refused(sepo: Program, tmp_path: Path):

@@ -12,8 +12,11 @@ import pytest
 
 from sepo.audit.compare import figures
 from sepo.audit.verify import EXACT, MODEL, compared
+from sepo.games.base import Game
 from tests.conftest import Finished
 from tests.models import tiny_model
+from tests.server import Server, by_seed, served
+from tests.writers import TableWriter, random_table
 
 Program = Callable[..., Finished]
 Change = Callable[[dict[str, Any]], None]
@@ -330,3 +333,24 @@ def test_a_models_figures_hold_within_what_machines_differ_by(honest: dict[str, 
     assert [d.where for d in compared(card, again, MODEL)[0]] == ["kuhn: robustness, value"]
     card["games"]["kuhn"]["exploitability"]["value"] += 2 * MODEL
     assert compared(card, again, MODEL)[0][0].where == "kuhn: exploitability, value"
+
+
+def test_a_server_that_a_card_names_is_asked_only_where_the_user_names_it(
+    sepo: Program, kuhn: Game, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SEPO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("OPENAI_API_KEY", "the user's own")
+    with served(Server(by_seed(TableWriter(kuhn, random_table(kuhn, 3))))) as server:
+        policy = f"openai:nobody/knows@{server.url}"
+        asked = ("--game", "kuhn", "--style", "reasoned", "--samples", 2, "--no-control", "--out")
+        assert sepo("audit", policy, *asked, tmp_path / "scorecard.json").code == 0
+        before = len(server.calls)
+        assert sepo("card", tmp_path / "scorecard.json", "--out", tmp_path).code == 0
+        monkeypatch.setenv("SEPO_CACHE", str(tmp_path / "elsewhere"))
+        done = sepo("verify", tmp_path / "safety-card.json")
+        assert (done.code, done.out) == (2, "")
+        assert done.err == f"sepo: the card names the server '{server.url}': say --policy {policy} to ask it\n"
+        assert len(server.calls) == before
+        done = sepo("verify", tmp_path / "safety-card.json", "--policy", policy)
+        assert done.code == 0, done
+        assert len(server.calls) > before

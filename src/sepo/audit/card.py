@@ -52,14 +52,14 @@ def kind_of(reference: str) -> str:
 
 
 def card(
-    scorecard: Mapping[str, Any], policy: Policy, wording: str | None = None, date: datetime.date | None = None
+    scorecard: Mapping[str, Any], policy: Policy | None, wording: str | None = None, date: datetime.date | None = None
 ) -> dict[str, Any]:
     """Return the card of a policy from its scorecard.
 
     Parameters
     ----------
     policy
-        The policy itself, for its fingerprint.
+        The policy itself, for its fingerprint; None of a server, which has none.
     wording
         The wording in which it was audited; the games' own words unless given.
     date
@@ -99,7 +99,7 @@ def _reasoned(asked: Asked) -> bool:
     return asked.asking is not None and asked.asking.style == "reasoned"
 
 
-def fingerprint(policy: Policy, reference: str) -> dict[str, str] | None:
+def fingerprint(policy: Policy | None, reference: str) -> dict[str, str] | None:
     """Return a digest of what a policy is made of; None of scripts, of servers, and of files that are not here."""
     if isinstance(policy, PolicyTable):
         document = {key: value for key, value in policy.document().items() if key not in ("about", "schema")}

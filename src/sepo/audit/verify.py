@@ -14,6 +14,7 @@ found may jump with the last digit.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -95,7 +96,8 @@ def verify(
     said
         The card; see ``audit.card.load_safety_card``.
     policy
-        The POLICY string to audit, where it is not the card's own: the same policy in another place.
+        The POLICY string to audit, where it is not the card's own: the same policy in another place. A server must be
+        named here, also the card's own: whoever wrote the card chose the address, and the user's key goes there.
     tolerance
         In figures; by the kind of policy unless given.
     kept
@@ -104,9 +106,13 @@ def verify(
     Raises
     ------
     InputError
-        If it cannot be recomputed: the policy is not there, or its table lacks what the game asks.
+        If it cannot be recomputed: the policy is not there or a server that nobody named, or its table lacks what the
+        game asks.
     """
     reference = policy or said["policy"]
+    if policy is None and reference.startswith("openai:"):
+        url = reference.rpartition("@")[2]
+        raise InputError(f"the card names the server '{url}': say --policy {shlex.quote(reference)} to ask it")
     model = said["kind"] == "model"
     close = tolerance if tolerance is not None else MODEL if model else EXACT
     asked = read_asked(said["options"], "card")

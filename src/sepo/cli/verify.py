@@ -21,7 +21,8 @@ from sepo.report.safety import markdown
 def command(
     card: Annotated[Path, typer.Argument(help="A card's .json file, or its .md file with the .json beside it.")],
     policy: Annotated[
-        str | None, typer.Option(help="Where the same policy is here, if not where the card says, as a POLICY.")
+        str | None,
+        typer.Option(help="Where the same policy is here, if not where the card says, as a POLICY; a server always."),
     ] = None,
     tolerance: Annotated[
         float | None,
