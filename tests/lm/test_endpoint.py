@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from sepo.audit.scorecard import scorecard
 from sepo.errors import EndpointError, InputError
 from sepo.games.base import Game
 from sepo.lm.chat import prompt_text
-from sepo.lm.endpoint import SAMPLING, Call, Endpoint, EndpointWriter, Limits, seconds
+from sepo.lm.endpoint import IMPOSSIBLE, SAMPLING, Call, Endpoint, EndpointWriter, Limits, seconds
 from sepo.lm.load import LanguageModel, load_model
 from sepo.lm.reasoned import Reply
 from sepo.policies.base import Estimated
@@ -33,7 +34,7 @@ from sepo.policies.reasoned import ReasonedPolicy, ReplyRules
 from sepo.policies.spec import Asking, load_policy
 from sepo.solve.tree import Tree
 from tests.models import tiny_model
-from tests.server import FAULTS, Server, by_seed, served
+from tests.server import FAULTS, Handler, Server, by_seed, served
 from tests.writers import TableWriter, random_table
 
 QUICK = Limits(timeout=0.5)
@@ -182,6 +183,74 @@ def _whole(line: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def echo(prompt: list[int], replies: list[list[int]]) -> Call:
+    return Call(
+        "completions", {"prompt": [[*prompt, *r] for r in replies], "max_tokens": 1, "echo": True, "logprobs": 1}
+    )
+
+
+@contextmanager
+def saying(texts: Sequence[str]) -> Iterator[Server]:
+    """Serve these bodies one after the other, and the last for ever."""
+    left = list(texts)
+
+    class Said(Handler):
+        def answer(self, body: Any) -> None:
+            self.send(200, left.pop(0) if len(left) > 1 else left[0])
+
+    with served(Server()) as server:
+        server.RequestHandlerClass = Said
+        yield server
+
+
+def echoed(*logprobs: str, tokens: str = "1") -> str:
+    rows = (f'{{"index": {i}, "logprobs": {{"token_logprobs": [null, -0.5, {x}]}}}}' for i, x in enumerate(logprobs))
+    return f'{{"choices": [{", ".join(rows)}], "usage": {{"prompt_tokens": {tokens}}}}}'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        echoed("NaN", "-1"),
+        echoed("Infinity", "-1"),
+        echoed("1e999", "-1"),
+        echoed("-2", "-1", tokens="1e999"),
+        "[" * 200_000,
+    ],
+    ids=["not a number", "infinite", "overflows", "endless tokens", "nested without end"],
+)
+def test_an_answer_that_holds_no_numbers_is_asked_for_again_and_never_kept(body: str):
+    call = echo([1], [[2, 3], [2, 4]])
+    with saying([body, echoed("-2", "-1")]) as server:
+        endpoint = Endpoint("m", server.url, Limits(retries=1))
+        assert endpoint.answers([call])[0]["logprobs"] == [[0.0, -0.5, -2.0], [0.0, -0.5, -1.0]]
+        assert len(server.calls) == 2
+    with saying([body]) as server:
+        endpoint = Endpoint("m", server.url, Limits(retries=0))
+        with pytest.raises(EndpointError, match="an answer that cannot be read"):
+            endpoint.answers([call])
+        assert Endpoint("m", server.url).kept.answers == {}
+
+
+def test_what_a_server_calls_impossible_has_no_probability():
+    with saying([echoed("-Infinity", "-9999.0")]) as server:
+        rows = Endpoint("m", server.url).answers([echo([1], [[2, 3], [2, 4]])])[0]["logprobs"]
+        kept = list(Endpoint("m", server.url).kept.answers.values())
+    assert rows == [[0.0, -0.5, IMPOSSIBLE]] * 2
+    assert kept[0]["logprobs"] == rows
+
+
+def test_kept_answers_that_hold_no_numbers_are_asked_for_again():
+    call = echo([1], [[2, 3]])
+    with saying([echoed("-2")]) as server:
+        endpoint = Endpoint("m", server.url)
+        endpoint.answers([call])
+        text = endpoint.kept.path.read_text()
+        for bad in ("NaN", "-Infinity"):
+            endpoint.kept.path.write_text(text.replace("-2.0", bad))
+            assert Endpoint("m", server.url).answers([call])[0]["logprobs"] == [[0.0, -0.5, -2.0]]
 
 
 def test_only_so_many_calls_are_open_at_once(table_server: Server):

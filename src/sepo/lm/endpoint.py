@@ -29,6 +29,10 @@ KEYS = ("SEPO_API_KEY", "OPENAI_API_KEY")
 """Environment variables that may hold the key, the first that is set; a server of one's own needs none."""
 SAMPLING = {"generation_config": '{"do_sample": true, "top_k": 0}'}
 """What ``transformers serve`` must be told: it decodes greedily unless the model was shipped with other settings."""
+IMPOSSIBLE = -9999.0
+"""The least log-probability of a token: JSON has no -Infinity, and this is what vLLM writes in its place."""
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError)
+"""What comes of reading an answer that is not as it should be."""
 PROBES = 6
 """Replies that show whether a server samples."""
 Tell = Callable[[int, int], None]
@@ -159,7 +163,7 @@ class Endpoint:
                 raise InputError(f"endpoint '{self.base_url}' refuses model '{self.model}': {_said(error)}") from None
             except openai.APIConnectionError as error:
                 raise EndpointError(self._failed(str(error.__cause__ or error))) from None
-            except (openai.APIError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            except (openai.APIError, *UNREADABLE) as error:
                 fault = f"an answer that cannot be read ({' '.join(str(error).split())[:100]})"
         raise EndpointError(self._failed(fault))
 
@@ -205,11 +209,11 @@ class Kept:
             self._whole = not text or text.endswith("\n")
             for line in text.split("\n"):
                 try:
-                    key, answer = json.loads(line)
+                    key, answer = json.loads(line, parse_constant=_refuse)
                     if isinstance(answer, dict) and isinstance(answer["usage"], dict):
                         self.answers[str(key)] = answer
-                except (ValueError, TypeError, KeyError):
-                    continue  # a line cut short when the process was killed: it is asked for again
+                except UNREADABLE:
+                    continue  # such as a line cut short when the process was killed: it is asked for again
 
     def add(self, key: str, answer: dict[str, Any]) -> None:
         """Keep an answer."""
@@ -322,11 +326,23 @@ def _completions(found: Any, call: Call) -> dict[str, Any]:
         row = (choice.get("logprobs") or {}).get("token_logprobs")
         if row is None or len(row) < len(prompt):
             return {"logprobs": None, "usage": _usage(found)}
-        rows.append([0.0, *(float(x) for x in row[1 : len(prompt)])])  # the first token follows nothing
+        rows.append([0.0, *(_logprob(x) for x in row[1 : len(prompt)])])  # the first token follows nothing
     return {"logprobs": rows, "usage": _usage(found)}
 
 
 READERS: Mapping[str, Callable[[Any, Call], dict[str, Any]]] = {"chat": _chat, "completions": _completions}
+
+
+def _logprob(found: Any) -> float:
+    """Return a token's log-probability; servers that write -Infinity mean a token that cannot be."""
+    value = float(found)
+    if not value < 1:  # above 0 by rounding at most
+        raise ValueError(f"the log-probability {value}")
+    return max(value, IMPOSSIBLE)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
 
 
 def _usage(found: Any) -> dict[str, int]:
