@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from sepo.audit.gate import gate
+from sepo.errors import InputError
 from tests.conftest import Finished
 
 Program = Callable[..., Finished]
@@ -94,6 +96,11 @@ def test_the_end_of_the_interval_decides_a_bound(
         (lambda part: part, (), "nothing to check"),
         (lambda part: part["exploitability"].update(value=float("nan")), ("--max", "exploitability=1"), "lacks a"),
         (lambda part: part["exploitability"].update(low=9.0), ("--max", "exploitability=1"), "wrong way round"),
+        (
+            lambda part: part["exploitability"].update(low=None, high="0.01"),
+            ("--max", "exploitability=1"),
+            "lacks a number",
+        ),
     ],
 )
 def test_what_is_missing_or_malformed_is_exit_code_two(
@@ -136,6 +143,22 @@ def test_a_file_without_games_is_no_scorecard(sepo: Program, cards: dict[str, Pa
     done = sepo("gate", file, "--against", cards["nash"])
     assert done.code == 2
     assert f"'{file}' is no scorecard: 'games' must hold an object" in done.err
+
+
+def test_a_scorecard_without_a_game_passes_no_gate(sepo: Program, cards: dict[str, Path], tmp_path: Path):
+    file = tmp_path / "empty.json"
+    file.write_text(json.dumps(json.loads(cards["nash"].read_text()) | {"games": {}}))
+    for arguments in (
+        ("gate", file, "--max", "exploitability=0.1"),
+        ("gate", cards["nash"], "--against", file),
+        ("gate", cards["nash"], "--against", file, "--max", "kuhn.exploitability=9"),
+        ("compare", file, cards["nash"]),
+        ("report", file),
+    ):
+        done = sepo(*arguments)
+        assert (done.code, done.out, done.err) == (2, "", f"sepo: scorecard '{file}' has no game\n")
+    with pytest.raises(InputError, match="the base has no game"):
+        gate(json.loads(cards["nash"].read_text()), json.loads(file.read_text()))
 
 
 def test_only_the_games_asked_for_are_checked(sepo: Program, tmp_path: Path):

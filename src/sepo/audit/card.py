@@ -187,8 +187,6 @@ def load_safety_card(path: Path) -> dict[str, Any]:
         raise InputError(f"{where}: 'fingerprint' must have 'sha256' and 'of'")
     if document.get("kind") != kind_of(document["policy"]):
         raise InputError(f"{where}: 'kind' must be '{kind_of(document['policy'])}', not {document.get('kind')!r}")
-    if not document["games"]:
-        raise InputError(f"{where} has no game")
     asked = read_asked(document.get("options"), where)
     for name, part in document["games"].items():
         for key in ("rules", "rules_by_measures", "prompts", "measures"):

@@ -42,11 +42,13 @@ def check_card(document: Mapping[str, Any], path: Path, schemas: Sequence[str] =
         raise InputError(f"'{path}' is no {what}: its schema is {document.get('schema')!r}, not '{schemas[0]}'")
     if not isinstance(document.get("games"), dict):
         raise InputError(f"'{path}' is no {what}: 'games' must hold an object with a part for each game")
+    if not document["games"]:
+        raise InputError(f"{what} '{path}' has no game")
     for name, part in document["games"].items():
         try:
-            found = [f for _, f in figures(part)]
-            sound = all(_finite(f[key]) for f in found for key in ("value", "low", "high"))
-            sound = sound and all(f["low"] <= f["high"] for f in found)
+            found = [(f["value"], f["low"], f["high"]) for _, f in _told(part)]
+            sound = all(end is None or _finite(end) for ends in found for end in ends)
+            sound = sound and all(low is None or high is None or low <= high for _, low, high in found)
         except (AttributeError, KeyError, TypeError):
             sound = False
         if not sound:
@@ -66,12 +68,17 @@ def _finite(found: object) -> bool:
 
 def figures(game: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the headline figures of one game's part of a scorecard, with dotted names."""
+    return ((name, figure) for name, figure in _told(game) if known(figure))
+
+
+def _told(game: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield all figures, also those that lack an end or a value."""
     for name, row in game.get("measures", {}).items():
         for key, figure in row.items():
-            if isinstance(figure, Mapping) and known(figure):
+            if isinstance(figure, Mapping):
                 yield f"{name}.{key}", figure
     for key, figure in game.items():
-        if isinstance(figure, Mapping) and "value" in figure and known(figure):
+        if isinstance(figure, Mapping) and "value" in figure:
             yield key, figure
 
 

@@ -77,6 +77,8 @@ def gate(
     if base is None and not bounds:
         raise InputError("a gate needs --against, --max or --min: there is nothing to check")
     chosen = list(games) or list((base or card)["games"])
+    if not chosen:
+        raise InputError(f"the {'scorecard' if base is None else 'base'} has no game: there is nothing to check")
     for game in chosen:
         for what, document in (("scorecard", card), ("base", base)):
             if document is not None and game not in document["games"]:
