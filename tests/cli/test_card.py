@@ -55,6 +55,18 @@ def test_a_scorecard_gives_the_same_card_as_its_policy(sepo: Program, card: dict
     assert sepo("card", path, "--json").document == card
 
 
+@pytest.mark.parametrize(
+    "options", [("--wording", "renamed"), ("--budget", "3000"), ("--seed", "0", "--no-control"), ("--game", "kuhn")]
+)
+def test_a_scorecard_takes_no_option_of_an_audit(sepo: Program, tmp_path: Path, options: tuple[str, ...]):
+    path = tmp_path / "scorecard.json"
+    sepo("audit", "script:loose_aggressive", "--game", "kuhn", "--out", path)
+    done = sepo("card", path, *options, "--json")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("sepo: a scorecard says itself how it was made: ")
+    assert all(option.removeprefix("--no-") in done.err for option in options if option.startswith("--"))
+
+
 def test_the_card_of_a_servers_scorecard_asks_nobody(
     sepo: Program, tmp_path: Path, card: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ):

@@ -31,6 +31,7 @@ from sepo.report.safety import markdown, write_card
 
 @asks_models
 def command(
+    context: typer.Context,
     asking: Asking,
     subject: Annotated[
         str,
@@ -64,6 +65,8 @@ def command(
     """Write a policy's safety card: figures, what they mean, and all it takes to recompute them (see `sepo verify`)."""
     day = _parse_date(date)
     if subject.endswith(".json") and ":" not in subject:
+        if given := _given(context):
+            raise InputError(f"a scorecard says itself how it was made: {', '.join(given)} goes with a POLICY")
         made = load_card(Path(subject), (CARD_SCHEMA,))
         name = str(made.get("policy"))
         kind_of(name)
@@ -85,7 +88,8 @@ def command(
                     chosen(next(iter(taken.values())), [wording])
             reading = policy if wording is None else RewordedPolicy(policy, wording)
             made = scorecard(reading, games, options, tell) | {"policy": subject}
-    document = card(made, policy, made.get("wording", wording), day)
+            made |= {} if wording is None else {"wording": wording}
+    document = card(made, policy, made.get("wording"), day)
     if out is not None:
         for path in write_card(document, out):
             say(f"sepo: wrote {path}", err=True)
@@ -93,6 +97,18 @@ def command(
         say_json(document)
     elif out is None:
         show(markdown(document))
+
+
+def _given(context: typer.Context) -> list[str]:
+    """Return the options on the command line that say how a policy is audited."""
+    return [
+        param.opts[0]
+        for param in context.command.params
+        if param.name is not None
+        and param.name not in ("subject", "date", "json", "out")
+        and (source := context.get_parameter_source(param.name)) is not None
+        and source.name == "COMMANDLINE"
+    ]
 
 
 def _parse_date(text: str | None) -> datetime.date | None:
