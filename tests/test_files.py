@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -140,6 +141,43 @@ def test_a_folder_that_cannot_be_moved_into_place_leaves_the_previous_one_whole(
     with pytest.raises(InputError, match="cannot write"):
         write_atomic(path, fill("new"))
     assert listing(tmp_path) == {"checkpoint/weights": "old", "checkpoint/config": "old"}
+
+
+def test_a_link_stays_and_the_file_that_it_names_is_written(tmp_path: Path):
+    (tmp_path / "there").mkdir()
+    for name in ("old", "new"):
+        link = tmp_path / name
+        link.symlink_to(Path("there") / f"{name}.json")
+    (tmp_path / "there" / "old.json").write_text("the previous version")
+    for name in ("old", "new"):
+        write_text(tmp_path / name, "written")
+        assert (tmp_path / name).is_symlink()
+    assert listing(tmp_path / "there") == {"old.json": "written", "new.json": "written"}
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o755])
+def test_a_file_keeps_its_mode(tmp_path: Path, mode: int):
+    path = tmp_path / "policy.json"
+    path.write_text("the previous version")
+    path.chmod(mode)
+    write_text(path, "written")
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+    assert path.read_text() == "written"
+
+
+def test_what_is_no_file_is_written_to_and_stays(tmp_path: Path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_json(pipe, {"e": 0.1})
+    assert json.loads(os.read(reader, 1000)) == {"e": 0.1}
+    os.close(reader)
+    assert pipe.is_fifo()
+    assert [p.name for p in tmp_path.iterdir()] == ["pipe"]
+    (tmp_path / "null").symlink_to(os.devnull)
+    write_json(tmp_path / "null", {})
+    assert (tmp_path / "null").is_char_device()
+    assert Path(os.devnull).is_char_device()
 
 
 def test_a_path_below_a_regular_file_is_an_error_that_names_it(tmp_path: Path):

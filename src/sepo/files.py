@@ -1,4 +1,8 @@
-"""Files that are whole or absent: everything is written to a temporary name and renamed."""
+"""Files that are whole or absent: everything is written to a temporary name and renamed.
+
+A link stays one, and the file that it names is written; a file that was there keeps its mode. What is no file, such as
+``/dev/stdout`` or a named pipe, is never replaced: what is whole is written to it.
+"""
 
 from __future__ import annotations
 
@@ -27,20 +31,28 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
     """
     scratch: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-        made = scratch / path.name
+        sink = path.exists() and not path.is_file() and not path.is_dir()
+        place = Path(os.path.realpath(path))
+        if not sink:
+            place.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=None if sink else place.parent))
+        made = scratch / place.name
         write(made)
-        if made.is_dir() and path.exists():
+        if sink:
+            with made.open("rb") as whole, path.open("wb") as out:
+                shutil.copyfileobj(whole, out)
+        elif made.is_dir() and place.exists():
             old = scratch / "replaced"
-            path.rename(old)
+            place.rename(old)
             try:
-                made.rename(path)
+                made.rename(place)
             except OSError:
-                old.rename(path)  # what stood there comes back
+                old.rename(place)  # what stood there comes back
                 raise
         else:
-            made.replace(path)
+            if place.is_file():
+                shutil.copymode(place, made)
+            made.replace(place)
     except OSError as error:
         raise InputError(f"cannot write '{path}': {error.strerror or error}") from error
     finally:
