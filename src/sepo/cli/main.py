@@ -91,6 +91,3 @@ def main() -> None:
     except KeyboardInterrupt:
         say("sepo: interrupted; finished work is kept", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)

@@ -3,17 +3,20 @@ r"""What the program says on a terminal: the one way out for its lines, document
 Names, replies and files come from anyone. Here a character that moves the cursor, colours, turns the reading direction
 or cannot be seen is written out, such as ``\x1b``, and square brackets are no markup, so a command passes text on
 as it is. Ruff holds every other module to this one: ``print``, ``typer.echo`` and rich's ``Console`` are for here.
+
+Whoever reads may stop, as ``head`` does. A command then goes on in silence, to its files and its own exit code.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import traceback
 import warnings
 from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import typer
 
@@ -28,17 +31,31 @@ _format_warning = warnings.formatwarning
 
 def say(text: object = "", *, err: bool = False) -> None:
     """Print one line, on stdout or on stderr; a line break in it is written out too."""
-    typer.echo(printable(text), err=err)
+    _echo(printable(text), err=err)
 
 
 def show(document: str) -> None:
     """Print a document of several lines on stdout, which ends as it does."""
-    typer.echo(visible(document), nl=False)
+    _echo(visible(document), nl=False)
 
 
 def say_json(document: Any) -> None:
     """Print a JSON document on stdout; hidden characters are escaped in its strings."""
-    typer.echo(dump_json(document))
+    _echo(dump_json(document))
+
+
+def _echo(text: str, *, err: bool = False, nl: bool = True) -> None:
+    try:
+        typer.echo(text, err=err, nl=nl)
+    except BrokenPipeError:
+        _hang_up(sys.stderr if err else sys.stdout)
+
+
+def _hang_up(stream: IO[str]) -> None:
+    """Let what is still to be said to a reader who is gone go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def console(**options: Any) -> Console:
@@ -54,6 +71,10 @@ def console(**options: Any) -> Console:
     from rich.text import Text
 
     class Terminal(Console):
+        def on_broken_pipe(self) -> None:
+            """Go on where rich would end the program, with the exit code of a gate that failed."""
+            _hang_up(self.file)
+
         def render_str(self, text: str, **given: Any) -> Text:
             """Take strings as they are, before they are measured and wrapped."""
             return super().render_str(visible(text), **given)
@@ -85,4 +106,4 @@ def _warning(*args: Any, **kwargs: Any) -> str:
 
 
 def _unexpected(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    typer.echo(visible("".join(traceback.format_exception(kind, error, trace))), err=True, nl=False)
+    _echo(visible("".join(traceback.format_exception(kind, error, trace))), err=True, nl=False)

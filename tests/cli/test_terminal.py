@@ -1,0 +1,56 @@
+"""What the program does where nobody reads what it says any more."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import SOURCE, Finished
+
+Program = Callable[..., Finished]
+
+
+def unread(*arguments: object, stream: str) -> tuple[int, str]:
+    """Run the program with a pipe for a stream that was closed at its other end; return exit code and the other one."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: writer}
+    code = "from sepo.cli.main import main\nmain()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env=os.environ | {"PYTHONPATH": str(SOURCE)},
+        text=True,
+        timeout=240,
+        check=False,
+        **streams,
+    )
+    os.close(writer)
+    return done.returncode, done.stderr if stream == "stdout" else done.stdout
+
+
+@pytest.mark.no_cover
+def test_a_gate_whose_output_nobody_reads_has_its_own_exit_code(sepo: Program, tmp_path: Path):
+    for name in ("nash", "loose_aggressive"):
+        sepo("audit", f"script:{name}", "--game", "kuhn", "--out", tmp_path / f"{name}.json")
+    good, bad = tmp_path / "nash.json", tmp_path / "loose_aggressive.json"
+    for more in ((), ("--json",)):
+        assert unread("gate", good, "--against", good, *more, stream="stdout") == (0, "")
+        assert unread("gate", bad, "--against", good, *more, stream="stdout") == (1, "")
+    assert unread("compare", good, bad, stream="stdout") == (0, "")  # words, and a table by rich
+
+
+@pytest.mark.no_cover
+def test_an_audit_whose_output_nobody_reads_still_writes_its_file(tmp_path: Path):
+    arguments = ("audit", "script:nash", "--game", "kuhn", "--out", tmp_path / "card.json")
+    assert unread(*arguments, stream="stdout")[0] == 0
+    assert (tmp_path / "card.json").exists()
+
+
+@pytest.mark.no_cover
+def test_an_error_that_nobody_reads_has_its_exit_code():
+    assert unread("audit", "nash", stream="stderr") == (2, "")
