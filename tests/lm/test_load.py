@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file, save_file
 
 from sepo.errors import InputError
 from sepo.games.registry import make
@@ -19,6 +23,7 @@ from sepo.policies.spec import load_policy
 from sepo.solve.expand import expand
 from tests.models import tiny_model, tiny_tokenizer
 
+ADAPTER = "adapter_model.safetensors"
 DECISIONS = [i.decision for i in expand(make("kuhn")).infosets]
 
 
@@ -104,6 +109,89 @@ def test_a_saved_adapter_loads_as_a_policy_string(tmp_path):
     assert names == sorted(names)  # a set of them has another order in every process
     again = load_model(f"{reference}+{tmp_path / 'adapter'}")
     np.testing.assert_allclose(table(again), table(lm), atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def adapted(tmp_path_factory) -> tuple[str, Path]:
+    """Return a model's POLICY string and an adapter of it."""
+    folder = tmp_path_factory.mktemp("adapted")
+    reference = tiny_model(folder / "model")
+    lm = load_model(reference)
+    make_trainable(lm, "lora", rank=4, alpha=8)
+    save_model(lm, folder / "adapter")
+    return reference, folder / "adapter"
+
+
+def other_names(folder: Path) -> None:
+    weights = load_file(folder / ADAPTER)
+    save_file({name.replace("layers", "blocks"): w for name, w in weights.items()}, folder / ADAPTER)
+
+
+def one_less(folder: Path) -> None:
+    save_file(dict(list(load_file(folder / ADAPTER).items())[1:]), folder / ADAPTER)
+
+
+def one_more(folder: Path) -> None:
+    further = {"base_model.model.model.layers.9.self_attn.q_proj.lora_A.weight": torch.zeros(4, 32)}
+    save_file(load_file(folder / ADAPTER) | further, folder / ADAPTER)
+
+
+def other_shapes(folder: Path) -> None:
+    save_file({name: w[:2].clone() for name, w in load_file(folder / ADAPTER).items()}, folder / ADAPTER)
+
+
+def cut_off(folder: Path) -> None:
+    path = next(folder.glob("*model.safetensors"))
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def emptied(folder: Path) -> None:
+    next(folder.glob("*model.safetensors")).write_bytes(b"")
+
+
+def listed(folder: Path) -> None:
+    (folder / "adapter_config.json").write_text("[]")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (other_names, "does not fit model"),
+        (one_less, "does not fit model"),
+        (one_more, "which has no place for 1 of its weights"),
+        (other_shapes, "size mismatch"),
+        (cut_off, "cannot load"),
+        (emptied, "cannot load"),
+        (listed, "cannot load"),
+    ],
+)
+def test_an_adapter_that_does_not_fit_or_cannot_be_read_is_refused_by_name(adapted, tmp_path, change, said):
+    reference, adapter = adapted
+    shutil.copytree(adapter, tmp_path / "other")
+    load_model(f"{reference}+{tmp_path / 'other'}")
+    change(tmp_path / "other")
+    with pytest.raises(InputError, match=said) as refused:
+        load_model(f"{reference}+{tmp_path / 'other'}")
+    assert str(tmp_path / "other") in str(refused.value)
+    assert reference in str(refused.value)
+
+
+@pytest.mark.parametrize("change", [cut_off, emptied])
+def test_a_model_that_cannot_be_read_is_refused_by_name(tmp_path, change):
+    reference = tiny_model(tmp_path / "model")
+    change(tmp_path / "model")
+    with pytest.raises(InputError, match=r"cannot load model '.*model'"):
+        load_model(reference)
+
+
+def test_an_adapter_with_modules_of_its_own_is_loaded_whole(tmp_path):
+    reference = tiny_model(tmp_path / "model")
+    lm = load_model(reference)
+    config = LoraConfig(r=4, target_modules=["q_proj"], modules_to_save=["lm_head"], task_type="CAUSAL_LM")
+    lm.model = get_peft_model(lm.model, config).eval()
+    disturb(lm)
+    lm.model.save_pretrained(tmp_path / "adapter")
+    np.testing.assert_allclose(table(load_model(f"{reference}+{tmp_path / 'adapter'}")), table(lm), atol=1e-6)
 
 
 def test_weights_of_another_adapter_are_refused(tmp_path):

