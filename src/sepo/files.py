@@ -6,6 +6,7 @@ A link stays one, and the file that it names is written; a file that was there k
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -31,7 +32,7 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
     """
     scratch: Path | None = None
     try:
-        sink = path.exists() and not path.is_file() and not path.is_dir()
+        sink = _is_sink(path)
         place = Path(os.path.realpath(path))
         if not sink:
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -58,6 +59,30 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
     finally:
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a place where no file can be written, before there is anything to write.
+
+    Raises
+    ------
+    InputError
+        As ``write_atomic`` does.
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not _is_sink(path):
+            place = Path(os.path.realpath(path))
+            place.parent.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=place.parent).cleanup()
+    except OSError as error:
+        raise InputError(f"cannot write '{path}': {error.strerror or error}") from error
+
+
+def _is_sink(path: Path) -> bool:
+    """Whether there is something that is written to and holds nothing: a device or a pipe."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def write_text(path: Path, text: str) -> None:

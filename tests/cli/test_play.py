@@ -106,6 +106,32 @@ def test_an_interrupt_keeps_what_was_played(sepo, tmp_path: Path, monkeypatch: p
     assert not json.loads(kept.read_text())["complete"]
 
 
+def test_an_interrupt_before_the_first_move_claims_no_file(sepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    kept = tmp_path / "c.jsonl"
+
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sepo.cli.show_play.Table.play", interrupted)
+    done = sepo("play", "ipd", "script:tit_for_tat", "-o", kept)
+    assert (done.code, done.err) == (130, "\nsepo: the game was broken off\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [("file/a.jsonl", "cannot write"), ("folder", "cannot write"), ("binary", "cannot read"), ("x" * 300, "cannot")],
+)
+def test_a_place_that_cannot_be_written_is_said_before_the_game(sepo, tmp_path: Path, place: str, said: str):
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "binary").write_bytes(b"\xff")
+    (tmp_path / "folder").mkdir()
+    done = sepo("play", "ipd", "script:tit_for_tat", "-o", tmp_path / place, input="c\n")
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+    assert done.err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

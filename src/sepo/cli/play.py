@@ -12,7 +12,7 @@ import typer
 from sepo.cli.arguments import RuleOption, parse_choice, parse_rules, reporting
 from sepo.cli.terminal import say
 from sepo.errors import InputError
-from sepo.files import write_text
+from sepo.files import check_writable, write_text
 from sepo.games.base import Game
 from sepo.games.registry import make
 from sepo.policies.base import Policy
@@ -52,6 +52,9 @@ def command(
     from sepo.cli.show_play import Table
     from sepo.play.session import Session, rehearse
 
+    if out is not None:
+        _read(out)  # what is wrong with it is said before there is a game to lose
+        check_writable(out)
     manner = cast(Style, parse_choice(style, get_args(Style), "style"))
     chosen = secrets.randbelow(2**31) if seed is None else seed
     played, loaded = _loaded(game, policy, parse_rules(rule or []), Asking(ReplyRules(manner), chosen))
@@ -59,16 +62,18 @@ def command(
     table = Table(session, hints=hints, questions=questions)
     table.open(chosen)
     rehearse(session)
+    kept = ""
     try:
-        table.play()
+        try:
+            table.play()
+        finally:
+            if out is not None and session.count:
+                _append(out, session, chosen)
+                kept = f"; what was played is in {out}"
     except KeyboardInterrupt:
-        kept = f"; what was played is in {out}" if out is not None else ""
         say(err=True)
         say(f"sepo: the game was broken off{kept}", err=True)
         raise
-    finally:
-        if out is not None and session.count:
-            _append(out, session, chosen)
     with reporting() as tell:
         found = debrief(session, questions, lambda done, total: tell("looking back", done, total))
     table.look_back(found)
@@ -91,9 +96,14 @@ def _loaded(name: str, text: str, rules: dict[str, Any], asking: Asking) -> tupl
 
 def _append(path: Path, session: Session, seed: int) -> None:
     """Add a line to the file, which is whole or as before."""
-    try:
-        before = path.read_text(encoding="utf-8") if path.exists() else ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read '{path}': {error}") from None
+    before = _read(path)
     line = json_printable(json.dumps(session.episode() | {"seed": seed}, ensure_ascii=False, allow_nan=False))
     write_text(path, before + "\n" * bool(before and not before.endswith("\n")) + line + "\n")
+
+
+def _read(path: Path) -> str:
+    """Return what a file holds; nothing of one that is not there, or is no file."""
+    try:
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read '{path}': {error}") from None
