@@ -63,7 +63,8 @@ def test_a_name_that_only_points_here_is_not(here: TestClient, host: str):
 
 
 @pytest.mark.parametrize(
-    "origin", [None, "null", "http://evil.example", "https://127.0.0.1:8001", "http://127.0.0.1", "file://"]
+    "origin",
+    [None, "null", "http://evil.example", "https://127.0.0.1:8001", "http://127.0.0.1", "file://", "http://[bad"],
 )
 def test_what_changes_anything_must_come_from_this_server(here: TestClient, origin: str | None):
     headers = {} if origin is None else {"Origin": origin}
@@ -89,6 +90,14 @@ def test_without_the_token_nothing_is_answered(menu: Menu):
     assert there.get("/").status_code == 401
     there.cookies.set("sepo-token-9000", "secret-token")  # another server's
     assert there.get("/").status_code == 401
+
+
+def test_cookies_of_other_servers_lock_nobody_out(menu: Menu):
+    there = client(House(menu), token="secret-token", loopback=False)
+    for others in ('theme={"dark":true}; ', "a[b]=c; ", 'q="; ', "no value; "):
+        headers = {"Cookie": f"{others}sepo-token-8000=secret-token"}
+        assert there.get("/", headers=headers).status_code == 200, others
+        assert there.get("/", headers={"Cookie": f"{others}sepo-token-8000=other"}).status_code == 401
 
 
 def test_the_token_becomes_a_cookie_that_no_script_and_no_other_site_uses(menu: Menu):
@@ -288,6 +297,11 @@ def test_two_policies_are_watched_move_by_move(here: TestClient):
     text = here.get(place).text
     assert "The game is over" in text
     assert "50.0%" in text
+
+
+def test_numbers_without_end_name_nothing(here: TestClient):
+    for path in ("/explore?game=kuhn&policy=uniform&page=", "/runs/"):
+        assert here.get(path + "9" * 5000).status_code == 404
 
 
 def test_a_policy_is_explored_page_by_page_and_searched(here: TestClient):

@@ -52,8 +52,8 @@ def application(house: House, door: Door) -> ASGIApp:
         Route("/watch/{name}", site.watch),
         Route("/watch/{name}", site.go_on, methods=["POST"]),
         Route("/explore", site.explore),
-        Route("/runs/{number:int}", site.run),
-        Route("/runs/{number:int}/report", site.report),
+        Route("/runs/{number}", site.run),
+        Route("/runs/{number}/report", site.report),
         Route("/static/{name}", site.static),
     ]
     handlers: dict[Any, Any] = {HTTPException: site.refused, InputError: site.failed, EndpointError: site.failed}
@@ -176,6 +176,8 @@ class Site:
             self.house.remember(slug, name, found)
         page = asked.get("page", "1")
         text = asked.get("q", "")[:200]
+        if len(page) > 9:
+            raise HTTPException(404, "There is no such page.")
         shown = pages.table(self.house.tables[slug, name], text, int(page) if page.isascii() and page.isdigit() else 1)
         link = "/explore?" + urlencode({"game": slug, "policy": name, "q": text}) + "&page="
         return self._page("explore.html", slug=slug, game=self.house.menu.game(slug), policy=name, link=link, **shown)
@@ -222,10 +224,10 @@ class Site:
         return room
 
     def _watched(self, request: Request) -> Watched:
-        number: int = request.path_params["number"]
-        if not 1 <= number <= len(self.house.runs):
+        runs = {str(number): run for number, run in enumerate(self.house.runs, 1)}
+        if (run := runs.get(request.path_params["number"])) is None:
             raise HTTPException(404, "There is no such run here.")
-        return self.house.runs[number - 1]
+        return run
 
     def _page(self, template: str, *, status: int = 200, **values: Any) -> Response:
         return HTMLResponse(

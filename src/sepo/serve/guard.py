@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-from http.cookies import CookieError, SimpleCookie
 from typing import NamedTuple
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -92,8 +92,8 @@ class Guard:
         if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
             return PlainTextResponse("Other sites may link here, and no more.", 403)
         if scope["method"] not in SAFE:
-            origin = urlsplit(headers.get("origin", ""))
-            if not host or origin.scheme not in ("http", "https") or origin.netloc.lower() != host.lower():
+            scheme, _, name = headers.get("origin", "").partition("://")
+            if not host or scheme.lower() not in ("http", "https") or name.lower() != host.lower():
                 return PlainTextResponse("This request comes from another site, or does not say from where.", 403)
         return None
 
@@ -107,12 +107,8 @@ class Guard:
             answer = RedirectResponse(path + ("?" + rest if rest else ""), 303)
             answer.set_cookie(name, token, httponly=True, samesite="strict", path="/")
             return answer
-        cookies: SimpleCookie = SimpleCookie()
-        try:
-            cookies.load(headers.get("cookie", ""))
-        except CookieError:
-            cookies.clear()
-        if name in cookies and _same(cookies[name].value, token):
+        cookies = cookie_parser(headers.get("cookie", ""))  # as lenient as browsers: other servers' are sent along
+        if name in cookies and _same(cookies[name], token):
             return None
         return PlainTextResponse("A token is needed: open the address that `sepo serve` printed when it started.", 401)
 
