@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import Finished
+from sepo.lm.reasoned import Reply
+from tests.conftest import SOURCE, Finished
+from tests.server import Server, served
 
 Program = Callable[..., Finished]
 
@@ -138,3 +143,46 @@ def test_wrong_usage_is_exit_code_2_without_a_traceback(sepo: Program, arguments
     assert (done.code, done.out) == (2, "")
     assert done.err
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("report", "x" * 300),
+        ("compare", "x" * 300, "x" * 300),
+        ("data", "kuhn", "--out", "x" * 300),
+        ("games", "new", "stag", "--out", "x" * 300),
+        ("serve", "--run", "x" * 300),
+        ("audit", f"hf:{'x' * 300}", "--game", "kuhn"),
+    ],
+)
+def test_a_path_that_cannot_be_looked_at(sepo: Program, arguments: tuple[str, ...]):
+    refused(sepo(*arguments))
+
+
+def test_a_cache_folder_that_cannot_be_made(sepo: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("SEPO_CACHE", str(tmp_path / "file" / "cache"))
+    with served(Server(lambda body: Reply("bet", finished=True))) as server:
+        done = sepo("audit", f"openai:nobody/knows@{server.url}", "--game", "kuhn", "--concurrency", 1)
+    refused(done, "file/cache")
+
+
+@pytest.mark.parametrize("budget", ["\u00b2", "9" * 5000, "0", "-1"])
+def test_a_budget_that_is_no_number(sepo: Program, budget: str):
+    refused(sepo("audit", "script:nash", "--game", "kuhn", "--budget", budget), "--budget must be")
+
+
+@pytest.mark.parametrize("arguments", ["play kuhn uniform", "audit human --game kuhn"])
+def test_a_program_without_an_input(arguments: str):
+    code = "from sepo.cli.main import main; main()"
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$0" -c "{code}" {arguments} <&-', sys.executable],
+        env=os.environ | {"PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False), done
+    assert "the input ended before" in done.stderr.splitlines()[-1]

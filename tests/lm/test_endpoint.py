@@ -364,7 +364,13 @@ def test_hostile_replies_change_nothing_but_the_illegal_count(tree: Tree, table_
         assert np.isclose(p.sum(), 1)
 
 
-@pytest.mark.parametrize("text", ["openai:", "openai:m", "openai:@http://x/v1", "openai:m@ftp://x", "openai:m@"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("openai:", "openai:m", "openai:@http://x/v1", "openai:m@ftp://x", "openai:m@", "openai:m@http://"),
+        *("openai:m@http://localhost:99999", "openai:m@http://x:80x/v1", "openai:m@http://[bad/v1"),
+    ],
+)
 def test_what_names_no_endpoint_is_refused(text: str):
     with pytest.raises(InputError, match=r"names no endpoint|unknown policy"):
         load_policy(text)

@@ -86,7 +86,7 @@ def parse_budget(text: str) -> int | None:
     """
     if text == "all":
         return None
-    if not text.isdigit() or int(text) < 1:
+    if not (text.isascii() and text.isdigit() and len(text) < 12 and int(text) > 0):
         raise InputError(f"--budget must be a positive number or 'all', not '{text}'")
     return int(text)
 

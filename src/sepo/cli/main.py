@@ -81,6 +81,10 @@ def main() -> None:
     except EndpointError as error:
         say(f"sepo: {' '.join(str(error).split())}", err=True)
         sys.exit(3)
+    except OSError as error:  # a path that cannot be looked at, a folder that cannot be made
+        where = "" if error.filename is None else f" at '{error.filename}'"
+        say(f"sepo: {error.strerror or error}{where}", err=True)
+        sys.exit(2)
     except TyperException as error:  # wrong usage; without any argument its message is the help
         text = error.format_message()
         if len(sys.argv) == 1:

@@ -9,6 +9,7 @@ Whoever reads may stop, as ``head`` does. A command then goes on in silence, to 
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -95,7 +96,12 @@ class _Record(logging.LogRecord):
 
 
 def guard() -> None:
-    """Hold what is not said through here to the same: log messages, warnings, and errors that nobody expected."""
+    """Hold what is not said through here to the same: log messages, warnings, and errors that nobody expected.
+
+    A program that was started without an input has an empty one.
+    """
+    if sys.stdin is None:
+        sys.stdin = io.StringIO()
     logging.setLogRecordFactory(_Record)
     warnings.formatwarning = _warning
     sys.excepthook = _unexpected

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from sepo.errors import InputError
 from sepo.games.base import Game
@@ -110,9 +111,18 @@ def _model(reference: str, tell: Tell | None, asking: Asking) -> Policy:
     return policy
 
 
+def _is_address(url: str) -> bool:
+    """Whether a URL names a host, and a port that there can be, if any."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def _endpoint(rest: str, tell: Tell | None, asking: Asking) -> Policy:
     model, at, base_url = rest.rpartition("@")
-    if not at or not model or not base_url.startswith(("http://", "https://")):
+    if not at or not model or not base_url.startswith(("http://", "https://")) or not _is_address(base_url):
         raise InputError(f"'openai:{rest}' names no endpoint: use openai:MODEL@BASE_URL, with http:// or https://")
     name = f"openai:{rest}"
     endpoint = Endpoint(model, base_url, asking.limits, tell)

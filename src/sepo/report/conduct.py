@@ -201,7 +201,7 @@ def _in_order(game: Game) -> Callable[[str], tuple[float, str]]:
         if action in listed:
             return float(listed.index(action)), action
         first = action.split(" ", 1)[0]
-        return (float(first) if first.isdigit() else 1e9), action
+        return (float(first) if first.isdecimal() else 1e9), action
 
     return order
 
