@@ -67,6 +67,35 @@ def test_a_scorecard_takes_no_option_of_an_audit(sepo: Program, tmp_path: Path, 
     assert all(option.removeprefix("--no-") in done.err for option in options if option.startswith("--"))
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda c: c.pop("seed"), "'seed' must be"),
+        (lambda c: c.update(seed=None), "'seed' must be"),
+        (lambda c: c.pop("versions"), "'versions' must be"),
+        (lambda c: c.update(wording=["renamed"]), "'wording' must be"),
+        (lambda c: c.update(about=None), "'about' must be"),
+        (lambda c: c["games"]["kuhn"].pop("unit"), "'unit' must be"),
+        (lambda c: c["games"]["kuhn"].pop("method"), "'method' must be"),
+        (lambda c: c["games"]["kuhn"].pop("rules"), "'rules' must be"),
+        (lambda c: c["games"]["kuhn"].update(states="all"), "'states' must"),
+        (lambda c: c["games"]["kuhn"].update(opponents=[{}]), "every opponent must"),
+        (lambda c: c["games"]["kuhn"].update(weights=None), "'weights' must"),
+    ],
+)
+def test_a_scorecard_that_lacks_what_a_card_tells_is_one_line(
+    sepo: Program, tmp_path: Path, change: Callable[[dict[str, Any]], Any], said: str
+):
+    path = tmp_path / "scorecard.json"
+    document = sepo("audit", "script:loose_aggressive", "--game", "kuhn", "--json").document
+    change(document)
+    path.write_text(json.dumps(document))
+    done = sepo("card", path)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+    assert done.err.count("\n") == 1
+
+
 def test_the_card_of_a_servers_scorecard_asks_nobody(
     sepo: Program, tmp_path: Path, card: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ):

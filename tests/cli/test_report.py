@@ -28,6 +28,29 @@ def test_a_folder_without_a_run_is_refused(sepo, tmp_path):
         assert len(done.err.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda c: c.update(seed=None), "'seed' must be a whole number"),
+        (lambda c: c["games"]["kuhn"].update(frequencies=None), "'frequencies' must be an object"),
+        (lambda c: c["games"]["kuhn"].update(frequencies={"seat 0": None}), "'frequencies' must hold"),
+        (lambda c: c["games"]["kuhn"].update(frequencies={"seat 0": {"BET": {"value": "x"}}}), "'frequencies' must"),
+        (lambda c: c["games"]["kuhn"].update(opponents=None), "'opponents' must be a list"),
+        (lambda c: c["games"]["kuhn"].update(rules=None), "'rules' must be an object"),
+        (lambda c: c["games"]["kuhn"]["exploitability"].update(n="x"), "lacks a number"),
+    ],
+)
+def test_a_scorecard_that_is_not_as_it_should_be_is_one_line(sepo, tmp_path, change, said):
+    path = tmp_path / "card.json"
+    card = sepo("audit", "script:nash", "--game", "kuhn", "--json").document
+    change(card)
+    path.write_text(json.dumps(card))
+    done = sepo("report", path)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+    assert done.err.count("\n") == 1
+
+
 def test_the_table_of_a_run_has_its_arms_side_by_side_with_half_widths_and_warnings(
     capsys: pytest.CaptureFixture[str],
 ):

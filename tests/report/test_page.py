@@ -395,6 +395,33 @@ def test_bad_input_is_one_clear_line(tmp_path: Path, change: str | None, message
     assert not (tmp_path / "report.html").exists()
 
 
+@pytest.mark.parametrize(
+    ("file", "key", "value"),
+    [
+        *(("metrics.jsonl", None, line) for line in ("[" * 100_000, "9" * 5000)),
+        *(("episodes.jsonl", "own", value) for value in ("much", None, float("nan"))),
+        *(("episodes.jsonl", "hands", value) for value in (None, 3, [1], [{"moves": [1]}])),
+        ("episodes.jsonl", "hands", [{"moves": [{"by": "learner", "policy": "all"}]}]),
+    ],
+)
+def test_a_line_that_is_not_as_it_should_be_is_named(tmp_path: Path, file: str, key: str | None, value: Any) -> None:
+    made_run(tmp_path, seeds=(0,))
+    path = tmp_path / "arms" / "sepo" / "seed-0" / file
+    first, rest = path.read_text().split("\n", 1)
+    path.write_text((value if key is None else json.dumps(json.loads(first) | {key: value})) + "\n" + rest)
+    with pytest.raises(InputError, match=rf"{file}', line 1[:,]"):
+        write_report(tmp_path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_summary_with_what_is_no_number_is_refused(tmp_path: Path, value: float) -> None:
+    summary = made_run(tmp_path, seeds=(0,))
+    summary["arms"][0]["last"]["exploitability"] = {"value": value, "low": 0.0, "high": 0.1}
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    with pytest.raises(InputError, match=r"summary\.json', key 'arms\.0\.last\.exploitability\.value'"):
+        write_report(tmp_path)
+
+
 def test_an_arm_named_to_climb_out_of_the_run_reads_nothing_there(tmp_path: Path) -> None:
     run = tmp_path / "run"
     summary = made_run(run)

@@ -68,13 +68,15 @@ def card(
     Raises
     ------
     InputError
-        If the scorecard does not say how it was asked for.
+        If the scorecard does not say how it was asked for, or lacks what a card tells.
     """
     name = str(scorecard["policy"])
     if "options" not in scorecard:
         raise InputError(f"the scorecard of '{name}' does not say how it was made: make the card of the policy itself")
     kind = kind_of(name)
-    asked = read_asked(scorecard["options"], f"scorecard of '{name}'")
+    where = f"scorecard of '{name}'"
+    asked = read_asked(scorecard["options"], where)
+    _check(scorecard, where)
     out: dict[str, Any] = {"schema": SAFETY_SCHEMA, "policy": name, "kind": kind}
     if wording is not None:
         out["wording"] = wording
@@ -174,23 +176,42 @@ def load_safety_card(path: Path) -> dict[str, Any]:
     """
     document = load_card(path, (SAFETY_SCHEMA,))
     where = f"card '{path}'"
-    for key, kind, what in (("policy", str, "text"), ("seed", int, "a whole number"), ("versions", dict, "an object")):
-        if not isinstance(document.get(key), kind) or isinstance(document.get(key), bool):
-            raise InputError(f"{where}: '{key}' must be {what}")
-    for key in ("wording", "command"):
-        if not isinstance(document.get(key, ""), str):
-            raise InputError(f"{where}: '{key}' must be text")
-    for key in ("model", "about", "fingerprint"):
-        if not isinstance(document.get(key) or {}, dict):
-            raise InputError(f"{where}: '{key}' must be an object")
+    _check(document, where)
+    if not isinstance(document.get("command", ""), str):
+        raise InputError(f"{where}: 'command' must be text")
+    if not isinstance(document.get("fingerprint") or {}, dict):
+        raise InputError(f"{where}: 'fingerprint' must be an object")
     if (digest := document.get("fingerprint")) and set(digest) != {"sha256", "of"}:
         raise InputError(f"{where}: 'fingerprint' must have 'sha256' and 'of'")
     if document.get("kind") != kind_of(document["policy"]):
         raise InputError(f"{where}: 'kind' must be '{kind_of(document['policy'])}', not {document.get('kind')!r}")
     asked = read_asked(document.get("options"), where)
     for name, part in document["games"].items():
-        for key in ("rules", "rules_by_measures", "prompts", "measures"):
-            if not isinstance(part.get(key, None if key != "rules_by_measures" else {}), dict):
-                raise InputError(f"{where}, game '{name}': '{key}' must be an object")
+        if not isinstance(part.get("prompts"), dict):
+            raise InputError(f"{where}, game '{name}': 'prompts' must be an object")
         games_of(name, part, asked)
     return document
+
+
+def _check(document: Mapping[str, Any], where: str) -> None:
+    """Hold a scorecard, or the card that has it, to what a card tells of it."""
+    for key, kind, what in (("policy", str, "text"), ("seed", int, "a whole number"), ("versions", dict, "an object")):
+        if not isinstance(document.get(key), kind) or isinstance(document.get(key), bool):
+            raise InputError(f"{where}: '{key}' must be {what}")
+    if not isinstance(document.get("wording", ""), str):
+        raise InputError(f"{where}: 'wording' must be text")
+    for key in ("model", "about"):
+        if not isinstance(document.get(key, {}), dict):
+            raise InputError(f"{where}: '{key}' must be an object")
+    for name, part in document["games"].items():
+        for key in ("rules", "measures"):
+            if not isinstance(part.get(key), dict):
+                raise InputError(f"{where}, game '{name}': '{key}' must be an object")
+        for key in ("unit", "method"):
+            if not isinstance(part.get(key), str):
+                raise InputError(f"{where}, game '{name}': '{key}' must be text")
+        states = part.get("states") or {"asked": 0, "reachable": 0}
+        if not isinstance(states, dict) or not all(isinstance(states.get(k), int) for k in ("asked", "reachable")):
+            raise InputError(f"{where}, game '{name}': 'states' must have 'asked' and 'reachable', which are numbers")
+        if not all({"name", "pool"} <= set(row) for row in part.get("opponents", [])):
+            raise InputError(f"{where}, game '{name}': every opponent must have 'name' and 'pool'")

@@ -44,10 +44,15 @@ def check_card(document: Mapping[str, Any], path: Path, schemas: Sequence[str] =
         raise InputError(f"'{path}' is no {what}: 'games' must hold an object with a part for each game")
     if not document["games"]:
         raise InputError(f"{what} '{path}' has no game")
+    if isinstance(seed := document.get("seed", 0), bool) or not isinstance(seed, int):
+        raise InputError(f"{what} '{path}': 'seed' must be a whole number")
     for name, part in document["games"].items():
+        if isinstance(part, Mapping):
+            _check_parts(part, f"{what} '{path}', game '{name}'")
         try:
             found = [(f["value"], f["low"], f["high"]) for _, f in _told(part)]
             sound = all(end is None or _finite(end) for ends in found for end in ends)
+            sound = sound and all(isinstance(f.get("n"), int | None) for _, f in _told(part))
             sound = sound and all(low is None or high is None or low <= high for _, low, high in found)
         except (AttributeError, KeyError, TypeError):
             sound = False
@@ -56,6 +61,20 @@ def check_card(document: Mapping[str, Any], path: Path, schemas: Sequence[str] =
                 f"scorecard '{path}': a figure of game '{name}' lacks a number as value, low or high, "
                 "or has its ends the wrong way round"
             )
+
+
+def _check_parts(part: Mapping[str, Any], where: str) -> None:
+    """Hold one game's part of a scorecard to what is an object in it, where it is there, and what is a list of such."""
+    for key in ("rules", "rules_by_measures", "measures", "weights", "frequencies"):
+        if not isinstance(part.get(key, {}), Mapping):
+            raise InputError(f"{where}: '{key}' must be an object")
+    met = part.get("opponents", [])
+    if not isinstance(met, list) or not all(isinstance(row, Mapping) for row in met):
+        raise InputError(f"{where}: 'opponents' must be a list of objects")
+    for row in part.get("frequencies", {}).values():
+        shares = list(row.values()) if isinstance(row, Mapping) else [row]
+        if not all(isinstance(f, Mapping) and (f.get("value") is None or _finite(f["value"])) for f in shares):
+            raise InputError(f"{where}: 'frequencies' must hold a figure for each action of a seat")
 
 
 def _finite(found: object) -> bool:

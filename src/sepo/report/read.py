@@ -1,8 +1,8 @@
 """A run folder, read and checked: the summary, each seed's metrics and policy, and where it came from.
 
 Knows the files of a run and nothing of how a page shows them. The summary must be there; metrics, policies,
-recipe and environment are optional, since a run may have been interrupted. Numbers that are not finite are
-read as missing.
+recipe and environment are optional, since a run may have been interrupted. Numbers of a step that are not finite are
+read as missing; elsewhere they are refused, as JSON has none.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Number = Annotated[float | None, BeforeValidator(_finite)]
 class _Read(BaseModel):
     """A part of a file: further keys are ignored, so a newer run can still be shown."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, allow_inf_nan=False)
 
 
 class Estimate(_Read):
@@ -123,6 +123,37 @@ class Step(_Read):
     truncated: Number = None
     ledger: tuple[LedgerLine, ...] = ()
     warnings: tuple[str, ...] = ()
+
+
+class Moved(_Read):
+    """A move of a recorded episode, as far as the page computes with it; see ``play.episode.move``."""
+
+    by: str | None = None
+    round: int | None = None
+    state: str | None = None
+    action: str | None = None
+    probability: float | None = None
+    paid: tuple[float, ...] | None = None
+    policy: Mapping[str, float] | None = None
+
+
+class PlayedHand(_Read):
+    """A hand of a recorded episode."""
+
+    seat: int = 0
+    own: float | None = None
+    other: float | None = None
+    moves: tuple[Moved, ...] = ()
+
+
+class Episode(_Read):
+    """A line of ``episodes.jsonl``."""
+
+    opponent: str = ""
+    episode: int = 0
+    own: float = 0.0
+    other: float = 0.0
+    hands: tuple[PlayedHand, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -251,8 +282,12 @@ def _card(path: Path, game: str) -> Mapping[str, Any] | None:
 
 def _episodes(path: Path) -> tuple[Mapping[str, Any], ...]:
     """Read recorded episodes; lines of another kind are no episodes."""
-    found = [document for _, document in json_lines(path, "episodes")]
-    return tuple(e for e in found if isinstance(e, Mapping) and e.get("schema") == EPISODES)
+    found = []
+    for where, document in json_lines(path, "episodes"):
+        if isinstance(document, Mapping) and document.get("schema") == EPISODES:
+            _validated(Episode, document, where)
+            found.append(document)
+    return tuple(found)
 
 
 def _steps(path: Path) -> tuple[Step, ...]:
@@ -269,6 +304,8 @@ def json_lines(path: Path, what: str) -> Iterator[tuple[str, Any]]:
             yield where, json.loads(line)
         except json.JSONDecodeError as error:
             raise InputError(f"{where}: not JSON: {error.msg}") from None
+        except (ValueError, RecursionError) as error:  # an integer of thousands of digits, or nesting without end
+            raise InputError(f"{where}: not JSON that can be read: {error}") from None
 
 
 def _text(path: Path) -> str:

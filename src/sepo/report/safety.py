@@ -167,8 +167,8 @@ def number(value: float) -> str:
 def interval(figure: Mapping[str, Any]) -> str:
     """Return a figure's interval in words: exact, bounds that are certain, or a 95 % interval."""
     if figure["low"] == figure["high"]:
-        return "exact" if figure["n"] is None else f"none left, n {figure['n']}"
+        return "exact" if figure.get("n") is None else f"none left, n {figure['n']}"
     ends = f"[{number(figure['low'])}, {number(figure['high'])}]"
     if "horizon" in figure:  # the spread of adversaries, not what the audit is unsure of
         return f"{ends}, 95 % of {figure['n']} adversaries"
-    return f"{ends}, certain" if figure["n"] is None else f"{ends}, 95 %, n {figure['n']}"
+    return f"{ends}, certain" if figure.get("n") is None else f"{ends}, 95 %, n {figure['n']}"
