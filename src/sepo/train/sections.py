@@ -100,7 +100,13 @@ class SftSection(Schedule):
 
     steps: Annotated[int, Field(ge=0, description="updates of the model")] = 30
     decay: Annotated[Literal["cosine", "linear", "none"], Field(description="how the rate falls")] = "none"
-    examples: Annotated[int, Field(ge=1, description="demonstrated decisions, in games that are held whole")] = 7000
+    examples: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="demonstrated decisions, a fifth of them held back; large games draw `episodes` of them a step",
+        ),
+    ] = 7000
     episodes: Annotated[int, Field(ge=1, description="episodes whose decisions a step of a large game scores")] = 16
 
 
