@@ -51,8 +51,8 @@ from tests.docs_blocks import (
 
 COMMANDS: dict[str, Any] = get_command(app).commands
 
-ELSEWHERE = {"docs/extend.md": "tests/plugin/test_extend.py"}
-"""Pages whose blocks another test runs, in processes that find a package installed on the way."""
+ELSEWHERE = {"docs/extend.md": "tests/plugin/test_extend.py", "docs/recipes.md": "tests/lm/test_load.py"}
+"""Pages whose blocks another test runs: with a package installed on the way, or an adapter that a run has trained."""
 
 PROSE = {
     "J = s*u - le*s*e - lc*c - lx*x": "the objective; tests/audit computes it",

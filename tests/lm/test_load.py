@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,8 @@ from sepo.lm.load import bundled_folder, load_model
 from sepo.policies.direct import DirectPolicy
 from sepo.policies.spec import load_policy
 from sepo.solve.expand import expand
-from tests.models import tiny_model, tiny_tokenizer
+from tests.docs_blocks import ROOT, blocks
+from tests.models import tiny_model, tiny_named, tiny_tokenizer
 
 ADAPTER = "adapter_model.safetensors"
 DECISIONS = [i.decision for i in expand(make("kuhn")).infosets]
@@ -199,6 +201,38 @@ def test_weights_of_another_adapter_are_refused(tmp_path):
     make_trainable(lm, "lora", rank=4, alpha=8)
     with pytest.raises(InputError, match="checkpoint"):
         restore(lm, {"other": torch.zeros(1)})
+
+
+@pytest.mark.parametrize("kind", ["lora", "full"])
+@pytest.mark.parametrize("form", ["{model}+{adapter}", "hf:{adapter}"])
+def test_no_second_adapter_is_trained_on_top_of_one(adapted, kind, form):
+    model, adapter = adapted
+    lm = load_model(form.format(model=model, adapter=adapter))
+    with pytest.raises(InputError, match="has an adapter already") as refused:
+        make_trainable(lm, kind, rank=4, alpha=8)
+    assert lm.reference in str(refused.value)
+    lm.reference = "hf:a model that is not on this machine by that name"
+    with pytest.raises(InputError, match="has an adapter already"):
+        make_trainable(lm, kind, rank=4, alpha=8)
+
+
+@pytest.mark.parametrize("make_model", [tiny_model, lambda folder: tiny_named(folder, "gemma4")])
+def test_a_merged_model_is_the_adapted_one_and_can_be_trained_as_the_page_of_recipes_says(
+    tmp_path, monkeypatch, make_model
+):
+    reference = make_model(tmp_path / "model")
+    lm = load_model(reference)
+    make_trainable(lm, "lora", rank=4, alpha=8)
+    disturb(lm)
+    save_model(lm, tmp_path / "adapter")
+    (code,) = [b.text for b in blocks(ROOT / "docs" / "recipes.md") if b.kind == "python"]
+    (named,) = re.findall(r'load_model\("(.*)"\)', code)
+    monkeypatch.chdir(tmp_path)
+    exec(code.replace(named, f"{reference}+adapter"), {})
+    merged = load_model("hf:merged")
+    np.testing.assert_allclose(table(merged), table(lm), atol=1e-5)
+    make_trainable(merged, "lora", rank=4, alpha=8)
+    np.testing.assert_allclose(table(merged), table(lm), atol=1e-5)
 
 
 @pytest.mark.no_cover

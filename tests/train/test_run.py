@@ -242,6 +242,22 @@ def test_a_second_run_into_a_folder_is_refused_unless_it_resumes_the_same_recipe
         run(other, folder, lambda e: None, resume=True)
 
 
+@pytest.mark.parametrize("kind", ["lora", "full"])
+@pytest.mark.parametrize("form", ["{model}+{adapter}", "hf:{adapter}"])
+def test_a_model_with_an_adapter_is_refused_before_anything_is_written(document, tmp_path, sepo, kind, form):
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text("{}")
+    policy = form.format(model=document["model"]["policy"], adapter=adapter)
+    (tmp_path / "r.yaml").write_text(yaml.safe_dump(document | {"model": {"policy": policy, "adapter": kind}}))
+    done = sepo("run", tmp_path / "r.yaml", "--out", tmp_path / "out")
+    assert done.code == 2
+    said = done.err.splitlines()[-1]
+    assert said.startswith(f"sepo: model '{policy}' has an adapter already")
+    assert "docs/recipes.md" in said
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_full_disk_stops_the_run_with_one_line_and_leaves_whole_files(document, tmp_path, sepo):
     recipe = tmp_path / "small.yaml"
     recipe.write_text(yaml.safe_dump(document))

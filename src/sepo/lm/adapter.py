@@ -15,6 +15,7 @@ from sepo.errors import InputError
 from sepo.files import read_json, write_json
 from sepo.lm import lora, trunk
 from sepo.lm.chat import Question
+from sepo.lm.identity import has_adapter
 from sepo.lm.load import LanguageModel, without_peft_warning
 from sepo.lm.trie import plans
 
@@ -43,8 +44,9 @@ def make_trainable(
     Raises
     ------
     InputError
-        If there is nothing of that kind.
+        If there is nothing of that kind, or the model has an adapter already.
     """
+    hold_to_whole(lm.reference, lm.model)
     if kind == "full":
         lm.model.float().requires_grad_(True)
         lm.dtype = "float32"
@@ -61,6 +63,21 @@ def make_trainable(
     lm.model.eval()
     lora.prepare(lm.model)
     trunk.prepare(lm.model, list(blocks(lm)), lambda: _probe(lm.model))
+
+
+def hold_to_whole(reference: str, model: Any = None) -> None:
+    """Refuse to train a model that has an adapter: what is saved of it would be the adapter, or the rest, and not both.
+
+    Raises
+    ------
+    InputError
+        If the POLICY string or the model, where it is loaded, says that there is one.
+    """
+    if has_adapter(reference) or getattr(model, "peft_config", None):
+        raise InputError(
+            f"model '{reference}' has an adapter already: training starts from one that has none. Merge it and save "
+            "it as a model of its own: two lines, in docs/recipes.md"
+        )
 
 
 def _probe(model: Any) -> torch.Tensor:

@@ -11,8 +11,19 @@ SCORING = 1
 LIBRARIES = ("torch", "transformers", "peft", "tokenizers")
 WEIGHTS = (("model*.safetensors", "pytorch_model*.bin", "*.gguf"), ("adapter_model.safetensors", "adapter_model.bin"))
 """Names of a model's and of an adapter's weights: the first kind that is there counts, as it is the one loaded."""
-BESIDE = ("config.json", "adapter_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+ADAPTER = "adapter_config.json"
+BESIDE = ("config.json", ADAPTER, "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 """Other files that make the answers; of each, those that a download brings along as a clone does."""
+
+
+def has_adapter(reference: str) -> bool:
+    """Whether a POLICY string's model has an adapter: one that it names, or one in its own folder on this machine."""
+    kind, _, rest = reference.partition(":")
+    source, _, adapter = rest.partition("+")
+    if adapter or kind != "hf":
+        return bool(adapter)
+    folder = Path(source) if Path(source).is_dir() else _cached(source, ADAPTER)
+    return folder is not None and (folder / ADAPTER).is_file()
 
 
 def fingerprint(reference: str) -> str | None:
@@ -73,13 +84,13 @@ def _files(folder: Path) -> list[object]:
     return [(p.name, (stat := p.stat()).st_size, stat.st_mtime_ns) for p in found]
 
 
-def _cached(name: str) -> Path | None:
-    """Return the folder of a hub model's snapshot on this machine."""
+def _cached(name: str, file: str = "config.json") -> Path | None:
+    """Return the folder of a hub model's snapshot on this machine, if that file of it is there."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
     try:
-        path = try_to_load_from_cache(name, "config.json")
+        path = try_to_load_from_cache(name, file)
     except HFValidationError:  # no name of a repository: what is wrong with it is said where it is loaded
         return None
     return Path(path).parent if isinstance(path, str) else None

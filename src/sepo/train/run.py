@@ -18,6 +18,7 @@ import yaml
 from sepo.audit.scorecard import versions
 from sepo.errors import InputError
 from sepo.files import read_json, write_json, write_text
+from sepo.lm.adapter import hold_to_whole
 from sepo.train import ranks
 from sepo.train.part import Domain, drawn
 from sepo.train.recipe import Recipe, load_recipe
@@ -44,8 +45,8 @@ def run(
     Raises
     ------
     InputError
-        If the folder holds a run and ``resume`` is not set, or holds one of another recipe. One that only adds seeds
-        or arms is none: what is finished stays, and the rest is run.
+        If the folder holds a run and ``resume`` is not set, or holds one of another recipe, or the model has an adapter
+        already. A recipe that only adds seeds or arms is no other: what is finished stays, and the rest is run.
     EndpointError
         If a worker failed, or an endpoint.
     """
@@ -88,6 +89,7 @@ def _run(
         raise InputError("several processes train one model here already: leave --workers away")
     domains = [Domain.of(name, recipe, place) for name, (recipe, place) in within.items()]
     first = domains[0].recipe
+    hold_to_whole(first.model.policy)
     if first.style == "reasoned" and any(arm.stage != "base" for arm in first.arms):
         from sepo.train.reasoned import hold_to_installed  # TRL takes seconds to import, and is an extra
 
