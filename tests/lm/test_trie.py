@@ -5,15 +5,26 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from transformers import BloomConfig, BloomForCausalLM
+from transformers import (
+    BloomConfig,
+    BloomForCausalLM,
+    Gemma2Config,
+    Gemma3Config,
+    Gemma4Config,
+    Llama4Config,
+    LlamaConfig,
+    MistralConfig,
+    Qwen2Config,
+    Qwen3_5Config,
+)
 
 from sepo.games.registry import make
 from sepo.lm.chat import Question, encode
 from sepo.lm.load import load_model
-from sepo.lm.trie import plans, score, trie_agrees
+from sepo.lm.trie import plans, score, trie_agrees, window
 from sepo.policies.direct import DirectPolicy
 from sepo.solve.expand import expand
-from tests.models import NO_SYSTEM, tiny_model, tiny_tokenizer
+from tests.models import NO_SYSTEM, tiny_model, tiny_named, tiny_tokenizer
 
 TREE = expand(make("kuhn"))
 DECISIONS = [i.decision for i in TREE.infosets]
@@ -99,6 +110,53 @@ def test_a_sliding_window_shorter_than_the_prompt_falls_back_to_padding_and_give
     answers = policy.probabilities(DECISIONS)
     assert "padded" in caplog.text
     check_padded(policy, answers)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("family", ["mistral", "gemma4"])
+def test_a_window_shorter_than_prompt_and_reply_is_known_by_the_models_shape_and_not_by_its_figures(
+    tmp_path, dtype, family
+):
+    def policy(size: int) -> DirectPolicy:
+        folder = tmp_path / str(size)
+        made = tiny_model(folder, window=size) if family == "mistral" else tiny_named(folder, family, window=size)
+        return DirectPolicy(load_model(made, dtype=dtype), made)
+
+    questions = [policy(512).question(d) for d in DECISIONS]
+    longest = max(len(q.prompt) + max(map(len, q.replies)) for q in questions)
+    assert policy(longest).packing(questions) == "trie"
+    short = policy(longest - 1)
+    assert short.packing(questions) == "padded"
+    shorter = [q for q in questions if len(q.prompt) + max(map(len, q.replies)) < longest]
+    assert short.packing(shorter) == "trie"
+    assert short.packing(questions) == "padded"
+
+
+@pytest.mark.parametrize(
+    ("config", "size"),
+    [
+        (LlamaConfig(), None),
+        (MistralConfig(sliding_window=None), None),
+        (MistralConfig(sliding_window=64), 64),
+        (Qwen2Config(sliding_window=64), None),
+        (Qwen2Config(sliding_window=64, use_sliding_window=True, max_window_layers=0), 64),
+        (Qwen2Config(sliding_window=64, use_sliding_window=True, max_window_layers=99), None),
+        (Gemma2Config(sliding_window=64), 64),
+        (Gemma3Config(text_config={"sliding_window": 64}), 64),
+        (Gemma3Config(text_config={"sliding_window": 64, "layer_types": ["full_attention"] * 26}), None),
+        (Gemma4Config(text_config={"sliding_window": 64}), 64),
+        (Qwen3_5Config(), None),
+        (Llama4Config(text_config={"attention_chunk_size": 64}), 64),
+    ],
+    ids=lambda x: type(x).__name__ if x is not None and not isinstance(x, int) else str(x),
+)
+def test_windows_are_found_however_a_model_says_them(config, size):
+    class Model:
+        pass
+
+    model = Model()
+    model.config = config
+    assert window(model) == size
 
 
 def test_a_model_that_takes_no_packed_mask_falls_back_to_padding(tmp_path, caplog):

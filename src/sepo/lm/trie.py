@@ -312,6 +312,25 @@ def score(
     return out
 
 
+def window(model: Any) -> int | None:
+    """Return how far back a model's layers with the shortest sight see, in tokens; None where all see everything.
+
+    Those layers are of sliding or of chunked attention. transformers leaves who sees whom to a packed mask where it is
+    given one, so that in a trie they would see everything too.
+    """
+    config: Any = getattr(model, "config", None)
+    text = config.get_text_config() if hasattr(config, "get_text_config") else config
+    kinds = getattr(text, "layer_types", None)
+    used = kinds is not None or getattr(text, "use_sliding_window", True)
+    sizes = [
+        size
+        for kind, name in (("sliding", "sliding_window"), ("chunked", "attention_chunk_size"))
+        if used and isinstance(size := getattr(text, name, None), int)
+        if kinds is None or any(kind in each for each in kinds)
+    ]
+    return min(sizes, default=None)
+
+
 def trie_agrees(
     model: Any, questions: Sequence[Question], tolerance: float, relative: float = 0.0
 ) -> tuple[bool, float]:

@@ -17,7 +17,7 @@ import torch
 from sepo.games.base import Decision
 from sepo.lm.chat import Question, encode
 from sepo.lm.load import LanguageModel
-from sepo.lm.trie import TOKEN_BUDGET, Packing, score, trie_agrees
+from sepo.lm.trie import TOKEN_BUDGET, Packing, score, trie_agrees, window
 from sepo.solve.tree import Floats
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,8 @@ class DirectPolicy:
     ----------
     packing
         None measures at the first question, and again when prompts grow, whether the model allows prompt
-        tries, and falls back to the padded batch where it does not.
+        tries, and falls back to the padded batch where it does not. So it does for questions longer than the
+        model's window: in half precision that need not show in what is measured.
     budget
         Tokens of one forward pass.
     tell
@@ -54,6 +55,8 @@ class DirectPolicy:
         self._packing = packing
         self._fixed = packing is not None
         self._probed = 0
+        self._agrees = False
+        self._warned = False
         self._mass: dict[str, float] = {}
         self._questions: dict[tuple[Any, ...], Question] = {}
 
@@ -67,15 +70,26 @@ class DirectPolicy:
 
     def packing(self, questions: Sequence[Question]) -> Packing:
         """Return how these questions are packed, after the self-check where one is due."""
+        if not self._fixed:
+            self._packing = "trie" if self._allows_trie(questions) else "padded"
+        return self._packing or "padded"
+
+    def _allows_trie(self, questions: Sequence[Question]) -> bool:
+        lm = self.language_model
+        sight, read = window(lm.model), max((len(q.prompt) + max(map(len, q.replies)) for q in questions), default=0)
+        if sight is not None and sight < read:
+            if not self._warned:
+                log.warning("%s: layers see %d tokens of up to %d; using padded batches", self.name, sight, read)
+            self._warned = True
+            return False
         longest = max((len(q.prompt) for q in questions), default=0)
-        if not self._fixed and longest > self._probed:
-            lm = self.language_model
-            agrees, worst = trie_agrees(lm.model, questions, *TOLERANCE[lm.dtype])
-            self._packing, self._probed = ("trie" if agrees else "padded"), longest
-            if not agrees:
+        if longest > self._probed:
+            self._agrees, worst = trie_agrees(lm.model, questions, *TOLERANCE[lm.dtype])
+            self._probed = longest
+            if not self._agrees:
                 why = "are not taken" if math.isinf(worst) else f"differ by {worst:.2g} from one-by-one scoring"
                 log.warning("%s: prompt tries %s; using padded batches", self.name, why)
-        return self._packing or "padded"
+        return self._agrees
 
     def probabilities(self, decisions: Sequence[Decision]) -> list[Floats]:
         """Score every distinct decision once."""
