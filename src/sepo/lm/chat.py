@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from sepo.errors import InputError
+
+Message = Mapping[str, str]
+MARK = "8093417265"
+"""Stands in for a text to see where a template puts it: digits, which none escapes, trims or writes otherwise."""
 
 
 class Question(NamedTuple):
@@ -20,16 +25,15 @@ def encode(
 ) -> Question:
     """Tokenise a chat of (role, content) turns and the replies that could follow it.
 
-    A template without a system role gets the system turn in front of the first user turn. The reply is
-    tokenised apart from the prompt, since that is where generation starts.
+    A template without a system role, or one that leaves the system turn out, gets it in front of the first user turn.
+    The reply is tokenised apart from the prompt, since that is where generation starts.
 
     Raises
     ------
     InputError
-        If the chat template does not continue a prompt with the reply that it is given.
+        If the chat template does not continue a prompt with the reply that it is given, or as ``prompt_text`` does.
     """
-    messages = [{"role": role, "content": content} for role, content in chat]
-    prompt = prompt_text(tokenizer, chat, template)
+    messages, prompt = _opened(tokenizer, chat, template)
     endings = []
     for reply in replies:
         whole = _render(tokenizer, [*messages, {"role": "assistant", "content": reply}], template)
@@ -46,17 +50,48 @@ def encode(
 
 
 def prompt_text(tokenizer: Any, chat: Sequence[tuple[str, str]], template: Mapping[str, Any]) -> str:
-    """Return a chat of (role, content) turns as the text that a model continues with its reply."""
-    messages = [{"role": role, "content": content} for role, content in chat]
-    return _render(tokenizer, messages, template, add_generation_prompt=True)
+    """Return a chat of (role, content) turns as the text that a model continues with its reply.
+
+    Raises
+    ------
+    InputError
+        If the chat template refuses the chat, or leaves out what the system turn says wherever it stands.
+    """
+    return _opened(tokenizer, chat, template)[1]
+
+
+def _opened(tokenizer: Any, chat: Sequence[tuple[str, str]], template: Mapping[str, Any]) -> tuple[list[Message], str]:
+    """Return a chat's turns as the template takes them, and the text that a model continues with its reply."""
+    render = partial(_render, tokenizer, template=template, add_generation_prompt=True)
+    (role, system), *rest = chat
+    if role != "system":
+        return _messages(chat), render(_messages(chat))
+    for form in (_apart, _merged):
+        try:
+            text = render(form(system, rest))
+            if system.strip() in text or MARK in render(form(MARK, rest)):
+                return form(system, rest), text
+        except InputError:
+            if form is _merged:
+                raise
+    raise InputError("the chat template leaves out the system turn, and the first user turn too")
+
+
+def _messages(chat: Sequence[tuple[str, str]]) -> list[Message]:
+    return [{"role": role, "content": content} for role, content in chat]
+
+
+def _apart(system: str, rest: Sequence[tuple[str, str]]) -> list[Message]:
+    return _messages([("system", system), *rest])
+
+
+def _merged(system: str, rest: Sequence[tuple[str, str]]) -> list[Message]:
+    (_, first), *later = rest
+    return _messages([("user", f"{system}\n\n{first}"), *later])
 
 
 def _render(
-    tokenizer: Any,
-    messages: Sequence[Mapping[str, str]],
-    template: Mapping[str, Any],
-    *,
-    add_generation_prompt: bool = False,
+    tokenizer: Any, messages: Sequence[Message], template: Mapping[str, Any], *, add_generation_prompt: bool = False
 ) -> str:
     from jinja2.exceptions import TemplateError
 
@@ -65,9 +100,5 @@ def _render(
             list(messages), tokenize=False, add_generation_prompt=add_generation_prompt, **template
         )
     except TemplateError as error:
-        if messages[0]["role"] != "system":
-            raise InputError(f"the chat template refuses the chat: {error}") from None
-        first, second, *rest = messages
-        merged = {"role": "user", "content": f"{first['content']}\n\n{second['content']}"}
-        return _render(tokenizer, [merged, *rest], template, add_generation_prompt=add_generation_prompt)
+        raise InputError(f"the chat template refuses the chat: {error}") from None
     return str(text)

@@ -1,0 +1,55 @@
+"""From chats to tokens: the rules reach the model, and a reply is what it says and ends where its turn ends."""
+
+from __future__ import annotations
+
+import pytest
+
+from sepo.errors import InputError
+from sepo.games.registry import make
+from sepo.lm.chat import encode, prompt_text
+from sepo.solve.expand import expand
+from tests.models import CHATML, NO_SYSTEM, tiny_tokenizer
+
+DECISIONS = [i.decision for i in expand(make("kuhn")).infosets]
+CHAT = (("system", ' Rules: "a" & b.\n'), ("user", "go"))
+TURN = "<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n"
+OPENED = "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+
+
+def turns(turn: str, opened: str = OPENED) -> str:
+    return "{% for m in messages %}" + turn + "{% endfor %}" + opened
+
+
+SILENT = turns("{% if m['role'] != 'system' %}" + TURN + "{% endif %}")
+
+
+def test_a_template_that_leaves_the_system_turn_out_gets_it_in_front_of_the_first_turn():
+    refusing, silent = tiny_tokenizer(NO_SYSTEM), tiny_tokenizer(SILENT)
+    for decision in DECISIONS:
+        chat, words = decision.chat(), decision.words()
+        assert chat[0].content in prompt_text(silent, chat, {})
+        assert encode(silent, chat, words, {}) == encode(refusing, chat, words, {})
+
+
+def test_a_template_that_says_the_rules_nowhere_is_refused():
+    tokenizer = tiny_tokenizer(turns("<|im_start|>{{ m['role'] }}<|im_end|>"))
+    for ask in (lambda: prompt_text(tokenizer, CHAT, {}), lambda: encode(tokenizer, CHAT, ["a"], {})):
+        with pytest.raises(InputError, match="leaves out the system turn"):
+            ask()
+
+
+def test_a_template_that_refuses_both_is_refused_in_its_own_words():
+    with pytest.raises(InputError, match="refuses the chat: nothing is right"):
+        prompt_text(tiny_tokenizer("{{ raise_exception('nothing is right') }}"), CHAT, {})
+
+
+@pytest.mark.parametrize("filters", ["", " | trim", " | tojson", " | e", " | upper", " | trim | replace(' ', '_')"])
+def test_a_template_that_writes_the_system_turn_in_its_own_way_keeps_it_apart(filters):
+    tokenizer = tiny_tokenizer(turns(TURN.replace("m['content']", f"m['content']{filters}")))
+    text = prompt_text(tokenizer, CHAT, {})
+    assert text.startswith("<|im_start|>system\n")
+    assert text.count("<|im_end|>") == 2
+
+
+def test_a_chat_without_a_system_turn_is_left_as_it_is():
+    assert prompt_text(tiny_tokenizer(SILENT), CHAT[1:], {}) == prompt_text(tiny_tokenizer(CHATML), CHAT[1:], {})
