@@ -53,3 +53,21 @@ def test_a_template_that_writes_the_system_turn_in_its_own_way_keeps_it_apart(fi
 
 def test_a_chat_without_a_system_turn_is_left_as_it_is():
     assert prompt_text(tiny_tokenizer(SILENT), CHAT[1:], {}) == prompt_text(tiny_tokenizer(CHATML), CHAT[1:], {})
+
+
+THINKS = turns(TURN, OPENED.replace("assistant\n", "assistant\n<think>\n\n</think>\n\n"))
+
+
+@pytest.mark.parametrize("template", [CHATML, NO_SYSTEM, SILENT, THINKS])
+def test_a_reply_is_what_it_says_and_the_end_of_its_turn_whatever_the_end_holds(template):
+    tokenizer = tiny_tokenizer(template)
+    words = ["bid", "end", "d", "i", "m_end", "im_end|>", "nd", "<", "cooperate", "think", "assistant"]
+    found = encode(tokenizer, CHAT, words, {}).replies
+    assert [tokenizer.decode(ids) for ids in found] == [f"{word}<|im_end|>" for word in words]
+
+
+@pytest.mark.parametrize("lost", ["", "{{ 'x' if m['role'] == 'assistant' else m['content'] }}"])
+def test_a_template_that_drops_what_is_replied_is_refused(lost):
+    turn = TURN.replace("{{ m['content'] }}", lost or "{{ m['content'] | replace('bet', 'x') }}")
+    with pytest.raises(InputError, match="drops the repl"):
+        encode(tiny_tokenizer(turns(turn, OPENED.replace("assistant\n", "assistant\n<think>"))), CHAT, ["bet"], {})

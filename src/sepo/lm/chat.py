@@ -34,16 +34,19 @@ def encode(
         If the chat template does not continue a prompt with the reply that it is given, or as ``prompt_text`` does.
     """
     messages, prompt = _opened(tokenizer, chat, template)
+    before, found, _ = _answered(tokenizer, messages, MARK, template).rpartition(MARK)
+    if not found:
+        raise InputError("the chat template drops the replies")
     endings = []
     for reply in replies:
-        whole = _render(tokenizer, [*messages, {"role": "assistant", "content": reply}], template)
+        whole = _answered(tokenizer, messages, reply, template)
         if whole.startswith(prompt):
             tail = whole[len(prompt) :]
-        else:  # templates that put more into the generation prompt (an empty thought, say) than into the past
-            at = whole.rfind(reply)
-            if at < 0:
-                raise InputError(f"the chat template drops the reply '{reply}'")
-            tail = whole[at:]
+        elif whole.startswith(before + reply):
+            # templates that put more into the generation prompt (an empty thought, say) than into the past
+            tail = whole[len(before) :]
+        else:
+            raise InputError(f"the chat template drops the reply '{reply}'")
         ids = tokenizer(tail.rstrip(), add_special_tokens=False)["input_ids"]
         endings.append(tuple(ids))
     return Question(tuple(tokenizer(prompt, add_special_tokens=False)["input_ids"]), tuple(endings))
@@ -88,6 +91,10 @@ def _apart(system: str, rest: Sequence[tuple[str, str]]) -> list[Message]:
 def _merged(system: str, rest: Sequence[tuple[str, str]]) -> list[Message]:
     (_, first), *later = rest
     return _messages([("user", f"{system}\n\n{first}"), *later])
+
+
+def _answered(tokenizer: Any, messages: Sequence[Message], reply: str, template: Mapping[str, Any]) -> str:
+    return _render(tokenizer, [*messages, {"role": "assistant", "content": reply}], template)
 
 
 def _render(
