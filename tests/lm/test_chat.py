@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from tokenizers import Tokenizer, models
+from transformers import PreTrainedTokenizerFast
 
 from sepo.errors import InputError
 from sepo.games.registry import make
+from sepo.lm.adapter import make_trainable, trainable
 from sepo.lm.chat import encode, prompt_text
+from sepo.lm.load import load_model
+from sepo.lm.trie import plans, score
 from sepo.solve.expand import expand
-from tests.models import CHATML, NO_SYSTEM, tiny_tokenizer
+from tests.models import CHATML, NO_SYSTEM, tiny_model, tiny_tokenizer
 
 DECISIONS = [i.decision for i in expand(make("kuhn")).infosets]
 CHAT = (("system", ' Rules: "a" & b.\n'), ("user", "go"))
@@ -71,3 +77,40 @@ def test_a_template_that_drops_what_is_replied_is_refused(lost):
     turn = TURN.replace("{{ m['content'] }}", lost or "{{ m['content'] | replace('bet', 'x') }}")
     with pytest.raises(InputError, match="drops the repl"):
         encode(tiny_tokenizer(turns(turn, OPENED.replace("assistant\n", "assistant\n<think>"))), CHAT, ["bet"], {})
+
+
+PLAIN = turns("{{ m['role'] }}: {{ m['content'] }}\n\n", "{% if add_generation_prompt %}assistant:{% endif %}")
+
+
+def test_where_a_template_ends_no_turn_replies_end_with_the_end_of_text():
+    tokenizer = tiny_tokenizer(PLAIN)
+    found = encode(tokenizer, CHAT, ["1", "10", "100"], {}).replies
+    assert [tokenizer.decode(ids) for ids in found] == [" 1<|im_end|>", " 10<|im_end|>", " 100<|im_end|>"]
+    tokenizer.eos_token = None
+    with pytest.raises(InputError, match="no end-of-text token"):
+        encode(tokenizer, CHAT, ["1", "10"], {})
+
+
+def test_the_legal_mass_of_a_model_whose_template_ends_no_turn_is_no_more_than_one(tmp_path):
+    lm = load_model(tiny_model(tmp_path, template=PLAIN))
+    make_trainable(lm, "full")
+    question = encode(lm.tokenizer, CHAT, ["1", "10", "100"], {})
+    (plan,) = plans([question], "trie")
+    optimiser = torch.optim.Adam(trainable(lm).values(), lr=3e-3)
+    for _ in range(60):
+        optimiser.zero_grad()
+        (-plan.log_probs(lm.model)[2]).backward()
+        optimiser.step()
+    found = score(lm.model, [question], "trie")[0].exp()
+    assert found[2] > 0.5
+    assert found.sum() <= 1 + 1e-5
+
+
+def test_replies_whose_tokens_begin_others_are_refused_and_one_said_twice_is_not():
+    unknown = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(models.WordLevel({"[UNK]": 0, "<end>": 1}, unk_token="[UNK]"))
+    )
+    unknown.chat_template = turns("{{ m['content'] }}<end>", "")
+    with pytest.raises(InputError, match=r"the tokens of the reply '(a|b)' are the first ones of the reply '(a|b)'"):
+        encode(unknown, [("user", "x")], ["a", "b"], {})
+    assert len(encode(unknown, [("user", "x")], ["a", "a"], {}).replies) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from sepo.errors import InputError
@@ -26,17 +27,20 @@ def encode(
     """Tokenise a chat of (role, content) turns and the replies that could follow it.
 
     A template without a system role, or one that leaves the system turn out, gets it in front of the first user turn.
-    The reply is tokenised apart from the prompt, since that is where generation starts.
+    The reply is tokenised apart from the prompt, since that is where generation starts. It ends with what the template
+    puts after it, or with the tokenizer's end-of-text token where that is nothing but white space.
 
     Raises
     ------
     InputError
-        If the chat template does not continue a prompt with the reply that it is given, or as ``prompt_text`` does.
+        If the chat template does not continue a prompt with the reply that it is given, or nothing ends one, or the
+        tokens of one begin those of another; or as ``prompt_text`` does.
     """
     messages, prompt = _opened(tokenizer, chat, template)
-    before, found, _ = _answered(tokenizer, messages, MARK, template).rpartition(MARK)
+    before, found, after = _answered(tokenizer, messages, MARK, template).rpartition(MARK)
     if not found:
         raise InputError("the chat template drops the replies")
+    end = () if after.strip() else (_end_of_text(tokenizer),)
     endings = []
     for reply in replies:
         whole = _answered(tokenizer, messages, reply, template)
@@ -48,8 +52,25 @@ def encode(
         else:
             raise InputError(f"the chat template drops the reply '{reply}'")
         ids = tokenizer(tail.rstrip(), add_special_tokens=False)["input_ids"]
-        endings.append(tuple(ids))
+        endings.append((*ids, *end))
+    _hold_apart(replies, endings)
     return Question(tuple(tokenizer(prompt, add_special_tokens=False)["input_ids"]), tuple(endings))
+
+
+def _end_of_text(tokenizer: Any) -> int:
+    if tokenizer.eos_token_id is None:
+        raise InputError(
+            "the chat template ends no turn, and the tokenizer has no end-of-text token to end replies with"
+        )
+    return int(tokenizer.eos_token_id)
+
+
+def _hold_apart(replies: Sequence[str], endings: Sequence[tuple[int, ...]]) -> None:
+    """Refuse replies whose tokens begin another's: the probability of the longer one would be counted twice."""
+    order = sorted(dict(zip(replies, endings, strict=True)).items(), key=lambda one: one[1])
+    for (reply, short), (other, ids) in pairwise(order):
+        if ids[: len(short)] == short:
+            raise InputError(f"the tokens of the reply '{reply}' are the first ones of the reply '{other}'")
 
 
 def prompt_text(tokenizer: Any, chat: Sequence[tuple[str, str]], template: Mapping[str, Any]) -> str:
