@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from sepo.audit.methods import Options
 from sepo.audit.scorecard import scorecard
+from sepo.audit.tournament import MatchOptions, tournament
 from sepo.games.registry import make
 from sepo.policies.reasoned import ReplyRules
 from sepo.policies.spec import Asking, load_policy
@@ -110,6 +112,21 @@ def test_an_audit_of_a_model_that_is_scored_is_the_same_but_for_rounding(tmp_pat
     for name, value in numbers(there):
         assert dict(numbers(here))[name] == pytest.approx(value, abs=1e-5), name
     assert there["model"] == here["model"]
+
+
+def test_a_match_of_a_model_that_writes_is_the_same_to_the_last_digit(tmp_path: Path):
+    text, game = tiny_model(tmp_path / "tiny"), make("kuhn")
+    asking = Asking(ReplyRules(samples=4, tokens=5, illegal="random", retries=1), seed=3)
+
+    def met(workers: Any) -> dict[str, Any]:
+        players = [load_policy(name, game, asking=replace(asking, workers=workers)) for name in (text, "uniform")]
+        return tournament(players, game, MatchOptions(deals=4, seed=3), lambda *told: None)
+
+    here, workers, again = met(None), Elsewhere(), Elsewhere()
+    assert met(workers) == here
+    assert workers.ran > 0
+    assert met(again) == here
+    assert again.ran == 0
 
 
 def numbers(document: Any, at: str = "") -> Iterator[tuple[str, float]]:

@@ -25,6 +25,7 @@ from sepo.policies.remembered import title
 from sepo.solve.tree import Floats
 
 Style = Literal["direct", "reasoned"]
+Use = Literal["table", "play"]
 Rule = Literal["forfeit", "random", "retry"]
 LAST_RETRY = 20
 """Replies after which the rule ``retry`` gives up."""
@@ -107,7 +108,7 @@ class ReasonedPolicy:
         name: str,
         rules: ReplyRules | None = None,
         seed: int = 0,
-        use: Literal["table", "play"] = "table",
+        use: Use = "table",
     ) -> None:
         self.name, self.rules, self.seed, self.use = name, rules or ReplyRules(), seed, use
         self.writer = writer

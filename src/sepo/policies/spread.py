@@ -16,7 +16,7 @@ import numpy as np
 from sepo.games.base import Decision
 from sepo.lm.identity import fingerprint
 from sepo.policies.base import Policy, Tally
-from sepo.policies.reasoned import Hear, ReasonedPolicy, ReplyRules, Wanted
+from sepo.policies.reasoned import Hear, ReasonedPolicy, ReplyRules, Use, Wanted
 from sepo.policies.remembered import digest
 from sepo.policies.workers import Answer, Workers, finished
 from sepo.solve.tree import Floats
@@ -71,10 +71,17 @@ def scored(name: str, asking: Asking, decisions: Sequence[Decision]) -> Answer:
 class SpreadWriter(ReasonedPolicy):
     """A model that writes, written for by workers."""
 
-    def __init__(self, name: str, asking: Asking, workers: Workers) -> None:
+    def __init__(self, name: str, asking: Asking, workers: Workers, use: Use = "table") -> None:
         self.elsewhere = Elsewhere()
-        super().__init__(self.elsewhere, name, asking.rules, asking.seed)
+        rules = asking.rules if use == "table" else replace(asking.rules, samples=1)
+        super().__init__(self.elsewhere, name, rules, asking.seed, use)
         self.asking, self.workers, self.model = replace(asking, workers=None), workers, fingerprint(name)
+
+    def once(self) -> Policy:
+        """Return the policy as a player, written for by the same workers."""
+        player = SpreadWriter(self.name, self.asking, self.workers, "play")
+        player.writer = player.elsewhere = self.elsewhere
+        return player
 
     def draw(self, decisions: Sequence[Decision], wanted: Sequence[Wanted], hear: Hear | None = None) -> list[Tally]:
         """Draw answers, some decisions a unit. Counts come back from workers, and no texts: there is none to hear."""
@@ -84,7 +91,7 @@ class SpreadWriter(ReasonedPolicy):
             here = range(start, min(start + WRITTEN, len(decisions)))
             asked = [decisions[i] for i in here]
             theirs = [w._replace(at=w.at - start) for w in wanted if w.at in here]
-            units.append((self.name, self.asking, asked, theirs))
+            units.append((self.name, self.asking, asked, theirs, self.use))
             said = [(digest(d), d.key) for d in asked]
             keys.append(self.model and (self.model, self.rules, self.seed, self.use, said, theirs))
         answers = finished(self.workers, written, units, keys)
@@ -92,9 +99,13 @@ class SpreadWriter(ReasonedPolicy):
         return [Tally.of(tally) for answer in answers for tally in answer["tallies"]]
 
 
-def written(name: str, asking: Asking, decisions: Sequence[Decision], wanted: Sequence[Wanted]) -> Answer:
+def written(
+    name: str, asking: Asking, decisions: Sequence[Decision], wanted: Sequence[Wanted], use: Use = "table"
+) -> Answer:
     """Draw some answers as a worker."""
     policy = loaded(name, asking.rules, asking.seed)
+    if use == "play" and isinstance(policy, ReasonedPolicy):
+        policy = policy.once()
     assert isinstance(policy, ReasonedPolicy)
     return {
         "tallies": [tally.document() for tally in policy.draw(decisions, wanted)],
