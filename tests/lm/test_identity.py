@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sepo.lm import identity
-from sepo.lm.identity import fingerprint
+from sepo.lm.identity import contents, fingerprint
 
 FILES = {"config.json": "{}", "model.safetensors": "weights", "tokenizer.json": "{}"}
 
@@ -142,3 +143,60 @@ def test_a_snapshot_of_the_hub_is_known_by_the_files_it_links_to(model: Path, tm
     replace(model / "model.safetensors")
     assert fingerprint("hf:org/model") != before
     assert fingerprint("hf:org/other") is None
+
+
+WEIGHTS = "adapter_model.safetensors"
+
+
+def adapter_of(path: Path, base: object) -> Path:
+    path.mkdir()
+    (path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": base}))
+    (path / WEIGHTS).write_text("few weights")
+    return path
+
+
+@pytest.mark.parametrize("known", [fingerprint, contents])
+def test_an_adapters_folder_is_the_adapter_and_the_model_that_it_is_for(
+    model: Path, tmp_path: Path, known, monkeypatch
+):
+    adapter = adapter_of(tmp_path / "adapter", str(model))
+    reference = f"hf:{adapter}"
+    before = [known(reference)]
+    assert before[0] is not None
+    for path in (model / "model.safetensors", model / "config.json", adapter / WEIGHTS):
+        replace(path)
+        assert known(reference) not in before
+        before.append(known(reference))
+    snapshot = {("org/model", "config.json"): str(model / "config.json")}
+    snapshot["org/adapter", "adapter_config.json"] = str(adapter / "adapter_config.json")
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *named: snapshot.get(named))
+    (adapter / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "org/model"}))
+    before = [known(reference), known("hf:org/adapter")]
+    assert None not in before
+    replace(model / "model.safetensors")
+    assert known(reference) not in [None, *before]
+    assert known("hf:org/adapter") not in [None, *before]
+    (model / "model.safetensors").unlink()
+    assert contents(reference) is None
+
+
+def test_an_adapter_folder_has_the_contents_of_its_two_parts_by_name(model: Path, tmp_path: Path):
+    adapter = adapter_of(tmp_path / "adapter", str(model))
+    assert contents(f"hf:{adapter}") == contents(f"hf:{model}+{adapter}") != contents(f"hf:{model}")
+    alone = contents(f"hf:{model}")
+    for path in adapter.iterdir():
+        shutil.copy(path, model)  # transformers takes the model that lies beside its adapter
+    assert contents(f"hf:{model}") not in (None, alone)
+
+
+@pytest.mark.parametrize("base", [None, 3, "nobody/nowhere", "/nowhere/at/all"])
+def test_an_adapter_of_a_model_that_is_not_here_is_not_known(tmp_path: Path, base: object):
+    adapter = adapter_of(tmp_path / "adapter", base)
+    assert fingerprint(f"hf:{adapter}") is None
+    assert contents(f"hf:{adapter}") is None
+    (adapter / "adapter_config.json").write_text("[")
+    assert fingerprint(f"hf:{adapter}") is None
+
+
+def test_an_adapter_alone_is_no_model(tmp_path: Path):
+    assert contents(f"hf:nobody/nowhere+{adapter_of(tmp_path / 'adapter', None)}") is None

@@ -19,6 +19,7 @@ from sepo.games.registry import make
 from sepo.policies.reasoned import ReplyRules
 from sepo.policies.spec import Asking, load_policy
 from sepo.policies.workers import Answer, Here, finished
+from sepo.solve.expand import expand
 from tests.models import tiny_model
 
 
@@ -112,6 +113,29 @@ def test_an_audit_of_a_model_that_is_scored_is_the_same_but_for_rounding(tmp_pat
     for name, value in numbers(there):
         assert dict(numbers(here))[name] == pytest.approx(value, abs=1e-5), name
     assert there["model"] == here["model"]
+
+
+def test_a_worker_loads_a_model_anew_when_its_files_have_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    decisions = expand(make("kuhn")).questions
+
+    def asked(workers: Any) -> np.ndarray:
+        return np.concatenate(load_policy(text, asking=Asking(workers=workers)).probabilities(decisions))
+
+    text = tiny_model(tmp_path / "tiny")
+    before = asked(Here())
+    tiny_model(tmp_path / "tiny", seed=5)
+    after = asked(Here())
+    monkeypatch.setenv("SEPO_CACHE", str(tmp_path / "another"))
+    np.testing.assert_allclose(after, asked(None), atol=1e-6)
+    assert np.abs(after - before).max() > 1e-3
+
+
+def test_a_worker_keeps_no_answers_where_none_are_to_be_kept(tmp_path: Path, cache: Path):
+    text, decisions = tiny_model(tmp_path / "tiny"), expand(make("kuhn")).questions
+    load_policy(text, asking=Asking(workers=Here(), kept=False)).probabilities(decisions)
+    assert not list(cache.rglob("*.json"))
+    load_policy(text, asking=Asking(workers=Here())).probabilities(decisions)
+    assert list(cache.rglob("*.json"))
 
 
 def test_a_match_of_a_model_that_writes_is_the_same_to_the_last_digit(tmp_path: Path):

