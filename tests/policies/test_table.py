@@ -17,10 +17,11 @@ from sepo.games.base import Game
 from sepo.games.registry import make
 from sepo.policies.base import strategy
 from sepo.policies.script import ScriptPolicy
-from sepo.policies.table import PolicyTable, elicit, load_table, tabulate
+from sepo.policies.table import PolicyTable, check_keys, elicit, load_table, tabulate
 from sepo.solve.expand import expand
 from sepo.solve.tree import Tree
 from tests.brute import random_strategy
+from tests.hidden import Hidden
 from tests.kuhn_policies import KEYS, betting
 
 KUHN = make("kuhn")
@@ -86,6 +87,15 @@ def test_eliciting_a_table_gives_the_table_with_its_notes_and_mass(kuhn: Game, t
     again = elicit(table, kuhn, tree)
     assert (again.mass, again.notes) == (table.mass, table.notes)
     np.testing.assert_allclose(strategy(again, tree), strategy(table, tree), atol=1e-15)
+
+
+def test_eliciting_a_model_gives_the_mass_of_the_games_own_states(kuhn: Game, tree: Tree):
+    model, other = Hidden(1, mass=0.5), make("ipd", {"rounds": 2})
+    elicit(model, kuhn, tree)
+    there = expand(other)
+    table = elicit(model, other, there)
+    assert set(table.mass or {}) == set(table.table) == {d.key for d in there.questions}
+    check_keys(table, other, {d.key: d for d in there.questions})
 
 
 def test_actions_left_out_have_probability_zero(nash: dict[str, Any], tree: Tree, tmp_path: Path):

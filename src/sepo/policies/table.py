@@ -274,12 +274,13 @@ def elicit(policy: Policy, game: Game, tree: Tree) -> PolicyTable:
         d.key: dict(zip(d.legal, (answer / answer.sum()).tolist(), strict=True))
         for d, answer in zip(tree.questions, answers, strict=True)
     }
+    mass = policy.legal_mass()  # of whatever it was asked, in other games too
     return PolicyTable(
         name=policy.name,
         game=game.name,
         rules=game.rules,
         table=rows,
-        mass=policy.legal_mass(),
+        mass=None if mass is None else {key: share for key, share in mass.items() if key in rows},
         intervals=intervals(policy, tree.questions),
         notes=policy.about(),
     )
