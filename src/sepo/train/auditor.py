@@ -42,7 +42,8 @@ class Auditor(ABC):
 
     def __init__(self, part: Part) -> None:
         self.part, self.recipe, self.seed, self.folder = part, part.recipe, part.seed, part.folder
-        self.game = make(part.recipe.game, part.recipe.rules, part.recipe.measures)
+        self.games = {s: make(part.recipe.game, part.recipe.rules, s) for s in SETS}
+        self.game = self.games[part.recipe.measures]
         self.ground = small(self.game) if part.recipe.practice else part.domain.ground  # by the audit's rules
         self.title = f"{part.recipe.name}/{part.arm.name}/seed-{part.seed}"
 
@@ -75,6 +76,21 @@ class Auditor(ABC):
         if name == "last" and self.recipe.episodes:
             write_text(self.folder / "episodes.jsonl", "".join(json.dumps(line) + "\n" for line in shown()))
         return line
+
+    def line(
+        self, measures: Mapping[str, Mapping[str, float | None]], exploitability: float | None, mass: float | None
+    ) -> dict[str, Any]:
+        """Return the metrics of what was audited; of measures and exploitability what is of the game of the steps.
+
+        A set of measures whose rules are others, by its preset or as training plays by others than the audit, is left
+        out: it is of another game than the steps' figures, beside which the line stands.
+        """
+        played = dict(self.part.domain.game.rules)
+        return {
+            "measures": {s: measures[s] for s, g in self.games.items() if s in measures and dict(g.rules) == played},
+            "exploitability": exploitability if dict(self.game.rules) == played else None,
+            "legal_mass": mass,
+        }
 
     def options(self) -> Options:
         """Return how the audit goes about a game that is not scored whole."""
@@ -122,20 +138,16 @@ class ScoredAuditor(Auditor):
         table = PolicyTable(
             f"{self.title}/{name}", self.game.name, self.game.rules, rows, mass=mass, notes=dict(self.policy.about())
         )
-        line = {**measured(tree, look.strategy), "legal_mass": float(look.mass.mean())}
+        found = measured(tree, look.strategy, [s for s, game in self.games.items() if game == self.game])
+        line = self.line(found["measures"], found["exploitability"], float(look.mass.mean()))
         part = audit_table(table, self.game, adversaries=self.recipe.audit.adversaries is not False)
         return table, part, line, lambda: self._on_trees(tree, look.strategy)
 
     def _asked(self, name: str) -> Audited:
         noted = Noted(self.policy)
-        games = {s: make(self.recipe.game, self.recipe.rules, s) for s in SETS}
-        part = audit(noted, games, self.options())
+        part = audit(noted, self.games, self.options())
         table = noted.table(f"{self.title}/{name}", self.game)
-        line = {
-            "measures": measures_of(part),
-            "exploitability": None,
-            "legal_mass": part["legal_mass"] and part["legal_mass"]["value"],
-        }
+        line = self.line(measures_of(part), None, part["legal_mass"] and part["legal_mass"]["value"])
         if not isinstance(ground := self.ground, Arena) or ground.beliefs is not None:
             return table, part, line, lambda: self.stepped(self.policy)
         questions = ground.space.questions

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 
+from sepo.audit.arena import SETS
 from sepo.errors import InputError
+from sepo.games.base import MeasureName
 from sepo.lm.adapter import snapshot
 from sepo.lm.trunk import forget
 from sepo.train import ranks
@@ -76,10 +78,19 @@ class Course:
         Where ``metrics.jsonl`` is.
     tell
         Called with every line of it.
+    sets
+        The measures that a line has: those that are of the game as it is played here.
     """
 
-    def __init__(self, learner: Learner, stage: Stage, folder: Path, tell: Callable[[Mapping[str, Any]], None]) -> None:
-        self.learner, self.stage, self.folder, self.tell = learner, stage, folder, tell
+    def __init__(
+        self,
+        learner: Learner,
+        stage: Stage,
+        folder: Path,
+        tell: Callable[[Mapping[str, Any]], None],
+        sets: Sequence[MeasureName] = SETS,
+    ) -> None:
+        self.learner, self.stage, self.folder, self.tell, self.sets = learner, stage, folder, tell, sets
         self.steps = learner.schedule.steps
         self.worth: float | None = None
         self._first: dict[str, Any] | None = None  # probes and worth of the first step
@@ -106,9 +117,8 @@ class Course:
         started = time.perf_counter()
         look = learner.look(stage.wanted(number), gradient=number < self.steps)
         line: dict[str, Any] = {"step": number, "stage": stage.name, "lr": rate(learner.schedule, number)}
-        found, probed = self._measured(
-            lambda: (measured(learner.ground, look.strategy), probes(learner.ground, look.strategy)), look.strategy
-        )
+        ground, policy = learner.ground, look.strategy
+        found, probed = self._measured(lambda: (measured(ground, policy, self.sets), probes(ground, policy)), policy)
         line |= {
             **found,
             "legal_mass": float(look.mass.mean()),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sepo.audit.arena import Arena, Ground, ground_of
+from sepo.audit.arena import SETS, Arena, Ground, ground_of
 from sepo.audit.sampled import hold_to_independent
 from sepo.errors import InputError
-from sepo.games.base import Game
+from sepo.games.base import Game, MeasureName
 from sepo.games.registry import make
 from sepo.games.wording import ORIGINAL, Wording, chosen, wordings
 from sepo.train.recipe import Arm, Recipe
@@ -67,6 +67,16 @@ class Part:
     def key(self) -> tuple[object, ...]:
         """The key of its randomness."""
         return self.recipe.name, self.arm.name, self.seed
+
+    @property
+    def sets(self) -> tuple[MeasureName, ...]:
+        """The sets of measures that its steps have: the one trained on, and those with the rules that are played by.
+
+        A set with a preset of other rules is of another game: its figures would stand beside none of the audit's.
+        """
+        recipe, trained = self.recipe, self.recipe.measure_name(self.arm)
+        rules = {s: make(recipe.game, {**recipe.rules, **recipe.practice}, s).rules for s in SETS}
+        return tuple(s for s in SETS if s == trained or dict(rules[s]) == dict(self.domain.game.rules))
 
     @property
     def schedule(self) -> Schedule:

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from sepo.audit.arena import SETS, Ground, trained_on
+from sepo.audit.arena import Ground, trained_on
 from sepo.audit.measures import root_values, values
 from sepo.errors import InputError
 from sepo.files import write_text
+from sepo.games.base import MeasureName
 from sepo.solve.response import exploitability
 from sepo.solve.tree import Floats, Tree
 from sepo.train import ranks
@@ -25,11 +26,11 @@ from sepo.train.objective import LedgerRow
 ALARM = 0.25
 
 
-def measured(ground: Ground, learner: Floats) -> dict[str, Any]:
-    """Return both sets of measures and, in zero-sum games, exploitability of a policy. Exact."""
+def measured(ground: Ground, learner: Floats, sets: Sequence[MeasureName]) -> dict[str, Any]:
+    """Return sets of measures, by the ground's rules, and in zero-sum games exploitability of a policy. Exact."""
     game = ground.game
     return {
-        "measures": {name: values(ground, game.measures(name), learner) for name in SETS},
+        "measures": {name: values(ground, game.measures(name), learner) for name in sets},
         "exploitability": exploitability(ground, learner) / game.rounds
         if game.zero_sum and isinstance(ground, Tree)
         else None,

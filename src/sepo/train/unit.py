@@ -175,7 +175,8 @@ class Unit:
                 part.key,
                 courses[0].learner if courses else None,
             )
-            courses.append(Course(learner, _stage(part, learner), part.folder, self._teller(self._stage(part))))
+            tell = self._teller(self._stage(part))
+            courses.append(Course(learner, _stage(part, learner), part.folder, tell, part.sets))
         return courses
 
     def _teller(self, about: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], None]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sepo.audit.arena import SETS
 from sepo.audit.scorecard import audit
 from sepo.games.base import Decision, Game
-from sepo.games.registry import make
 from sepo.lm.generate import Writer
 from sepo.lm.load import LanguageModel
 from sepo.policies.base import Spoken
@@ -35,7 +33,7 @@ class WrittenAuditor(Auditor):
         settings = self.recipe.reasoned
         rules = ReplyRules("reasoned", settings.samples, settings.tokens, settings.illegal, settings.retries)
         policy = Listed(Writer(self.lm), self.recipe.model.policy, rules, self.seed)
-        found = audit(policy, {s: make(self.recipe.game, self.recipe.rules, s) for s in SETS}, self.options())
+        found = audit(policy, self.games, self.options())
         decisions = policy.decisions(self.game)
         rows = {d.key: row(d, policy.tally(d).policy) for d in decisions}
         table = PolicyTable(
@@ -47,12 +45,8 @@ class WrittenAuditor(Auditor):
             intervals=intervals(policy, decisions),
             notes=dict(policy.about()),
         )
-        illegal = found["illegal_rate"]
-        line = {
-            "measures": measures_of(found),
-            "exploitability": found["exploitability"] and found["exploitability"]["value"],
-            "legal_mass": illegal and 1 - illegal["value"],
-        }
+        illegal, exploitable = found["illegal_rate"], found["exploitability"]
+        line = self.line(measures_of(found), exploitable and exploitable["value"], illegal and 1 - illegal["value"])
         return table, found, line, lambda: self.stepped(policy.once())
 
 
