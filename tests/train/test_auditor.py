@@ -8,9 +8,15 @@ from typing import Any
 
 import pytest
 
+from sepo.audit.measures import values
+from sepo.games.registry import make
+from sepo.policies.base import strategy
+from sepo.policies.spec import load_policy
+from sepo.policies.table import load_table
 from sepo.report.curves import curves
 from sepo.report.read import read_run
 from sepo.serve.progress import Watched
+from sepo.solve.expand import expand
 from sepo.train.part import Domain, Part
 from sepo.train.recipe import parse_recipe
 from sepo.train.record import read_metrics
@@ -84,7 +90,7 @@ def test_a_rule_that_a_recipe_sets_is_of_every_set(document: dict[str, Any], tmp
     assert sets(game="kuhn", rules={}) == ("paper", "sepo")
 
 
-@pytest.mark.parametrize("rules", [{"rounds": 4}])
+@pytest.mark.parametrize("rules", [{"rounds": 2}, {"rounds": 4}])
 def test_the_untrained_model_has_no_figure_of_another_game_than_the_steps(
     document: dict[str, Any], tmp_path: Path, rules: dict[str, Any]
 ) -> None:
@@ -99,3 +105,19 @@ def test_the_untrained_model_has_no_figure_of_another_game_than_the_steps(
         for of, row in line["measures"].items():
             want = {k: m["value"] for k, m in card(folder, "base")["measures"][of].items()}
             assert row == pytest.approx(want, abs=1e-12)
+
+
+def test_a_small_game_is_audited_by_the_rules_of_each_set(finished: tuple[Path, dict[str, Any]]) -> None:
+    """Each set's figures are those of the model asked in that set's game, and stand under that set's ceiling."""
+    folder, summary = finished
+    part, unit = card(folder, "own"), folder / "arms" / "own" / "seed-0"
+    paper, ours = (make("auction", {"rounds": 2}, of) for of in ("paper", "sepo"))
+    assert (part["rules"], part["rules_by_measures"], part["method"]) == (ours.rules, {"paper": paper.rules}, "exact")
+    model = load_policy(f"hf:{unit / 'checkpoints' / 'last'}")
+    for of, game in (("paper", paper), ("sepo", ours)):
+        tree = expand(game)
+        want = values(tree, game.measures(of), strategy(model, tree))
+        found = {k: m["value"] for k, m in part["measures"][of].items()}
+        assert found == pytest.approx(want, abs=1e-4)
+        assert found["J"] < summary["ceilings"][of]["J"]
+    assert load_table(unit / "policies" / "last.json").rules == paper.rules  # the table is of the game trained on

@@ -8,7 +8,7 @@ that many instances or clusters of episodes. A measure that does not apply is nu
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -123,7 +123,13 @@ def between(first: Mapping[str, Inspected], second: Mapping[str, Inspected], opt
 
 def audit_table(table: PolicyTable, game: Game, sets: Sets = "both", *, adversaries: bool = True) -> dict[str, Any]:
     """Return one game's part of the scorecard, exactly, from a policy table."""
-    return audit(table, by_set(game, sets), Options(sets=sets, method="exact", adversaries=adversaries))
+    return audit_tables({game: table}, by_set(game, sets), adversaries=adversaries)
+
+
+def audit_tables(tables: Mapping[Game, PolicyTable], games: Games, *, adversaries: bool = True) -> dict[str, Any]:
+    """Return one game's part of the scorecard, exactly, from a policy's table by the rules of each set of measures."""
+    options = Options(method="exact", adversaries=adversaries)
+    return document(_inspect(tables.__getitem__, games, options, quiet), options)
 
 
 def audit(policy: Policy, games: Games, options: Options, tell: Tell = quiet) -> dict[str, Any]:
@@ -133,11 +139,18 @@ def audit(policy: Policy, games: Games, options: Options, tell: Tell = quiet) ->
 
 def inspect(policy: Policy, games: Games, options: Options, tell: Tell = quiet) -> Inspected:
     """Find what the scorecard says of a policy in one game."""
+    return _inspect(lambda game: policy, games, options, tell)
+
+
+def _inspect(policy: Callable[[Game], Policy], games: Games, options: Options, tell: Tell) -> Inspected:
+    """Find what the scorecard says of a policy in one game, where it may be written out by the rules of each set."""
     found: dict[Game, Found] = {}
     for game in dict.fromkeys(games.values()):
         chosen = [game.measures(name) for name, g in games.items() if g is game]
         told = options if game is games[list(games)[-1]] else replace(options, adversaries=False)
-        found[game] = find(policy, game, chosen, told, tell)  # the worst case is told of by the main set's rules alone
+        found[game] = find(
+            policy(game), game, chosen, told, tell
+        )  # the worst case is told of by the main set's rules alone
     return Inspected(games, found)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from sepo.audit.arena import SETS, Arena, Ground, scripted, small, trained_on
 from sepo.audit.compare import CARD_SCHEMA
 from sepo.audit.methods import Options
-from sepo.audit.scorecard import audit, audit_table, versions
+from sepo.audit.scorecard import audit, audit_tables, versions
 from sepo.files import read_json, write_json, write_text
 from sepo.games.base import Decision, Game
 from sepo.games.registry import make
@@ -27,9 +27,8 @@ from sepo.policies.direct import DirectPolicy
 from sepo.policies.script import opponent
 from sepo.policies.table import PolicyTable, row
 from sepo.solve.tree import Floats, Tree
-from sepo.train.learner import Learner
+from sepo.train.learner import Learner, Look
 from sepo.train.part import Part
-from sepo.train.record import measured
 from sepo.train.sections import Schedule
 
 Show = Callable[[], list[dict[str, Any]]]
@@ -88,7 +87,7 @@ class Auditor(ABC):
         played = dict(self.part.domain.game.rules)
         return {
             "measures": {s: measures[s] for s, g in self.games.items() if s in measures and dict(g.rules) == played},
-            "exploitability": exploitability if dict(self.game.rules) == played else None,
+            "exploitability": exploitability if dict(self.games["sepo"].rules) == played else None,
             "legal_mass": mass,
         }
 
@@ -127,21 +126,30 @@ class ScoredAuditor(Auditor):
         self.policy = policy
 
     def audited(self, name: str) -> Audited:
-        """Score a small game whole; ask about what matters most in a large one."""
-        return self._whole(name, self.ground) if isinstance(self.ground, Tree) else self._asked(name)
+        """Score a game whole where it is small by the rules of both sets; else ask about what matters most."""
+        trees = {game: self.ground if game == self.game else small(game) for game in self.games.values()}
+        whole = {game: tree for game, tree in trees.items() if isinstance(tree, Tree)}
+        return self._whole(name, whole) if len(whole) == len(trees) else self._asked(name)
 
-    def _whole(self, name: str, tree: Tree) -> Audited:
-        learner = Learner(self.policy, tree, Schedule(steps=0))
-        look = learner.look(gradient=False)
-        rows = {d.key: row(d, p) for d, p in zip(learner.decisions, look.rows, strict=True)}
-        mass = {d.key: float(m) for d, m in zip(learner.decisions, look.mass, strict=True)}
-        table = PolicyTable(
-            f"{self.title}/{name}", self.game.name, self.game.rules, rows, mass=mass, notes=dict(self.policy.about())
+    def _whole(self, name: str, trees: Mapping[Game, Tree]) -> Audited:
+        looks = {
+            game: Learner(self.policy, tree, Schedule(steps=0)).look(gradient=False) for game, tree in trees.items()
+        }
+        tables = {game: self._table(name, game, look) for game, look in looks.items()}
+        look = looks[self.game]
+        part = audit_tables(tables, self.games, adversaries=self.recipe.audit.adversaries is not False)
+        exploitable = part["exploitability"]
+        line = self.line(measures_of(part), exploitable and exploitable["value"], float(look.mass.mean()))
+        return tables[self.game], part, line, lambda: self._on_trees(trees[self.game], look.strategy)
+
+    def _table(self, name: str, game: Game, look: Look) -> PolicyTable:
+        """Write a look at all of a game out."""
+        asked = look.asked.decisions
+        rows = {d.key: row(d, p) for d, p in zip(asked, look.rows, strict=True)}
+        mass = {d.key: float(m) for d, m in zip(asked, look.mass, strict=True)}
+        return PolicyTable(
+            f"{self.title}/{name}", game.name, game.rules, rows, mass=mass, notes=dict(self.policy.about())
         )
-        found = measured(tree, look.strategy, [s for s, game in self.games.items() if game == self.game])
-        line = self.line(found["measures"], found["exploitability"], float(look.mass.mean()))
-        part = audit_table(table, self.game, adversaries=self.recipe.audit.adversaries is not False)
-        return table, part, line, lambda: self._on_trees(tree, look.strategy)
 
     def _asked(self, name: str) -> Audited:
         noted = Noted(self.policy)
