@@ -251,6 +251,41 @@ def test_a_run_alone_is_its_arms_and_an_arm_can_be_named(tmp_path: Path):
         read_sides([f"{a}@grpo", str(a)])
 
 
+def of_auction(folder: Path, measures: str, rules: dict[str, Any], **fields: Any) -> str:
+    """Write a run of one arm, each of whose sets was audited by its preset with some rules on top."""
+    figure = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 2, "seeds": [0.4, 0.6]}
+    last = dict.fromkeys(("paper.J", "sepo.J", "worst_case_advantage"), figure)
+    arm = {"name": "sepo", "stage": "train", "seeds": [0, 1]}
+    summary = {"schema": "sepo.run/1", "name": folder.name, "game": "auction", "unit": "points per round"}
+    summary |= {"rules": dict(make("auction", rules, measures).rules), "measures": measures, "model": "x"}
+    folder.mkdir()
+    (folder / "summary.json").write_text(json.dumps(summary | fields | {"arms": [arm | {"last": last}]}))
+    return str(folder)
+
+
+def incomparable(*places: str) -> set[str]:
+    found = rows(comparisons(*read_sides(places)), "auction")
+    return {name for name, row in found.items() if row["reading"] == "not comparable"}
+
+
+def test_each_set_of_a_run_has_the_rules_of_its_preset(tmp_path: Path):
+    """The paper's run and the other one audit either set by the same rules, whichever they train on."""
+    paper, ours = (of_auction(tmp_path / of, of, {}) for of in ("paper", "sepo"))
+    costly = of_auction(tmp_path / "costly", "paper", {"overbid_loss": True})
+    assert incomparable(paper, ours) == set()
+    assert incomparable(paper, costly) == incomparable(ours, costly) == {"paper.J"}
+    told = of_auction(tmp_path / "told", "sepo", {"overbid_loss": True}, rules_by_measures={})
+    assert incomparable(costly, told) == set()
+    assert incomparable(paper, told) == {"paper.J"}
+    own = {"paper": dict(make("auction", {}, "paper").rules)}
+    assert incomparable(paper, of_auction(tmp_path / "own", "sepo", {}, rules_by_measures=own)) == set()
+
+
+def test_committed_runs_of_either_rules_are_compared():
+    results = Path(__file__).parents[2] / "docs" / "results"
+    assert incomparable(*(f"{results / name}@base" for name in ("auction", "auction-sepo"))) == set()
+
+
 def test_a_run_beside_a_scorecard_is_compared_with_a_caveat(cards: tuple[dict, dict], tmp_path: Path):
     a = run(tmp_path / "a", 0.9)
     document = comparisons(*read_sides([*written(tmp_path, cards[0]), str(a)]))

@@ -119,5 +119,6 @@ def test_a_small_game_is_audited_by_the_rules_of_each_set(finished: tuple[Path, 
         want = values(tree, game.measures(of), strategy(model, tree))
         found = {k: m["value"] for k, m in part["measures"][of].items()}
         assert found == pytest.approx(want, abs=1e-4)
+        assert summary["rules_by_measures"].get(of, summary["rules"]) == game.rules
         assert found["J"] < summary["ceilings"][of]["J"]
     assert load_table(unit / "policies" / "last.json").rules == paper.rules  # the table is of the game trained on

@@ -14,10 +14,14 @@ from typing import Any, Literal
 from sepo.audit.compare import CARD_SCHEMA, SAFETY_SCHEMA, check_card, figures
 from sepo.errors import InputError
 from sepo.files import read_json
+from sepo.games.base import MeasureName
+from sepo.games.registry import SETS, make
 
 RUN_SCHEMA = "sepo.run/1"
 SEVERAL_SCHEMA = "sepo.scorecards/1"
 ARM = "@"
+MAIN: MeasureName = "sepo"
+"""The set by whose rules a run's audit takes the figures that belong to none."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +194,6 @@ def _run(folder: Path, wanted: str | None, *, every: bool) -> list[Side]:
 
 
 def _arm(document: Mapping[str, Any], arm: Mapping[str, Any], folder: Path, versions: Mapping[str, Any]) -> Side:
-    rules = document["rules"]
     found = {name: figure for name, figure in arm["last"].items() if figure is not None}
     seeds = {}
     for name, figure in found.items():
@@ -200,10 +203,28 @@ def _arm(document: Mapping[str, Any], arm: Mapping[str, Any], folder: Path, vers
         values = figure.get("seeds", ())
         if len(values) == len(arm["seeds"]) and None not in values:
             seeds[name] = {int(s): float(v) for s, v in zip(arm["seeds"], values, strict=True)}
-    of = dict.fromkeys(name.rpartition(".")[0] for name in found)
-    played = Played(str(document["unit"]), {"": rules} | dict.fromkeys(of, rules), found, {}, seeds)
+    own = _other_rules(document)
+    sets = dict.fromkeys(["", *(name.rpartition(".")[0] for name in found)])
+    rules = {of: own.get(of or MAIN, document["rules"]) for of in sets}
+    played = Played(str(document["unit"]), rules, found, {}, seeds)
     under = {"model": document["model"], "steps": arm.get("steps")}
     return Side(f"{document['name']}, {arm['name']}", str(folder), "run", {document["game"]: played}, versions, under)
+
+
+def _other_rules(document: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """Return the rules of those sets of measures that a run audits by others than its own.
+
+    Where a summary does not say, they are the presets', but for those rules that the recipe must have set itself.
+    """
+    rules, own = document["rules"], document.get("rules_by_measures")
+    if isinstance(own, Mapping):
+        return {of: _object(own, of) for of in own}
+    try:
+        usual = make(document["game"], None, document["measures"]).rules
+        chosen = {rule: value for rule, value in rules.items() if usual.get(rule) != value}
+        return {of: make(document["game"], chosen, of).rules for of in SETS}
+    except InputError:  # a game that is not installed here, or has no such rules any more
+        return {}
 
 
 def _told_apart(sides: Sequence[Side]) -> list[Side]:
