@@ -14,6 +14,7 @@ from sepo.solve.tree import Floats, Tree
 from sepo.solve.value import own_reach
 from sepo.train.league import MOST, League, itself
 from sepo.train.mirror import softmax
+from tests.brute import as_profile, lines
 
 GAME = make("kuhn")
 
@@ -139,3 +140,27 @@ def test_a_league_keeps_what_the_policy_was(tree: Tree) -> None:
     assert [(a.name, a.weight) for a in league.found] == [("found_1", 2.0), ("found_2", 1.0)]
     kept = league.tables()["found_2"]
     assert strategy(kept, tree) == pytest.approx(policy(tree, 1))
+
+
+def test_where_histories_merge_answers_are_the_same_that_differ_where_they_never_come() -> None:
+    merged = ground_of(make("auction", {"rounds": 2}))
+    assert isinstance(merged, Tree)
+    assert merged.merged
+    one = respond(merged, merged.uniform, {"own": 1.0})
+    seen = {
+        (seat, key)
+        for line in lines(merged.game, as_profile(merged, np.where(merged.seat == 1, one.strategy, merged.uniform)))
+        for seat, key, _ in line.moves
+        if line.probability
+    }
+    comes = [i for i in merged.infosets if i.seat == 1 and (1, i.key) in seen]
+    never = [i for i in merged.infosets if i.seat == 1 and (1, i.key) not in seen]
+    assert comes
+    assert never
+    for infosets, new in ((comes, True), (never, False)):
+        other = one.strategy.copy()
+        for info in infosets:
+            other[info.entries] = np.roll(other[info.entries], 1)
+        league = League(merged)
+        assert league.note(one)
+        assert league.note(Adversary("other", other)) is new

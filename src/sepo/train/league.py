@@ -18,7 +18,7 @@ import torch
 from sepo.audit.arena import Adversary, Ground, whole_of
 from sepo.policies.table import PolicyTable, tabulate
 from sepo.solve.tree import Floats, Tree
-from sepo.solve.value import own_reach
+from sepo.solve.value import infoset_reach
 
 MOST = 24
 """Exploiters kept: where one too many is found, the one found least often goes, of several the oldest."""
@@ -59,8 +59,7 @@ class League:
 
         Two are the same if they differ only where they never come by themselves.
         """
-        plan = own_reach(self.tree, response.strategy)[self.tree.owner] * response.strategy
-        plan[~self._opposes] = 0.0
+        plan = np.where(self._comes(response.strategy)[self.tree.owner] & self._opposes, response.strategy, 0.0)
         for which, (there, known) in enumerate(zip(self._plans, self.found, strict=True)):
             if np.array_equal(there, plan):
                 self.found[which] = known._replace(weight=known.weight + 1.0)
@@ -72,6 +71,12 @@ class League:
         self.found.append(Adversary(f"found_{self._made}", response.strategy))
         self._plans.append(plan)
         return True
+
+    def _comes(self, strategy: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+        """Return where a strategy may come in the seat whose state it is, whatever the other side does. (infosets,)."""
+        tree = self.tree
+        met = [infoset_reach(tree, np.where(tree.seat == seat, strategy, tree.uniform)) > 0 for seat in (0, 1)]
+        return np.where([info.seat == 0 for info in tree.infosets], *met)
 
     @property
     def _opposes(self) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:

@@ -103,7 +103,10 @@ class Target:
                 gradient, mass = slope(found, play, layout, immediate=rules.returns == "immediate")
                 return Push(at * centred(layout, at, gradient), np.maximum(mass, MASS_FLOOR), self.opposition.pace)
             pushed = action_weights(layout, play, found, rules, (*self.key, number, step))
-            met = own_reach(layout, at) if isinstance(layout, Tree) else mass_of(found, at, layout)
+            if isinstance(layout, Tree) and not layout.merged:
+                met = own_reach(layout, at)
+            else:  # several pasts of its own may lead to a state
+                met = mass_of(found, at, layout)
             return Push(pushed, np.maximum(met, REACH_FLOOR), self.opposition.pace)
 
         start = policy
