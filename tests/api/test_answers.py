@@ -139,6 +139,14 @@ def test_a_game_that_no_package_has_is_audited_solved_and_played():
         api.audit("uniform", game, rules={"rounds": 2})
 
 
+def short(rounds):
+    return api.load_game("ipd", rules={"rounds": rounds})
+
+
+def test_one_game_that_is_named_twice_is_audited_as_one():
+    assert api.audit("uniform", ["kuhn", make("kuhn"), "kuhn"]).games == api.audit("uniform", "kuhn").games
+
+
 def test_episodes_against_a_policy_are_those_against_the_script():
     game = make("kuhn")
     found = api.play("script:nash", "script:tight_passive", "kuhn", episodes=20, seed=4)
@@ -163,6 +171,8 @@ def test_episodes_against_a_policy_are_those_against_the_script():
         (lambda: api.audit("uniform", "chess"), "unknown game 'chess'"),
         (lambda: api.audit("uniform", 3), "a game is a name or a Game, not int"),
         (lambda: api.audit("uniform", [3]), "a game is a name or a Game, not int"),
+        (lambda: api.audit("uniform", [short(2), short(3)]), "two different games are called 'ipd'"),
+        (lambda: api.audit("uniform", ["ipd", short(3)]), "two different games are called 'ipd'"),
         (lambda: api.audit("uniform", "kuhn", measures="all"), "unknown set of measures 'all'"),
         (lambda: api.audit("uniform", "kuhn", method="fast"), "unknown method 'fast'"),
         (lambda: api.audit("uniform", "kuhn", episodes=1), "episodes must be a whole number of at least 2, not 1"),

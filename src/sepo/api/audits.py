@@ -81,7 +81,8 @@ def audit(
     Raises
     ------
     InputError
-        If there is no such policy, game, rule or opponent, or the method asked for cannot be had.
+        If there is no such policy, game, rule or opponent, two of the games have one name, or the method asked for
+        cannot be had.
     EndpointError
         If an endpoint fails after its retries.
 
@@ -108,6 +109,7 @@ def audit(
         adversaries=adversaries,
     )
     taken = [t for given in listed for t in _taken(loaded, given, options.sets, rules or {})]
+    _hold_to_names(taken)
     return Scorecard(scorecard(loaded, taken, options, tell or quiet))
 
 
@@ -119,6 +121,15 @@ def _taken(policy: Policy, given: GameLike, sets: Sets, rules: Mapping[str, Any]
     if isinstance(policy, ScriptPolicy):
         scripted(game, policy.script)
     return [by_set(game, sets)]
+
+
+def _hold_to_names(taken: Sequence[Games]) -> None:
+    """Refuse different games of one name: a scorecard has a part for each name."""
+    known: dict[str, Games] = {}
+    for games in taken:
+        name = next(iter(games.values())).name
+        if known.setdefault(name, games) != games:
+            raise InputError(f"two different games are called '{name}', and a scorecard has one: audit each alone")
 
 
 def positive(half_width: float) -> float:
