@@ -139,6 +139,17 @@ def test_a_game_that_no_package_has_is_audited_solved_and_played():
         api.audit("uniform", game, rules={"rounds": 2})
 
 
+def test_rows_are_of_the_game_by_the_rules_that_are_given():
+    rules = {"rounds": 2}
+    table = api.elicit("script:tit_for_tat", "ipd", rules=rules)
+    assert api.audit(dict(table.table), "ipd", rules=rules).games == api.audit(table, "ipd", rules=rules).games
+    rows = api.elicit("script:truthful", "auction", rules=rules).table
+    found = api.audit(dict(rows), "auction", rules=rules, adversaries=False).games["auction"]
+    assert (found["rules"], "rules_by_measures" in found) == ({"rounds": 2, "overbid_loss": True}, False)
+    with pytest.raises(InputError, match="unknown rule 'round'"):
+        api.audit(dict(table.table), "ipd", rules={"round": 2})
+
+
 def short(rounds):
     return api.load_game("ipd", rules={"rounds": rounds})
 

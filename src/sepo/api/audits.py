@@ -53,7 +53,7 @@ def audit(
     measures
         ``paper``, ``sepo`` or ``both``; of a game given by name, each by the rules of its preset.
     rules
-        Rules of games given by name, before any preset.
+        Rules of games given by name, before any preset; a table's rows are of the game by these rules.
     method
         ``auto``: exact where it can be; ``exact``: refuse what cannot; ``sampled``: play episodes.
     episodes
@@ -96,6 +96,9 @@ def audit(
     """
     listed = list(games) if isinstance(games, Sequence) and not isinstance(games, str) else [games]
     only = listed[0] if len(listed) == 1 and listed != ["all"] else None
+    if only is not None and isinstance(policy, Mapping) and "schema" not in policy:  # rows, which say no rules
+        only, rules = as_game(only, rules), None
+        listed = [only]
     loaded = as_policy(policy, only, seed)
     options = Options(
         sets=one_of(measures, ("paper", "sepo", "both"), "set of measures"),
