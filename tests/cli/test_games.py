@@ -90,6 +90,16 @@ def test_a_new_games_test_passes_as_written_and_fails_when_the_game_is_changed(t
     assert "0/test_stag0.py" not in done.stdout, done.stdout
 
 
+def test_a_new_game_may_be_called_what_its_files_call_something_else(tmp_path: Path):
+    names = {"hunt": "HuntGame", "view": "ViewGame", "turn": "TurnGame", "weights": "WeightsGame", "game": "GameGame"}
+    names |= {"tree": "TreeGame", "none": "NoneGame", "ACTIONS": "ACTIONSGame", "hunter": "Hunter"}
+    assert {name: class_name(name) for name in names} == names
+    for name in names:
+        write_game(name, tmp_path / name)
+    done = inside(tmp_path, "pytest", "-q", "-p", "no:cacheprovider", ".")
+    assert done.returncode == 0, done.stdout
+
+
 def test_a_new_game_is_found_once_installed(sepo: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     done = sepo("games", "new", "stag_hunt")

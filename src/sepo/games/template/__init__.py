@@ -5,10 +5,12 @@ They are templates with two placeholders, ``my_game`` and ``MyGame``; nothing el
 
 from __future__ import annotations
 
+import ast
 import keyword
 import re
 import sys
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,8 +27,28 @@ TEMPLATES: Mapping[str, str] = {
 
 
 def class_name(name: str) -> str:
-    """Return the name of a game's class: ``StagHunt`` for ``stag_hunt``."""
-    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+    """Return the name of a game's class: ``StagHunt`` for ``stag_hunt``, ``HuntGame`` where a file has its own Hunt."""
+    plain = "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+    return f"{plain}Game" if plain in _used() or keyword.iskeyword(plain) else plain
+
+
+@cache
+def _used() -> frozenset[str]:
+    """Return the names that the files' own code has."""
+    found = set()
+    for source in TEMPLATES.values():
+        if source.endswith(".py.txt"):
+            for node in ast.walk(ast.parse(_text(source))):
+                match node:
+                    case ast.Name(id=name) | ast.ClassDef(name=name) | ast.FunctionDef(name=name):
+                        found.add(name)
+                    case ast.alias():
+                        found.add(node.asname or node.name)
+    return frozenset(found - {"MyGame"})
+
+
+def _text(source: str) -> str:
+    return (files(__name__) / source).read_text(encoding="utf-8")
 
 
 def filled(template: str, name: str) -> str:
@@ -48,7 +70,7 @@ def write_game(name: str, folder: Path) -> list[Path]:
     if there := [path for path in made if path.exists()]:
         raise InputError(f"'{there[0]}' exists and is not overwritten: choose another folder with --out")
     _check_module(name)
-    texts = {path: (files(__name__) / source).read_text(encoding="utf-8") for path, source in made.items()}
+    texts = {path: _text(source) for path, source in made.items()}
     for path, text in texts.items():
         write_text(path, filled(text, name))
     return list(made)
