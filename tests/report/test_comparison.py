@@ -172,6 +172,32 @@ def test_several_scorecards_of_one_audit_are_paired(tmp_path: Path):
             assert row["high"] - row["low"] <= sum(row[s]["high"] - row[s]["low"] for s in ("before", "after")) + 1e-12
 
 
+@pytest.mark.parametrize(
+    ("half", "n", "pairing", "said"),
+    [
+        (0.0, None, "exact", "by 0.0833 chips per hand: exact."),
+        (0.05, None, "bounds", "by 0.0833 chips per hand [0.0333, 0.1333]: certain."),
+        (0.05, 40, "drawn apart", "by 0.0833 chips per hand [0.0333, 0.1333]: clear."),
+    ],
+)
+def test_differences_of_one_audit_that_no_deals_pair_are_exact_or_certain_or_of_draws(
+    cards: tuple[dict, dict], tmp_path: Path, half: float, n: int | None, pairing: str, said: str
+):
+    """Known within bounds, as of a model that was asked about part of a game; or drawn, as of one that writes."""
+    both = [deepcopy(card) for card in cards]
+    before, after = (card["games"]["kuhn"]["measures"]["paper"]["u"] for card in both)
+    for figure in (before, after):
+        figure.update(low=figure["value"] - half, high=figure["value"] + half, n=n)
+    gap = after["value"] - before["value"]
+    of = {"script:nash": {"kuhn": {"paper": {"u": {"value": gap, "low": gap - half, "high": gap + half, "n": None}}}}}
+    (path,) = written(tmp_path, {"schema": "sepo.scorecards/1", "scorecards": both, "differences": {"of": of}})
+    document = comparisons(*read_sides([path]))
+    row = rows(document)["paper.u"]
+    assert row["pairing"] == pairing
+    assert row["said"].endswith(said)
+    assert document["caveats"] == []
+
+
 def run(folder: Path, far: float, seeds: tuple[int, ...] = (0, 1, 2)) -> Path:
     made_run(folder, [MadeArm("sft", "tight_passive", 0.6, stage="sft"), MadeArm("sepo", "nash", far)], seeds=seeds)
     summary = json.loads((folder / "summary.json").read_text())

@@ -5,6 +5,7 @@ How the interval of a difference is found, the best there is first:
 - **paired by seed**: two arms, or the same arm of two runs, over the seeds that both have; Student t over the seeds'
   differences, widened by what the audits leave open (``train.seeds``).
 - **paired by deals**: scorecards of one ``sepo audit`` command, which holds the paired differences.
+- **drawn apart**: of such scorecards those of models that write, each known from replies of its own.
 - **unpaired**: from the least to the most that the two intervals allow. Both may rest on the same deals, so they are
   not independent, and this interval holds whatever they have in common. It is exact where both figures are, and
   certain where both are bounds.
@@ -44,7 +45,7 @@ class Gap(NamedTuple):
     value: float
     low: float | None
     high: float | None
-    pairing: Literal["paired by seed", "paired by deals", "exact", "bounds", "unpaired", "one seed"]
+    pairing: Literal["paired by seed", "paired by deals", "exact", "bounds", "drawn apart", "unpaired", "one seed"]
 
 
 def comparisons(sides: Sequence[Side], paired: Differences) -> dict[str, Any]:
@@ -129,7 +130,10 @@ def _gap(name: str, ours: Played, theirs: Played, deals: Mapping[str, Any] | Non
     before, after = ours.found[name], theirs.found[name]
     value = after["value"] - before["value"]
     if deals is not None and deals.get("low") is not None and deals.get("high") is not None:
-        return Gap(deals["value"], deals["low"], deals["high"], "paired by deals" if deals.get("n") else "exact")
+        apart = (
+            "paired by deals" if deals.get("n") else _sure(before, after, deals["high"] - deals["low"], "drawn apart")
+        )
+        return Gap(deals["value"], deals["low"], deals["high"], apart)
     seeds = ours.seeds.get(name, {}), theirs.seeds.get(name, {})
     both = [seed for seed in seeds[0] if seed in seeds[1]]
     if len(both) > 1:
@@ -140,9 +144,16 @@ def _gap(name: str, ours: Played, theirs: Played, deals: Mapping[str, Any] | Non
     if any(s and len(s) == 1 for s in seeds):
         return Gap(value, None, None, "one seed")
     low, high = after["low"] - before["high"], after["high"] - before["low"]
+    return Gap(value, low, high, _sure(before, after, high - low, "unpaired"))
+
+
+def _sure(
+    before: Mapping[str, Any], after: Mapping[str, Any], width: float, drawn: Literal["drawn apart", "unpaired"]
+) -> Literal["exact", "bounds", "drawn apart", "unpaired"]:
+    """Return how sure a difference is that nothing pairs: exact or within bounds, unless a figure is drawn."""
     if before.get("n") is None and after.get("n") is None:
-        return Gap(value, low, high, "exact" if high - low <= ROUNDING else "bounds")
-    return Gap(value, low, high, "unpaired")
+        return "exact" if width <= ROUNDING else "bounds"
+    return drawn
 
 
 def _open(figure: Mapping[str, Any], seeds: Mapping[int, float]) -> tuple[float, float]:
