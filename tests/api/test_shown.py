@@ -6,8 +6,10 @@ import io
 import re
 import sys
 import tomllib
+from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pandas
 import pytest
 from rich.console import Console
@@ -129,12 +131,41 @@ def test_a_run_alone_is_compared_arm_by_arm_and_two_runs_by_their_trained_arms(r
             "'name' holds a value, not keys",
         ),
         (lambda run: api.train("nowhere.yaml"), "no recipe at 'nowhere.yaml'"),
+        (lambda run: api.train(3), "a file or folder is text or a path, not int"),
+        (lambda run: api.train({"name": "x"}, settings={"seeds": {1}}), "^setting seeds takes text, .*: not set$"),
+        (lambda run: api.train({"name": "x", "seeds": [object()]}), "^the recipe takes text, .*: not object$"),
+        (lambda run: api.train({"name": "x", ("a", 1): 1}), "^the recipe takes text, .*: keys must be"),
+        (lambda run: api.train(round_about()), "^the recipe takes text, .*: Circular reference"),
     ],
 )
 def test_what_a_run_lacks_is_said_in_one_line(run, ask, said):
     with pytest.raises(InputError, match=said) as error:
         ask(run)
     assert "\n" not in str(error.value)
+
+
+def round_about():
+    recipe: dict[str, Any] = {"name": "x"}
+    recipe["sft"] = recipe
+    return recipe
+
+
+def test_a_recipe_may_hold_what_python_counts_and_names_files_with(monkeypatch, tmp_path):
+    asked = {}
+
+    def run(recipe, folder, tell, **options):
+        asked.update(recipe=recipe, folder=folder, **options)
+
+    monkeypatch.setattr("sepo.train.run.run", run)
+    monkeypatch.setattr("sepo.api.runs.load_run", lambda folder: folder)
+    recipe = {"name": "x", "game": "kuhn", "seeds": range(2), "arms": [{"name": "base", "stage": "base"}]}
+    settings = {"sft.steps": np.int64(3), "sft.learning_rate": np.float32(0.5), "model.policy": tmp_path}
+    settings |= {"model.layers": np.array([1, 2])[1], "sft.betas": np.array([0.5, 0.75])}
+    assert api.train(MappingProxyType(recipe), tmp_path / "out", settings=settings) == tmp_path / "out"
+    made = asked["recipe"]
+    assert (made.seeds, made.sft.steps, made.sft.learning_rate) == ([0, 1], 3, 0.5)
+    assert (made.model.policy, made.model.layers, tuple(made.sft.betas)) == (str(tmp_path), 2, (0.5, 0.75))
+    assert "sft.steps=3" in asked["command"]
 
 
 def test_an_arm_whose_name_leads_elsewhere_reads_nothing(run, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
@@ -225,5 +226,41 @@ def count(value: int, what: str, least: int = 1) -> int:
 
 
 def path_of(given: PathLike) -> Path:
-    """Return a path given as text or as itself."""
-    return Path(os.fspath(given))
+    """Return a path given as text or as itself.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
+    try:
+        return Path(os.fspath(given))
+    except TypeError:
+        raise InputError(f"a file or folder is text or a path, not {type(given).__name__}") from None
+
+
+def as_json(given: object, what: str) -> str:
+    """Return what was given as JSON; mappings, ranges, paths, and numpy's numbers and arrays as what they hold.
+
+    Raises
+    ------
+    InputError
+        If something in it is nothing that JSON has.
+    """
+    try:
+        return json.dumps(given, default=_plain)
+    except (TypeError, ValueError, RecursionError) as error:  # keys that are no text, and what holds itself
+        raise InputError(f"{what} takes text, numbers, lists and mappings: {error}") from None
+
+
+def _plain(value: object) -> object:
+    match value:
+        case np.generic() | np.ndarray():
+            return value.tolist()
+        case Mapping():
+            return dict(value)
+        case range():
+            return list(value)
+        case os.PathLike():
+            return os.fspath(value)
+    raise TypeError(f"not {type(value).__name__}")

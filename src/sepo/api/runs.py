@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sepo.api.card import FIGURE, Scorecard, load_scorecard
-from sepo.api.given import PathLike, path_of
+from sepo.api.given import PathLike, as_json, path_of
 from sepo.display import figure, table
 from sepo.errors import InputError
 from sepo.files import read_json
@@ -235,9 +235,9 @@ def train(
     """
     from sepo.train.recipe import is_joint, parse_recipe, read_document, set_key
 
-    said = [f"{key}={json.dumps(value)}" for key, value in (settings or {}).items()]
+    said = [f"{key}={as_json(value, f'setting {key}')}" for key, value in (settings or {}).items()]
     if isinstance(recipe, Mapping):
-        where, document = "recipe", json.loads(json.dumps(recipe))
+        where, document = "recipe", json.loads(as_json(recipe, "the recipe"))
         for setting in said:
             set_key(document, setting)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Literal
 
 from sepo.api.given import (
@@ -206,8 +207,17 @@ def solve(
     """
     name = one_of(measures, ("paper", "sepo"), "measures")
     played = as_game(game, rules, name)
-    found = solved(played, name, _weights(weights, played.measures(name).weights), worst_case)
+    found = solved(played, name, _weights(weights, played.measures(name).weights), _cap(worst_case))
     return Ceiling(found.document, found.table)
+
+
+def _cap(given: float | None) -> float | None:
+    """Return a cap on the worst case that is a number, or none."""
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, Real):
+        raise InputError(f"worst_case must be a number of points per round, not {given!r}")
+    return float(given)
 
 
 def _weights(given: Mapping[str, float] | Sequence[float] | None, usual: Weights) -> Weights:
