@@ -10,13 +10,16 @@ import pytest
 
 from sepo.audit.measures import values
 from sepo.games.registry import make
+from sepo.lm.load import load_model
 from sepo.policies.base import strategy
+from sepo.policies.direct import DirectPolicy
 from sepo.policies.spec import load_policy
 from sepo.policies.table import load_table
 from sepo.report.curves import curves
 from sepo.report.read import read_run
 from sepo.serve.progress import Watched
 from sepo.solve.expand import expand
+from sepo.train.auditor import Noted
 from sepo.train.part import Domain, Part
 from sepo.train.recipe import parse_recipe
 from sepo.train.record import read_metrics
@@ -122,3 +125,24 @@ def test_a_small_game_is_audited_by_the_rules_of_each_set(finished: tuple[Path, 
         assert summary["rules_by_measures"].get(of, summary["rules"]) == game.rules
         assert found["J"] < summary["ceilings"][of]["J"]
     assert load_table(unit / "policies" / "last.json").rules == paper.rules  # the table is of the game trained on
+
+
+def test_what_is_noted_of_a_game_is_not_what_the_other_sets_game_was_answered(document: dict[str, Any]) -> None:
+    """By other rules the same state is put in other words, and its replies have another mass."""
+    games = [make("auction", {"rounds": 2}, of) for of in ("paper", "sepo")]
+    asked = [expand(game).questions[:3] for game in games]
+    assert [d.key for d in asked[0]] == [d.key for d in asked[1]]
+    masses = []
+    for game, decisions in zip(games, asked, strict=True):
+        alone = Noted(_direct(document))
+        alone.probabilities(decisions)
+        masses.append(alone.table("alone", game).mass)
+    assert masses[0] != masses[1]
+    both = Noted(_direct(document))
+    for decisions in asked:
+        both.probabilities(decisions)
+    assert [both.table("both", game).mass for game in games] == masses
+
+
+def _direct(document: dict[str, Any]) -> DirectPolicy:
+    return DirectPolicy(load_model(document["model"]["policy"]), "tiny")

@@ -147,10 +147,9 @@ def _inspect(policy: Callable[[Game], Policy], games: Games, options: Options, t
     found: dict[Game, Found] = {}
     for game in dict.fromkeys(games.values()):
         chosen = [game.measures(name) for name, g in games.items() if g is game]
+        # the worst case is told of by the main set's rules alone
         told = options if game is games[list(games)[-1]] else replace(options, adversaries=False)
-        found[game] = find(
-            policy(game), game, chosen, told, tell
-        )  # the worst case is told of by the main set's rules alone
+        found[game] = find(policy(game), game, chosen, told, tell)
     return Inspected(games, found)
 
 

@@ -138,9 +138,7 @@ def _with_adapter(model: Any, adapter: str, name: str) -> Any:
         with without_peft_warning():
             warnings.filterwarnings("error", message="Found missing adapter keys")
             loaded = PeftModel.from_pretrained(model, adapter)
-            left = loaded.load_adapter(
-                adapter, "default"
-            ).unexpected_keys  # once more: here alone peft says what is left
+            left = loaded.load_adapter(adapter, "default").unexpected_keys  # once more: here alone peft says it
     except UserWarning as warning:
         raise InputError(f"{unfit}: {' '.join(str(warning).split())[:300]}") from None
     except UNREADABLE as error:

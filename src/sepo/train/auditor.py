@@ -189,13 +189,16 @@ class Noted:
         self.policy = policy
         self.name = policy.name
         self._rows: dict[Game, dict[str, dict[str, float]]] = {}
-        self._mass: dict[str, float] = {}
+        self._mass: dict[Game, dict[str, float]] = {}
 
     def probabilities(self, decisions: Sequence[Decision]) -> list[Floats]:
         """Ask the model."""
         answers = self.policy.probabilities(decisions)
+        mass = self.policy.legal_mass() or {}  # by key: of games that are put otherwise it has the last one's
         for decision, p in zip(decisions, answers, strict=True):
             self._rows.setdefault(decision.game, {})[decision.key] = row(decision, p)
+            if decision.key in mass:
+                self._mass.setdefault(decision.game, {})[decision.key] = mass[decision.key]
         return answers
 
     def legal_mass(self) -> Mapping[str, float] | None:
@@ -208,10 +211,8 @@ class Noted:
 
     def table(self, name: str, game: Game) -> PolicyTable:
         """Return what was answered in a game; uniform elsewhere."""
-        rows = self._rows.get(game, {})
-        mass = self.policy.legal_mass() or {}
-        known = {key: mass[key] for key in rows if key in mass}
-        return PolicyTable(name, game.name, game.rules, rows, "uniform", known, dict(self.policy.about()))
+        rows, mass = self._rows.get(game, {}), self._mass.get(game, {})
+        return PolicyTable(name, game.name, game.rules, rows, "uniform", mass, dict(self.policy.about()))
 
 
 def _meetings(ground: Ground, strategy: Floats) -> list[tuple[str, Tree, Floats, Floats]]:
