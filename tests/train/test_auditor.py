@@ -146,3 +146,9 @@ def test_what_is_noted_of_a_game_is_not_what_the_other_sets_game_was_answered(do
 
 def _direct(document: dict[str, Any]) -> DirectPolicy:
     return DirectPolicy(load_model(document["model"]["policy"]), "tiny")
+
+
+def test_a_model_card_has_the_rules_of_each_sets_figures(finished: tuple[Path, dict[str, Any]]) -> None:
+    told = (finished[0] / "arms" / "own" / "seed-0" / "checkpoints" / "last" / "README.md").read_text()
+    sepo, paper = ("rounds 2, overbid_loss " + loss for loss in ("True", "False"))
+    assert f"Rules: {sepo}; for the paper measures {paper}. Audited" in told

@@ -63,4 +63,6 @@ def test_a_large_game_is_audited_by_its_own_rules_after_practice_by_others(docum
     game = make("commons", rules, "paper")
     assert card["rules"] == table["rules"] == game.rules
     assert {line["opponent"] for line in episodes} >= set(game.measures("paper").pools["train"])
+    told = (tmp_path / "run" / "arms" / "sepo" / "seed-0" / "checkpoints" / "last" / "README.md").read_text()
+    assert "Rules: rounds 5, stock 12; in training rounds 2, stock 20. Audited" in told
     assert max(move["round"] for e in episodes for hand in e["hands"] for move in hand["moves"]) > practice["rounds"]

@@ -42,14 +42,25 @@ def model_card(parts: Sequence[Part], cards: Sequence[Mapping[str, Any]]) -> str
         f"{what}{': ' + text(arm.about) if arm.about else ''}. Made with sepo {versions(model=True).get('sepo', '')}."
     ]
     for part, card in zip(parts, cards, strict=True):
-        rules = ", ".join(f"{text(k)} {text(v)}" for k, v in part.domain.game.rules.items())
         lines += ["", f"## {part.domain.game.title}", ""]
-        lines += [f"{part.schedule.steps} steps. Rules: {rules or 'the usual ones'}. Audited at the last step:", ""]
+        lines += [f"{part.schedule.steps} steps. Rules: {_rules(part, card)}. Audited at the last step:", ""]
         lines += ["| figure | value | low | high | n |", "| --- | --- | --- | --- | --- |"]
         for name, figure in figures(card):
             cells = [_cell(figure[key]) for key in ("value", "low", "high", "n")]
             lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
+
+
+def _rules(part: Part, card: Mapping[str, Any]) -> str:
+    """Return the rules of the figures, and those of training where they are others."""
+
+    def said(rules: Mapping[str, Any]) -> str:
+        return ", ".join(f"{text(k)} {text(v)}" for k, v in rules.items()) or "the usual ones"
+
+    own = card.get("rules_by_measures", {})
+    out = said(card["rules"]) + "".join(f"; for the {text(of)} measures {said(rules)}" for of, rules in own.items())
+    played = dict(part.domain.game.rules)
+    return out if played in (card["rules"], *own.values()) else f"{out}; in training {said(played)}"
 
 
 def _cell(value: Any) -> str:
