@@ -12,6 +12,7 @@ import pytest
 
 from sepo.audit.methods import Options
 from sepo.audit.scorecard import scorecard
+from sepo.errors import InputError
 from sepo.games.base import Decision, Game, Turn
 from sepo.games.registry import make
 from sepo.games.split import Split
@@ -250,6 +251,12 @@ def test_an_interrupted_run_keeps_the_batches_it_finished(monkeypatch: pytest.Mo
     model = Model(1)
     assert same(kept(lambda: model).probabilities(asked), Model(1).probabilities(asked))
     assert model.asked == [d.key for d in asked[8:]]
+
+
+def test_a_place_where_nothing_can_be_kept_is_said_before_the_model_is_loaded(cache: Path):
+    cache.parent.write_text("a file where the folder would be")
+    with pytest.raises(InputError, match=r"cannot write .*answers"):
+        kept(refuse).probabilities(decisions())
 
 
 def test_without_a_fingerprint_nothing_is_written(cache: Path):

@@ -300,6 +300,7 @@ def extremes(
             values.add(ANYONE, quantity, _as_rows(np.mean(found, axis=0) / game.rounds + plus, values))
 
 
+@lru_cache(maxsize=16)
 def game_value(game: Game) -> float | None:
     """Return the game's maximin value per round, averaged over the learner's seats; None where nobody can say.
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal, Protocol
 
 import numpy as np
@@ -87,6 +88,7 @@ class Collects(Protocol):
         """Return the expected sum of ``due`` per round in a meeting."""
 
 
+@lru_cache(maxsize=32)
 def seat_value(tree: Tree, seat: int) -> float:
     """Return the game's maximin value for a seat, per round: in closed form where known, else by linear programme."""
     if tree.game.maximin is not None:

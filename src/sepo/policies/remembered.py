@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sepo.errors import InputError
-from sepo.files import cache_folder, read_json, write_json
+from sepo.files import cache_folder, check_writable, read_json, write_json
 from sepo.games.base import Decision
 from sepo.policies.base import SUM_TOLERANCE, Policy
 from sepo.solve.tree import Floats
@@ -108,8 +108,10 @@ class RememberedPolicy:
         return kept is not None and kept.digest == asked and len(kept.probabilities) == len(decision.legal)
 
     def _ask(self, decisions: Sequence[Decision], digests: Sequence[str]) -> None:
-        policy = self.load()
         titles = [title(d) for d in decisions]
+        if self._fingerprint is not None:
+            check_writable(self._path(titles[0]))  # before minutes of answers that could not be kept
+        policy = self.load()
         for name in dict.fromkeys(titles):  # one at a time: a mass is known by its key alone
             asking = [i for i, t in enumerate(titles) if t == name]
             answers = policy.probabilities([decisions[i] for i in asking])

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from sepo.audit.arena import Ground, trained_on
+from sepo.audit.exact import game_value
 from sepo.audit.measures import root_values, values
 from sepo.errors import InputError
 from sepo.files import write_text
 from sepo.games.base import MeasureName
-from sepo.solve.response import exploitability
+from sepo.solve.response import best_response, exploitability
 from sepo.solve.tree import Floats, Tree
 from sepo.train import ranks
 from sepo.train.objective import LedgerRow
@@ -31,10 +32,22 @@ def measured(ground: Ground, learner: Floats, sets: Sequence[MeasureName]) -> di
     game = ground.game
     return {
         "measures": {name: values(ground, game.measures(name), learner) for name in sets},
-        "exploitability": exploitability(ground, learner) / game.rounds
-        if game.zero_sum and isinstance(ground, Tree)
-        else None,
+        "exploitability": _exploitability(ground, learner) if game.zero_sum and isinstance(ground, Tree) else None,
     }
+
+
+def _exploitability(tree: Tree, learner: Floats) -> float | None:
+    """Return what a best response wins per round beyond the game's value, as audits do; None where nobody knows that.
+
+    In a game that the policy plays in both seats their values cancel.
+    """
+    game = tree.game
+    if set(game.seats) == {0, 1}:
+        return exploitability(tree, learner) / game.rounds
+    if (value := game_value(game)) is None:
+        return None
+    gains = [best_response(tree, learner, 1 - s, tree.feature("own", 1 - s)).value for s in game.seats]
+    return float(np.mean(gains)) / game.rounds + value
 
 
 def probes(ground: Ground, learner: Floats) -> dict[str, float]:
