@@ -12,10 +12,11 @@ import pytest
 import torch
 import yaml
 
-from sepo.audit.measures import terms
+from sepo.audit.measures import terms, values
 from sepo.errors import InputError
 from sepo.lm.adapter import make_trainable, snapshot, trainable
 from sepo.lm.load import LanguageModel, load_model
+from sepo.solve.tree import Tree
 from sepo.train.credit import CreditRules
 from sepo.train.part import Domain, Part
 from sepo.train.player import Player, Step
@@ -25,6 +26,7 @@ from sepo.train.run import run
 from sepo.train.sft import VALIDATE_EVERY
 from tests.models import tiny_model, tiny_named
 from tests.train.test_resume import KilledError
+from tests.train.test_rollouts import TableWriter, rows
 
 reasoned = pytest.importorskip("sepo.train.reasoned")
 
@@ -57,6 +59,27 @@ def model(of: Recipe) -> LanguageModel:
     lm = load_model(of.model.policy, of.model.dtype, of.model.template)
     make_trainable(lm, of.model.adapter, of.model.rank, of.model.alpha, of.model.targets, 0, of.model.layers)
     return lm
+
+
+def test_a_step_is_measured_at_the_sets_own_weights_whatever_the_arm_is_trained_on(tiny: str, tmp_path: Path):
+    of = recipe(tiny, train={"groups": 4, "group_size": 8, **SAMPLED}, reasoned={"tokens": 12})
+    there = part(of, "sepo", tmp_path)
+    tree, measures = there.domain.ground, domain_measures(there)
+    assert isinstance(tree, Tree)
+    always = np.array([float(a == "COOPERATE") for i in tree.infosets for a in i.decision.legal])
+    wanted = values(tree, measures, always)
+    assert wanted["e"] > 1
+    for own in ({}, {"lambda": {"e": 0.0, "c": 0.0, "x": 0.0}}, {"margin": 1.0}):
+        arm = there.arm.model_copy(update={"train": own})
+        step = Player(Part(there.domain, arm, 0)).play(TableWriter(rows(tree, always)), 0)
+        found = step.line["measures"]["sepo"]
+        assert found["J"] == pytest.approx(found["u"] - measures.weights.e * found["e"] - costs(found, measures))
+        assert found["e"] == pytest.approx(wanted["e"], rel=0.2)
+
+
+def costs(found: Mapping[str, float], measures: Any) -> float:
+    """Return what c and x take from J."""
+    return float(measures.weights.c * found["c"] + measures.weights.x * found["x"])
 
 
 class Taken(NamedTuple):

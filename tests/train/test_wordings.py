@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,19 @@ def test_some_wordings_may_be_left_for_an_audit(tmp_path: Path, asked: list[str]
     assert set(asked) == {"renamed", "paraphrase-2", "original"}
     assert asked.count("original") <= 4 * 12  # in the audits of both arms
     assert asked.count("renamed") == 2 * 12  # once in each arm
+
+
+def test_a_step_that_asks_in_other_words_is_never_the_best_one(tmp_path: Path) -> None:
+    told: list[dict[str, Any]] = []
+    still = {"start": "base", "learning_rate": 1e-12}  # the same policy throughout, which is worth more in some words
+    recipe = parse_recipe(document(tiny_model(tmp_path / "tiny"), "mixed", 16, **still), "words")
+    run(recipe, tmp_path / "run", lambda event: told.append(event))
+    lines = [e["line"] for e in told if e["arm"] == "sepo" and e["line"]]
+    worth = [line["measures"]["sepo"]["J"] for line in lines]
+    own = worth[-1]  # the last look is in the game's own words
+    assert max(worth) > own + 1e-4
+    done = json.loads((tmp_path / "run" / "arms" / "sepo" / "seed-0" / "done.json").read_text())
+    assert worth[done["best_step"]] == pytest.approx(own, abs=1e-7)
 
 
 @pytest.mark.parametrize(

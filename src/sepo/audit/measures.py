@@ -51,7 +51,7 @@ class Term:
     due
         What an episode collects, by feature; its expectation's gradient is that of ``value``.
     active
-        False where the clip of an expected advantage is at work: no gradient.
+        False where the clip of an expected advantage is at work, further below zero than a margin: no gradient.
     unclipped
         Of e, what ``value`` would be without the clip.
     """
@@ -120,7 +120,8 @@ def terms(
         The adversaries of e; unless given, those the measure set defines: the best response for
         ``exploitability``, the exploiter pool otherwise. Scripts have the weight 1 among them.
     margin
-        Points per round that are added to what an exploiter has on the learner before it is clipped: what e is with 0.
+        Points per round that an exploiter may be behind and still be felt: the term has its gradient there. What it is
+        worth is e all the same, without a margin.
     """
     lambdas = weights or measures.weights
     s = ground.game.scale
@@ -228,10 +229,10 @@ def _exploitation(
     total = sum(_weight(a) for a in adversaries)
     for adversary in adversaries:
         found = _linear(met(ground, adversary), play, "e", coefficient, _weight(adversary) / total, due)
-        values = [t.value + _offset(measures, t.meeting) + margin for t in found]
-        active = float(np.mean(values)) > 0  # the clip is on the expectation over both seats, never per episode
+        values = [t.value + _offset(measures, t.meeting) for t in found]
+        mean = float(np.mean(values))  # the clip is on the expectation over both seats, never per episode
         out += [
-            replace(t, value=v if active else 0.0, active=active, unclipped=v)
+            replace(t, value=v if mean > 0 else 0.0, active=mean + margin > 0, unclipped=v)
             for t, v in zip(found, values, strict=True)
         ]
     return out

@@ -92,7 +92,7 @@ class Course:
     ) -> None:
         self.learner, self.stage, self.folder, self.tell, self.sets = learner, stage, folder, tell, sets
         self.steps = learner.schedule.steps
-        self.worth: float | None = None
+        self.worth: float | None = None  # at the last step that asked in the first wording
         self._first: dict[str, Any] | None = None  # probes and worth of the first step
         self._metrics: Metrics | None = None
         self._measured: Kept[tuple[dict[str, Any], dict[str, float]]] = Kept()
@@ -105,10 +105,13 @@ class Course:
     def turn(self, looked: Callable[[], None]) -> None:
         """Look at the policy, record it, and take a step; behind the last step only look.
 
+        Where steps ask in several wordings, a policy is worth more in one than in another. So what is compared between
+        steps, the best step and alarms, is of those that ask in the first wording, as the last look does.
+
         Parameters
         ----------
         looked
-            Called when ``worth`` is known, before the policy is changed.
+            Called when ``worth`` is known anew, before the policy is changed.
         """
         learner, stage = self.learner, self.stage
         number = learner.step
@@ -124,20 +127,25 @@ class Course:
             "legal_mass": float(look.mass.mean()),
             **stage.observe(look),
         }
-        self.worth = worth = stage.worth(line)
         line["probes"] = probed
-        first = self._first = self._first or {"probes": line["probes"], "worth": worth}
-        looked()
+        raised = self._compare(line) if learner.wording == learner.wordings[0] else None
+        if raised is not None:
+            looked()
         if number < self.steps:
             line |= stage.advance(look)
         if stage.alarmed:
-            scale = learner.ground.game.max_payoff
-            raised = alarms(first["probes"], line["probes"], worth, first["worth"], scale)
-            line["warnings"] = [*line.get("warnings", []), *raised]
+            line["warnings"] = [*line.get("warnings", []), *(raised or ())]
         line["seconds"] = time.perf_counter() - started
         if self._metrics is not None:
             self._metrics.add(line)
             self.tell(line)
+
+    def _compare(self, line: Mapping[str, Any]) -> list[str]:
+        """Note what the policy is worth, and return the alarms that it raises beside the first step."""
+        self.worth = worth = self.stage.worth(line)
+        first = self._first = self._first or {"probes": line["probes"], "worth": worth}
+        scale = self.learner.ground.game.max_payoff
+        return alarms(first["probes"], line["probes"], worth, first["worth"], scale)
 
     def state(self) -> dict[str, Any]:
         """Return what the next turn depends on beyond the model."""
@@ -161,7 +169,7 @@ def loop(courses: Sequence[Course], folder: Path, every: int) -> Best:
 
     All train one model. The next step is of the course that is least far, so they arrive together. A policy is measured
     before each step, so the line of step k shows it after k updates; the last line has no update. The best policy has
-    the highest mean worth, each course's as it last was.
+    the highest mean worth, each course's as it last was; see ``Course.turn`` on wordings.
 
     Parameters
     ----------

@@ -98,7 +98,7 @@ class Player:
             turns=turns,
             advantages=np.concatenate(given.turns),
             line={
-                "measures": {self.measures.name: _seen(found, self.measures)},
+                "measures": {self.measures.name: self._measured(seen, share)},
                 **_counts(turns),
                 "probes": {o: _own(seen, o, self.game.seats) for o in opponents},
                 "divisor": given.divisor,
@@ -106,6 +106,12 @@ class Player:
                 "warnings": _dead(given.ledger),
             },
         )
+
+
+    def _measured(self, seen: Seen, share: float) -> dict[str, float | None]:
+        """Return the measures as audits have them, at the set's own weights, so that arms with others stand beside."""
+        found = seen_terms(self.ground, self.measures, seen, self.measures.weights, 0.0, share)
+        return _seen(found, self.measures)
 
 
 def _seen(found: Sequence[Term], measures: MeasureSet) -> dict[str, float | None]:
