@@ -461,6 +461,28 @@ def test_a_game_without_reasons_is_refused_before_anything_is_trained(tiny: str,
         reasoned.fine_tune(model(of), [there], 0, tmp_path / "trl", lambda p, line: None)
 
 
+def test_fine_tuning_shows_each_step_in_the_words_that_are_drawn_for_it(
+    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    of = recipe(tiny, wordings=["renamed", "original"], sft={"steps": 12, "examples": 60})
+    there, lm = part(of, "sft", tmp_path), model(of)
+    monkeypatch.setattr(reasoned, "_run", lambda trainer, lm, noted, folder: trainer)
+    trainer = reasoned.fine_tune(lm, [there], 0, tmp_path / "trl", lambda p, line: None)
+    told = [lm.tokenizer.decode(r["input_ids"]) for r in trainer.train_dataset]
+    steps = [told[i : i + 4] for i in range(0, len(told), 4)]
+    assert len(steps) == 12
+    renamed = ["say blue or green" in step[0] for step in steps]
+    assert any(renamed)
+    assert not all(renamed)
+    for step, other in zip(steps, renamed, strict=True):
+        for text in step:
+            gone, used = (("cooperat", "defect"), ("blue", "green")) if other else (("blue", "green"), ("ACTION: ",))
+            assert not any(word in text for word in gone)
+            assert any(word in text for word in used)
+    validation = [lm.tokenizer.decode(r["input_ids"]) for r in trainer.eval_dataset["x"]]
+    assert all("say blue or green" in text for text in validation)
+
+
 def test_trl_is_as_it_is_taken_to_be():
     """What is used of it beyond its documentation."""
     import inspect

@@ -33,13 +33,15 @@ def check(game: Game, style: Style) -> None:
 
 
 def row(example: Example, style: Style) -> dict[str, Any]:
-    """Return an example as one line of a data set."""
+    """Return an example as one line of a data set, in its decision's wording: question, reason and reply."""
     decision, speaker = example.decision, example.demonstrator
     chat: list[tuple[str, str]] = list(decision.chat())
     said = decision.word(example.action)
     if style == "reasoned":
         assert speaker.reason is not None, "checked before any play"
-        chat, said = reasoned.asked(chat), reasoned.reply(speaker.reason(decision, example.action), said)
+        reason = speaker.reason(decision, example.action)
+        reason = reason if decision.wording is None else decision.wording.say(reason)
+        chat, said = reasoned.asked(chat), reasoned.reply(reason, said)
     return {
         "prompt": [{"role": role, "content": content} for role, content in chat],
         "completion": [{"role": "assistant", "content": said}],

@@ -38,6 +38,11 @@ KUHN = (
         {
             "They check": "They say blue",
             "They bet": "They say green",
+            "checked": "said blue",
+            "I check": "I say blue",
+            "I bet": "I say green",
+            "I call": "I say black",
+            "I fold": "I say white",
             "check": "blue",
             "bet": "green",
             "call": "black",
@@ -77,7 +82,18 @@ IPD = (
         "Prisoner's dilemma, {rounds} rounds. Each round both players say blue or green at the same time. Both say "
         "blue: 3 points each. Both say green: 1 each. One says green alone: 5 for that player, 0 for the other. "
         "Answer with one word.",
-        {"cooperated": "said blue", "defected": "said green", "cooperate": "blue", "defect": "green"},
+        {
+            "cooperated": "said blue",
+            "defected": "said green",
+            "cooperating": "saying blue",
+            "defecting": "saying green",
+            "I cooperate": "I say blue",
+            "I defect": "I say green",
+            "they cooperate": "they say blue",
+            "they defect": "they say green",
+            "cooperate": "blue",
+            "defect": "green",
+        },
     ),
     Wording(
         "swapped",

@@ -107,7 +107,6 @@ class Player:
             },
         )
 
-
     def _measured(self, seen: Seen, share: float) -> dict[str, float | None]:
         """Return the measures as audits have them, at the set's own weights, so that arms with others stand beside."""
         found = seen_terms(self.ground, self.measures, seen, self.measures.weights, 0.0, share)

@@ -17,17 +17,18 @@ from __future__ import annotations
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
-from sepo.data.episodes import demonstrate
+from sepo.data.episodes import Example, demonstrate
 from sepo.data.styles import check, row
 from sepo.errors import InputError
 from sepo.files import read_json
+from sepo.games.wording import Wording, reword
 from sepo.keys import generator
 from sepo.lm.adapter import snapshot, trainable
 from sepo.lm.chat import encode
@@ -82,7 +83,8 @@ def hold_to_installed(section: ReasonedSection) -> None:
 def fine_tune(lm: LanguageModel, parts: Sequence[Part], seed: int, folder: Path, tell: Tell) -> Weights:
     """Fine-tune a model on demonstrated replies, the reasoning before the action included; return its trained weights.
 
-    Each step's examples are drawn from one game's. Goes on from the newest checkpoint in ``folder`` if there is one.
+    Each step's examples are drawn from one game's, and put in one of its wordings. Goes on from the newest checkpoint
+    in ``folder`` if there is one.
 
     Raises
     ------
@@ -94,14 +96,10 @@ def fine_tune(lm: LanguageModel, parts: Sequence[Part], seed: int, folder: Path,
     if not steps:
         return snapshot(lm)
     train: list[Tokens] = []
-    held: dict[str, Any] = {}
-    shown = [_demonstrations(lm, part, seed) for part in parts]
-    for part, (_, validation) in zip(parts, shown, strict=True):
-        held[part.domain.name] = Dataset.from_list(validation)
+    shown = [_Shown(lm, part, seed) for part in parts]
+    held = {part.domain.name: Dataset.from_list(of.held()) for part, of in zip(parts, shown, strict=True)}
     for place in steps:
-        examples = shown[place.part][0]
-        rng = generator(*parts[place.part].key, "examples", place.number)
-        train += [examples[i] for i in rng.integers(len(examples), size=section.examples).tolist()]
+        train += shown[place.part].drawn(place.number)
     if section.examples % ranks.size():
         raise InputError(f"reasoned.examples ({section.examples}) cannot be divided among {ranks.size()} processes")
     own = section.examples // ranks.size()
@@ -309,22 +307,43 @@ def _optimiser(lm: LanguageModel, parts: Sequence[Part], steps: Sequence[Place])
     return adam, torch.optim.lr_scheduler.LambdaLR(adam, at)
 
 
-def _demonstrations(lm: LanguageModel, part: Part, seed: int) -> tuple[list[Tokens], list[Tokens]]:
-    """Return the training and the held-back examples of a game in tokens; the loss is on the reply alone."""
-    game, recipe = part.domain.game, part.recipe
-    check(game, "reasoned")
-    shown = demonstrate(game, recipe.sft.examples, seed)
-    train, test = (
-        [_tokens(lm, row(example, "reasoned")) for example in shown.split(split)] for split in ("train", "test")
-    )
-    held = generator(*part.key, "held").permutation(len(test))[: recipe.reasoned.examples]
-    return train, [test[i] for i in held.tolist()]
+class _Shown:
+    """A game's demonstrations in tokens; the loss is on the reply alone.
 
+    Raises
+    ------
+    InputError
+        If the game's demonstrators give no reasons.
+    """
 
-def _tokens(lm: LanguageModel, example: Mapping[str, Any]) -> Tokens:
-    chat = [(turn["role"], turn["content"]) for turn in example["prompt"]]
-    prompt, (reply,) = encode(lm.tokenizer, chat, [example["completion"][0]["content"]], lm.template)
-    return {"input_ids": [*prompt, *reply], "labels": [*[-100] * len(prompt), *reply]}
+    def __init__(self, lm: LanguageModel, part: Part, seed: int) -> None:
+        check(part.domain.game, "reasoned")
+        self.lm, self.part = lm, part
+        found = demonstrate(part.domain.game, part.recipe.sft.examples, seed)
+        self.train, self.test = found.split("train"), found.split("test")
+        self._tokens: dict[tuple[int, str], Tokens] = {}
+
+    def drawn(self, step: int) -> list[Tokens]:
+        """Return the examples of a step, in the words that are drawn for it as in the direct style."""
+        key, words = self.part.key, self.part.domain.words
+        wording = words[int(generator(*key, step, "wording").integers(len(words)))]
+        rng = generator(*key, "examples", step)
+        numbers = rng.integers(len(self.train), size=self.part.recipe.reasoned.examples).tolist()
+        for i in numbers:
+            if (i, wording.name) not in self._tokens:
+                self._tokens[i, wording.name] = self._told(self.train[i], wording)
+        return [self._tokens[i, wording.name] for i in numbers]
+
+    def held(self) -> list[Tokens]:
+        """Return the examples that validate, all in the first wording."""
+        numbers = generator(*self.part.key, "held").permutation(len(self.test))[: self.part.recipe.reasoned.examples]
+        return [self._told(self.test[i], self.part.domain.words[0]) for i in numbers.tolist()]
+
+    def _told(self, example: Example, wording: Wording) -> Tokens:
+        told = row(example._replace(decision=reword(example.decision, wording)), "reasoned")
+        chat = [(turn["role"], turn["content"]) for turn in told["prompt"]]
+        prompt, (reply,) = encode(self.lm.tokenizer, chat, [told["completion"][0]["content"]], self.lm.template)
+        return {"input_ids": [*prompt, *reply], "labels": [*[-100] * len(prompt), *reply]}
 
 
 def _run(trainer: Any, lm: LanguageModel, noted: Noted, folder: Path) -> Weights:
