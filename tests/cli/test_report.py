@@ -63,3 +63,16 @@ def test_the_table_of_a_run_has_its_arms_side_by_side_with_half_widths_and_warni
         assert f"{figure['value']:.4f}" in text
         assert f"±{(figure['high'] - figure['low']) / 2:.4f}" in text
         assert all(warning.split("(")[0].strip()[:40] in text for warning in arm["warnings"])
+
+
+def test_one_seed_is_shown_with_what_its_audit_leaves_open(capsys: pytest.CaptureFixture[str]):
+    summary = json.loads((RESULTS / "summary.json").read_text())
+    bounds = {"value": -0.25, "low": -1.75, "high": 1.5, "n": 1}
+    exact = {"value": 0.75, "low": 0.75, "high": 0.75, "n": 1}
+    even = {"value": 0.5, "low": 0.375, "high": 0.625, "n": 1}
+    last = {"exploitability": bounds, "sepo.J": exact, "sepo.u": even}
+    show_run(summary | {"seeds": [0], "arms": [summary["arms"][0] | {"last": last}]})
+    text = capsys.readouterr().out
+    assert "[-1.7500, 1.5000]" in text
+    assert text.count("\u00b1") == 1
+    assert "\u00b10.1250" in text

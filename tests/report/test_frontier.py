@@ -136,6 +136,16 @@ def test_one_seed_has_no_bars_and_says_so(tmp_path: Path) -> None:
     assert "[" not in markdown(document)
 
 
+def test_one_seed_with_bounds_has_bars_of_what_its_audit_leaves_open(tmp_path: Path) -> None:
+    document = made(seeds=[7])
+    for point in document["points"]:
+        point |= {k: point[k] | {"seeds": [point[k]["mean"]]} for k in ("u", "e", "c", "J")}
+    found = page(document, tmp_path)
+    assert all(trace["error_x"]["visible"] for c in charts(found) for trace in c["data"])
+    assert "one seed, so bars are what its audit leaves open" in found.text
+    assert "| 0.9000 [0.8500, 0.9500] |" in markdown(document)
+
+
 def test_the_page_loads_nothing_and_shows_text_as_text(tmp_path: Path) -> None:
     document = made(name=HOSTILE, game=HOSTILE, model=HOSTILE, unit=HOSTILE, arm=HOSTILE)
     document["points"][0] |= {"arm": HOSTILE, "warnings": [HOSTILE]}

@@ -55,6 +55,15 @@ def test_where_no_best_step_was_audited_there_is_no_column_for_it():
         assert short == long.rsplit(" |", 2)[0] + " |"
 
 
+def test_one_seed_stands_with_the_bounds_of_its_audit():
+    found = {"value": -0.25, "low": -1.75, "high": 1.5, "n": 1}
+    rows = [{"arm": "base", "figure": "paper.J", "mean": -1.0, "interval": [-2.0, 0.5], "n": 1}]
+    run = DOCUMENT | {"arms": [arm("base", -1.0), {"name": "sepo", "last": {"paper.J": found}}]}
+    text = markdown(summary(run | {"paired": {"minus": "sepo", "rows": rows}}))
+    assert "| `sepo` | -0.2500 [-1.7500, 1.5000] |" in text
+    assert text.endswith("| `base` | -1.0000 [-2.0000, 0.5000] |\n")
+
+
 def test_an_overview_sets_the_arm_that_came_furthest_beside_ceiling_and_published_figures():
     rows = [
         {"arm": "base", "J": 9.0, "lambda": [1, 2, 3]},

@@ -169,6 +169,16 @@ def test_one_seed_decides_nothing():
     assert not alone.within(1.0)
 
 
+def test_one_seed_has_the_bounds_of_its_audit_and_decides_nothing_all_the_same():
+    alone = spread({4: Figure(0.5, 0.4, 0.7)})
+    assert alone is not None
+    assert alone.document()["interval"] == pytest.approx([0.4, 0.7])
+    assert alone.sign == 0
+    assert not alone.within(1.0)
+    wide = Outcome("sepo", "train", "sft", "credited", {"paper.J": {0: Figure(2.0, 1.0, 3.0)}, "nra": {}}, {})
+    assert ITEMS.judge(Outcomes("items", [wide])).verdict == "not tested here"
+
+
 def test_every_claim_is_reported_with_its_published_figure_and_what_it_rests_on():
     found = judged(ipd(0.70, 0.83, 0.70))
     assert [c["claim"] for c in found] == [c.text for c in CLAIMS]

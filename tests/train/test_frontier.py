@@ -163,5 +163,14 @@ def test_the_command_leaves_page_table_and_document_and_one_seed_has_no_interval
     assert all(point[m]["interval"] is None for point in found["points"] for m in ("u", "e", "J"))
     assert "sepo-e2" in (out / "frontier.html").read_text()
     assert load_recipe(out / "recipe.yaml").seeds == [5]
+    path = out / "arms" / "sepo-e2" / "seed-5" / "scorecards" / "last.json"
+    card = json.loads(path.read_text())
+    j = card["games"]["kuhn"]["measures"]["sepo"]["J"]
+    j["low"] -= 0.5  # as an audit within bounds leaves it
+    path.write_text(json.dumps(card))
+    again = sepo("frontier", file, "--vary", "e", "--values", "0,2", "--out", out, "--resume", *settings)
+    assert again.code == 0, again.err
+    found = json.loads((out / "frontier.json").read_text())
+    assert [point["J"]["interval"] for point in found["points"]] == [None, pytest.approx([j["low"], j["high"]])]
     refused = sepo("frontier", file, "--vary", "x", "--values", "0,2", "--out", out)
     assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from sepo.cli.terminal import Console
 
 COLUMNS = ("exploitability", "sepo.J", "sepo.u", "paper.J", "robustness", "held_out", "legal_mass")
+VISIBLE = 5e-5
+"""What is less than this is nothing in the digits that are shown."""
 
 
 def show_run(summary: Mapping[str, Any]) -> None:
-    """Print the last step of every arm, mean and 95 % interval over seeds, and the best step's exploitability or J."""
+    """Print the last step of every arm: mean and 95 % interval over seeds, of one seed what its audit leaves open."""
     seeds = len(summary["seeds"])
     title = f"{summary['name']}: {summary['model']}, {seeds} seed{'s' if seeds > 1 else ''}, {summary['unit']}"
     table = Table(title=title, title_justify="left")
@@ -43,5 +45,9 @@ def wide() -> Console:
 def _cell(figure: Mapping[str, Any] | None) -> str:
     if figure is None:
         return NONE
-    half = (figure["high"] - figure["low"]) / 2
-    return number(figure["value"]) + ("" if figure["n"] == 1 else f"\n\u00b1{number(half)}")
+    value, low, high = (figure[key] for key in ("value", "low", "high"))
+    if figure["n"] == 1 and high - low < VISIBLE:
+        return number(value)
+    if abs((high - value) - (value - low)) < VISIBLE:
+        return f"{number(value)}\n\u00b1{number((high - low) / 2)}"
+    return f"{number(value)}\n[{number(low)}, {number(high)}]"

@@ -102,8 +102,10 @@ def lines(document: Mapping[str, Any]) -> list[Line]:
 
 def panel(document: Mapping[str, Any]) -> Panel:
     """Return the charts, a risk each."""
-    many = len(document["seeds"]) > 1
-    bars = "bars are 95 % Student t intervals in both directions" if many else "one seed, so there are no intervals"
+    bars = "bars are 95 % Student t intervals in both directions"
+    if len(document["seeds"]) < 2:
+        open_ = any(point[m] and point[m]["interval"] for point in document["points"] for m in ("u", *drawn(document)))
+        bars = f"one seed, so {'bars are what its audit leaves open' if open_ else 'there are no intervals'}"
     first = document["vary"][0]["weight"]
     return Panel(
         "frontier",
@@ -253,7 +255,7 @@ def _trace(document: Mapping[str, Any], index: int, line: Line, risk: str, place
 
 
 def _bars(found: Sequence[Mapping[str, Any]], index: int) -> dict[str, Any]:
-    """Return error bars from the intervals; none for one seed."""
+    """Return error bars from the intervals; none where no point has one."""
     ends = [f["interval"] or (f["mean"], f["mean"]) for f in found]
     return {
         "type": "data",
@@ -268,7 +270,7 @@ def _bars(found: Sequence[Mapping[str, Any]], index: int) -> dict[str, Any]:
 
 
 def _ends(found: Mapping[str, Any]) -> tuple[float | str, float | str]:
-    """Return an interval's ends, empty where there is one seed."""
+    """Return an interval's ends, empty where there is none: of one seed that is exact."""
     low, high = found["interval"] or ("", "")
     return low, high
 

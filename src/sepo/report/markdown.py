@@ -91,12 +91,11 @@ def _difference(found: Difference | None) -> str:
 
 
 def figure(found: Estimate | None) -> str:
-    """Return a figure with its interval over seeds; no interval where there is one seed or none is needed."""
+    """Return a figure with its interval over seeds, of one seed with what its audit leaves open; none where exact."""
     if found is None:
         return NONE
     value = number(found.value)
-    alone = found.n == 1 or found.high - found.low < 5e-5
-    return value if alone else f"{value} [{number(found.low)}, {number(found.high)}]"
+    return value if found.high - found.low < 5e-5 else f"{value} [{number(found.low)}, {number(found.high)}]"
 
 
 def overview(runs: Mapping[str, Summary]) -> str:

@@ -203,7 +203,7 @@ def tables(found: Mapping[str, Any]) -> str:
         f"{text(found['unit'])}: "
         "the mean over seeds with its 95 % Student t interval, widened by what an audit leaves open. Differences are "
         "paired by seed and taken as arm minus the row it is set beside. Each interval stands for itself: of twenty, "
-        "one is expected to miss. Where one seed finished there is no interval.",
+        "one is expected to miss. Where one seed finished, an interval is what its audit alone leaves open.",
     ]
     for of in SETS:
         lines += ["", f"## Measures `{of}`", ""]

@@ -122,7 +122,7 @@ def _played(run: Outcomes, *games: str) -> None:
 
 def _rest(what: str, found: Mapping[int, Figure]) -> Rest:
     whole = spread(found)
-    if whole is None or whole.low is None:
+    if whole is None or len(whole.seeds) < 2:
         raise UntestedError(f"two finished seeds that give {what} would test it; this run has {len(found)}")
     return Rest(what, whole)
 

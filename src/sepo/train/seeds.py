@@ -40,7 +40,11 @@ class Figure(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """A mean over seeds with its 95 % Student t interval, widened by what the audits leave open; None for one seed."""
+    """A mean over seeds with its 95 % Student t interval, widened by what the audits leave open.
+
+    The interval of one seed is what its audit leaves open, and None where that is nothing. It says nothing of luck, so
+    one seed has no sign and is within no margin.
+    """
 
     mean: float
     low: float | None
@@ -50,13 +54,15 @@ class Spread(NamedTuple):
     @property
     def sign(self) -> int:
         """1 or -1 where the interval lies above or below zero, else 0."""
-        if self.low is None or self.high is None:
+        if self.low is None or self.high is None or len(self.seeds) < 2:
             return 0
         return int(self.low > ROUNDING) - int(self.high < -ROUNDING)
 
     def within(self, margin: float) -> bool:
         """Whether the whole interval is nearer to zero than ``margin``."""
-        return self.low is not None and self.high is not None and -margin < self.low and self.high < margin
+        if self.low is None or self.high is None or len(self.seeds) < 2:
+            return False
+        return -margin < self.low and self.high < margin
 
     def document(self) -> dict[str, Any]:
         """Return it as a JSON object; ``interval`` is null where there is none."""
@@ -70,7 +76,8 @@ def spread(found: Mapping[int, Figure]) -> Spread | None:
     if not found:
         return None
     whole = widened(list(found.values()))
-    low, high = (whole["low"], whole["high"]) if len(found) > 1 else (None, None)
+    told = len(found) > 1 or whole["high"] - whole["low"] > ROUNDING
+    low, high = (whole["low"], whole["high"]) if told else (None, None)
     return Spread(whole["value"], low, high, {seed: f.value for seed, f in found.items()})
 
 
