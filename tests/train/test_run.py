@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,13 +27,14 @@ from sepo.train.recipe import parse_recipe
 from sepo.train.record import read_metrics
 from sepo.train.run import run
 from sepo.train.seeds import interval
-from sepo.train.summary import summarise
+from sepo.train.summary import over_seeds, summarise
 from tests.models import tiny_model
 
 TREE = expand(make("kuhn"))
 KILLER = """
 import os, signal, sys
 from pathlib import Path
+from typing import Any
 import peft, torch, transformers  # once: what is forked has begun nothing
 from sepo.lm.load import load_model
 from sepo.train.recipe import load_recipe
@@ -314,7 +316,19 @@ def test_few_demonstrations_are_still_of_both_parts(tree):
         assert train + validation >= 3
 
 
-def test_intervals_over_seeds_are_students_t():
+def test_a_time_to_exploit_that_some_seeds_lack_has_no_mean():
+    def card(**figure: float | None) -> dict[str, Any]:
+        return {"exploitability": {"value": 0.1, "low": 0.1, "high": 0.1}, "time_to_exploit": figure or None}
+
+    known = card(value=128.0, low=64.0, high=384.0)
+    assert over_seeds([known, known])["time_to_exploit"]["value"] == 128
+    for other in (card(value=None, low=640.0, high=None), card(value=704.0, low=64.0, high=None), card()):
+        found = over_seeds([known, other])
+        assert "time_to_exploit" not in found
+        assert found["exploitability"]["n"] == 2
+
+
+def test_intervalsover_seeds_are_students_t():
     found = interval([0.01, 0.02, 0.04])
     assert found["value"] == pytest.approx(0.07 / 3)
     assert found["high"] - found["value"] == pytest.approx(4.302653 * np.std([0.01, 0.02, 0.04], ddof=1) / 3**0.5)

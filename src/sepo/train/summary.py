@@ -22,6 +22,7 @@ from sepo.train.seeds import Figure, paired, spread, widened
 SCHEMA = "sepo.run/1"
 COMPARED = ("exploitability", "worst_case_advantage", "paper.e", "sepo.e", "paper.J", "sepo.J")
 """What arms are compared by, where they have it."""
+TIMED = "time_to_exploit"
 MANY = 20
 """Steps from which a term is judged over a whole run."""
 NEAR = 1.1
@@ -97,7 +98,7 @@ def _arm(recipe: Recipe, arm: Arm, folder: Path) -> dict[str, Any]:
         for text in line.get("warnings", []):
             warnings[text] = warnings.get(text, 0) + 1
     ledger = credit(lines)
-    last = _over_seeds(cards["last"])
+    last = over_seeds(cards["last"])
     return {
         "name": arm.name,
         "stage": arm.stage,
@@ -105,7 +106,7 @@ def _arm(recipe: Recipe, arm: Arm, folder: Path) -> dict[str, Any]:
         "seeds": done,
         "steps": steps[0]["steps"] if steps else 0,
         "last": last,
-        "best": _over_seeds(cards["best"]),
+        "best": over_seeds(cards["best"]),
         "best_steps": [s["best_step"] for s in steps],
         "criterion": steps[0]["criterion"] if steps else None,
         "ledger": ledger,
@@ -202,10 +203,16 @@ def beyond(recipe: Recipe, arm: Arm, last: Mapping[str, Mapping[str, Any]]) -> l
     return out
 
 
-def _over_seeds(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return each figure's mean over seeds with its interval."""
+def over_seeds(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return each figure's mean over seeds with its interval.
+
+    A time to exploit that some seeds lack has none: they are those that nobody exploited in time, or ever, so the mean
+    of the others would be of the easiest.
+    """
     found: dict[str, list[Mapping[str, Any]]] = {}
     for card in cards:
         for name, figure in figures(card):
             found.setdefault(name, []).append(figure)
+    if len(found.get(TIMED, cards)) < len(cards):
+        del found[TIMED]
     return {name: widened([(f["value"], f["low"], f["high"]) for f in each]) for name, each in found.items()}
