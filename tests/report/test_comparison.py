@@ -235,6 +235,41 @@ def test_runs_are_paired_by_seed(tmp_path: Path):
     )
 
 
+def test_runs_that_share_some_seeds_are_compared_over_those(tmp_path: Path):
+    a, b, c = run(tmp_path / "a", 0.5, (0, 1, 2)), run(tmp_path / "b", 0.9, (1, 2, 3)), run(tmp_path / "c", 0.9, (0, 1))
+    summary = json.loads((a / "summary.json").read_text())
+    figure = summary["arms"][1]["last"]["exploitability"]
+    figure["high"] += 0.3  # of three seeds' mean, so that of two of them is open by half as much again at most
+    (a / "summary.json").write_text(json.dumps(summary))
+    document = comparisons(*read_sides([str(a), str(b)]))
+    row = rows(document)["exploitability"]
+    assert row["paired_seeds"] == [1, 2]
+    assert row["before"]["seeds"] == figure["seeds"][1:]
+    whole = interval(figure["seeds"][1:])
+    assert (row["before"]["value"], row["before"]["n"]) == (whole["value"], 2)
+    assert (row["before"]["low"], row["before"]["high"]) == pytest.approx((whole["low"], whole["high"] + 0.45))
+    assert row["after"]["value"] - row["before"]["value"] == pytest.approx(row["difference"])
+    (said,) = (caveat for caveat in document["caveats"] if "left out" in caveat)
+    assert said == "kuhn: paired by seed over seeds 1, 2; left out: seed 0 of a, sepo and seed 3 of b, sepo"
+    same = comparisons(*read_sides([f"{a}@sft", str(a)]))
+    assert not any("left out" in caveat for caveat in same["caveats"])
+    several = comparisons(*read_sides([str(a), str(b), f"{a}@sft", str(c)]))
+    page = render(several, "")
+    assert "a, sepo stands over the most seeds that it shares" in page
+    assert "stands over the most seeds" not in render(document, "")
+
+
+def test_a_figure_that_some_seeds_lack_gets_no_verdict(tmp_path: Path):
+    a, b = run(tmp_path / "a", 0.5), run(tmp_path / "b", 0.9)
+    for folder, figure in ((a, interval([704.0, 704.0, 704.0])), (b, interval([128.0]) | {"low": 64.0, "high": 384.0})):
+        summary = json.loads((folder / "summary.json").read_text())
+        summary["arms"][1]["last"]["time_to_exploit"] = figure
+        (folder / "summary.json").write_text(json.dumps(summary))
+    row = rows(comparisons(*read_sides([str(a), str(b)])))["time_to_exploit"]
+    assert (row["reading"], row["better"]) == ("not comparable", None)
+    assert row["said"].endswith("not comparable, known in 1 of 3 seeds of b, sepo.")
+
+
 def test_pairing_shows_what_unpaired_intervals_hide(tmp_path: Path):
     """Seeds that differ far more than the arms do: the same shift in each."""
     a, b = run(tmp_path / "a", 0.5), run(tmp_path / "b", 0.5)

@@ -153,7 +153,9 @@ def _section(game: str, found: Sequence[Mapping[str, Any]], names: Sequence[str]
     values: dict[str, dict[int, Mapping[str, Any]]] = {name: {} for name in figures}
     for index, rows in here:
         for row in rows:
-            values[row["figure"]] |= {0: row["before"], index: row["after"]}
+            befores = [values[row["figure"]].get(0, row["before"]), row["before"]]  # they may be over other seeds
+            first = max(befores, key=lambda found: found.get("n") or 0)
+            values[row["figure"]] |= {0: first, index: row["after"]}
     title = GAMES[game].title if game in GAMES else printable(game)
     return Section(
         printable(game), title, _panel(game, title, values, names), _table(title, here, figures, values, names)
@@ -251,7 +253,11 @@ def _table(
         way = better(name)
         head = Head(printable(heading(name)), f"{way} is better" if way else "")
         rows.append(Row([head], cells, warned=by_figure[-1].get(name, {}).get("reading") == "worse"))
-    return Table(f"{title}: every figure of both" if len(here) == 1 else f"{title}: every figure", columns, rows)
+    ends = [{name: row["before"]["value"] for name, row in found.items()} for found in by_figure]
+    apart = any(ends[0].get(name, value) != value for found in ends[1:] for name, value in found.items())
+    notes = [f"{names[0]} stands over the most seeds that it shares; each difference is over those shared by its two."]
+    caption = f"{title}: every figure of both" if len(here) == 1 else f"{title}: every figure"
+    return Table(caption, columns, rows, notes if apart else ())
 
 
 def _cell(found: Mapping[str, Any] | None) -> Cell:

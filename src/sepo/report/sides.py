@@ -36,6 +36,8 @@ class Played:
         Figures by dotted name: ``value``, ``low``, ``high``, ``n``.
     seeds
         Of a run's arm: each figure's value by seed, where every seed has it.
+    partly
+        Of a run's arm: the figures that only some of its seeds have, as (how many have it, how many finished).
     under
         What else the figures rest on, as (what, value) pairs that can be compared: method, opponents, prompts, ….
     """
@@ -46,6 +48,7 @@ class Played:
     weights: Mapping[str, Any]
     seeds: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     under: Mapping[str, Any] = field(default_factory=dict)
+    partly: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -196,18 +199,22 @@ def _run(folder: Path, wanted: str | None, *, every: bool) -> list[Side]:
 def _arm(document: Mapping[str, Any], arm: Mapping[str, Any], folder: Path, versions: Mapping[str, Any]) -> Side:
     found = {name: figure for name, figure in arm["last"].items() if figure is not None}
     seeds = {}
+    partly = {}
     for name, figure in found.items():
         for key in ("value", "low", "high"):
             if not isinstance(figure[key], int | float) or figure[key] != figure[key]:
                 raise TypeError
         values = figure.get("seeds", ())
-        if len(values) == len(arm["seeds"]) and None not in values:
+        has = len(values) - list(values).count(None)
+        if 0 < has < len(arm["seeds"]):
+            partly[name] = has, len(arm["seeds"])
+        elif has == len(values) == len(arm["seeds"]):
             seeds[name] = {int(s): float(v) for s, v in zip(arm["seeds"], values, strict=True)}
     own = _other_rules(document)
     sets = dict.fromkeys(["", *(name.rpartition(".")[0] for name in found)])
     rules = {of: own.get(of or MAIN, document["rules"]) for of in sets}
-    played = Played(str(document["unit"]), rules, found, {}, seeds)
     under = {"model": document["model"], "steps": arm.get("steps")}
+    played = Played(str(document["unit"]), rules, found, {}, seeds, partly=partly)
     return Side(f"{document['name']}, {arm['name']}", str(folder), "run", {document["game"]: played}, versions, under)
 
 

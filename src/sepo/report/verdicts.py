@@ -3,7 +3,7 @@
 How the interval of a difference is found, the best there is first:
 
 - **paired by seed**: two arms, or the same arm of two runs, over the seeds that both have; Student t over the seeds'
-  differences, widened by what the audits leave open (``train.seeds``).
+  differences, widened by what the audits leave open (``train.seeds``). The figures of both are then over these seeds.
 - **paired by deals**: scorecards of one ``sepo audit`` command, which holds the paired differences.
 - **drawn apart**: of such scorecards those of models that write, each known from replies of its own.
 - **unpaired**: from the least to the most that the two intervals allow. Both may rest on the same deals, so they are
@@ -96,13 +96,16 @@ def _rows(game: str, first: Side, second: Side, paired: Mapping[str, Any], *, na
     ours, theirs = first.games[game], second.games[game]
     out = []
     for name in (n for n in ours.found if n in theirs.found):
-        why = _incomparable(name, ours, theirs)
+        why = _incomparable(name, ours, theirs) or _partly(name, first, second, game)
         gap = _gap(name, ours, theirs, paired.get(name))
-        row = row_of(name, ours.found[name], theirs.found[name])
+        seeds = _shared(name, ours, theirs)
+        row = row_of(name, _over(seeds, name, ours), _over(seeds, name, theirs))
         reading: Reading = "not comparable" if why else read(name, gap)
         row |= {"difference": gap.value, "low": gap.low, "high": gap.high, "pairing": gap.pairing, "reading": reading}
         row["better"] = {"better": True, "worse": False}.get(reading)
         row["small"] = reading in ("better", "worse", "differs") and abs(gap.value) < SMALL * _scale(game, name, row)
+        if gap.pairing == "paired by seed":
+            row["paired_seeds"] = seeds
         label = f"{game}, {heading(name)}" if named else heading(name)
         row["said"] = sentence(label, name, first.name, second.name, gap, reading, ours.unit, why, small=row["small"])
         out.append(row)
@@ -121,13 +124,20 @@ def _incomparable(name: str, ours: Played, theirs: Played) -> str:
     return f"other units: {ours.unit} and {theirs.unit}" if ours.unit != theirs.unit else ""
 
 
+def _partly(name: str, first: Side, second: Side, game: str) -> str:
+    """Return which side has a figure in some of its seeds alone, which may be the better ones; nothing where none."""
+    found = [(side.name, has) for side in (first, second) if (has := side.games[game].partly.get(name))]
+    return " and ".join(f"known in {n} of {count(of, 'seed')} of {side}" for side, (n, of) in found)
+
+
 def _apart(one: Any, two: Any) -> str:
     keys = [k for k in dict.fromkeys([*one, *two]) if one.get(k) != two.get(k)]
     return ", ".join(f"{k} {one.get(k, 'none')} and {two.get(k, 'none')}" for k in keys)
 
 
 def _gap(name: str, ours: Played, theirs: Played, deals: Mapping[str, Any] | None) -> Gap:
-    before, after = ours.found[name], theirs.found[name]
+    both = _shared(name, ours, theirs)
+    before, after = _over(both, name, ours), _over(both, name, theirs)
     value = after["value"] - before["value"]
     if deals is not None and deals.get("low") is not None and deals.get("high") is not None:
         apart = (
@@ -135,16 +145,35 @@ def _gap(name: str, ours: Played, theirs: Played, deals: Mapping[str, Any] | Non
         )
         return Gap(deals["value"], deals["low"], deals["high"], apart)
     seeds = ours.seeds.get(name, {}), theirs.seeds.get(name, {})
-    both = [seed for seed in seeds[0] if seed in seeds[1]]
-    if len(both) > 1:
+    if both:
         found = interval([seeds[1][s] - seeds[0][s] for s in both])
-        least, most = _open(before, seeds[0]), _open(after, seeds[1])
+        least, most = (_open(f, {s: of[s] for s in both}) for f, of in zip((before, after), seeds, strict=True))
         low, high = found["low"] - most[0] - least[1], found["high"] + most[1] + least[0]
         return Gap(found["value"], low, high, "paired by seed")
     if any(s and len(s) == 1 for s in seeds):
         return Gap(value, None, None, "one seed")
     low, high = after["low"] - before["high"], after["high"] - before["low"]
     return Gap(value, low, high, _sure(before, after, high - low, "unpaired"))
+
+
+def _shared(name: str, ours: Played, theirs: Played) -> list[int]:
+    """Return the seeds over which a figure is paired: those that both have, if they are two or more."""
+    other = theirs.seeds.get(name, {})
+    both = [seed for seed in ours.seeds.get(name, {}) if seed in other]
+    return both if len(both) > 1 else []
+
+
+def _over(seeds: Sequence[int], name: str, of: Played) -> Mapping[str, Any]:
+    """Return a figure over some of an arm's seeds; as it is where these are all of them, or none.
+
+    How much the audits of these seeds leave open is not known, but that of all seeds is: at most it is all theirs.
+    """
+    figure, values = of.found[name], of.seeds.get(name, {})
+    if len(seeds) in (0, len(values)):
+        return figure
+    out, more = interval([values[seed] for seed in seeds]), len(values) / len(seeds)
+    below, above = _open(figure, values)
+    return out | {"low": out["low"] - more * below, "high": out["high"] + more * above}
 
 
 def _sure(
@@ -276,6 +305,7 @@ def caveats(first: Side, second: Side, games: Mapping[str, Sequence[Mapping[str,
             out.append(f"{game}: sampled figures are not paired, so small differences do not show: {remedy}")
         if "one seed" in pairings:
             out.append(f"{game}: a run of one seed has no interval, and no way to tell skill from luck")
+        out += [f"{game}: {said}" for said in _left_out(first, second, game, rows)]
         if first.kind != second.kind:
             out.append(f"{game}: an arm over its seeds beside one policy: what differs may be the seed")
     for key in dict.fromkeys([*first.under, *second.under]):
@@ -284,6 +314,22 @@ def caveats(first: Side, second: Side, games: Mapping[str, Sequence[Mapping[str,
             out.append(_differ(key, one, two))
     both = [(name, old, second.versions[name]) for name, old in first.versions.items() if name in second.versions]
     return out + [f"other version of {name}: {old} and {new}" for name, old, new in both if old != new]
+
+
+def _left_out(first: Side, second: Side, game: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Say which seeds were paired, where a side has others too."""
+    seeds = list(next((row["paired_seeds"] for row in rows if "paired_seeds" in row), ()))
+    rest = []
+    for side in (first, second):
+        own = dict.fromkeys(seed for by in side.games[game].seeds.values() for seed in by)
+        if seeds and (others := [seed for seed in own if seed not in seeds]):
+            rest.append(f"{_numbered(others)} of {side.name}")
+    return [f"paired by seed over {_numbered(seeds)}; left out: {' and '.join(rest)}"] if rest else []
+
+
+def _numbered(seeds: Sequence[int]) -> str:
+    """Name seeds: ``seed 3``, ``seeds 0, 3``."""
+    return f"seed{'' if len(seeds) == 1 else 's'} {', '.join(map(str, seeds))}"
 
 
 def _whys(ours: Played, theirs: Played) -> list[tuple[str, str]]:
