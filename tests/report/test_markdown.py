@@ -130,7 +130,30 @@ def test_gains_are_shares_of_another_runs_paired_by_seed():
     assert head.count("|") == row.count("|")
     low, high = 0.825 - 12.7062 * 0.075, 0.825 + 12.7062 * 0.075  # shares 3/4 and .9 of two seeds: t of one degree
     share = f"82.5% [{low:.1%}, {high:.1%}]"
-    assert row == f"| `ipd` | J (`paper`) | -1.0000 | 1.4000 | 3.6667 | {share} | 2 |"
+    assert row == f"| `ipd` | J (`paper`) | -1.0000 | `sepo` 1.4000 | `ipd@sepo` 3.6667 | {share} | 2 |"
+
+
+def test_the_run_beside_is_of_the_same_model_and_of_several_the_one_of_the_same_name():
+    def run(name: str, j: float, model: str = "small") -> Summary:
+        arms = [
+            {"name": n, "stage": s, "last": {"paper.J": figure(v)}}
+            for n, s, v in (("base", "base", 0), ("b", "train", j))
+        ]
+        return summary({"name": name, "measures": "paper", "model": model, "arms": arms})
+
+    def beside(**runs: Summary) -> str:
+        return gains({"mine": run("recipe", 9)}, runs).splitlines()[-1].split(" | ")[4]
+
+    large, first, second = run("recipe", 5, "large"), run("other", 1), run("recipe", 2)
+    assert beside(a=large, b=first) == "`b@b` 1.0000"
+    assert beside(a=first, b=second) == "`b@b` 2.0000"
+    assert beside(a=second, mine=first) == "`mine@b` 1.0000"
+    with pytest.raises(InputError, match="several runs could stand beside 'mine': a, b;"):
+        beside(a=first, b=run("third", 3))
+    with pytest.raises(
+        InputError, match="no run to set beside mine: none is of the same game, rules, measures and model"
+    ):
+        beside(a=large)
 
 
 @pytest.mark.parametrize(

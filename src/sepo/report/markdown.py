@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sepo.display import NONE, number
+from sepo.errors import InputError
 from sepo.report.read import ArmSummary, Difference, Estimate, Paired, Summary
 from sepo.report.scorecards import method
 from sepo.report.standing import START, headline, standing, trained
@@ -144,17 +145,28 @@ def _best_published(summary: Summary, *, exploited: bool) -> str:
 def gains(runs: Mapping[str, Summary], beside: Mapping[str, Summary]) -> str:
     """Return what runs gain in J over the untrained model, and what share that is of the gain of other runs.
 
-    Those are the other runs of the same games, rules and measures, which have the untrained model. Of each, it is the
-    arm ``sepo``, or the last trained one, at its last step. The share is paired by seed; Student t interval over seeds.
+    Those are the other runs of the same game, rules, measures and model, which have the untrained model; of several the
+    one of the same folder, else of the same recipe. Of each, it is the arm ``sepo``, or the last trained one, at its
+    last step, which the table names. The share is paired by seed; Student t interval over seeds.
+
+    Parameters
+    ----------
+    runs, beside
+        Summaries by the names of their folders.
+
+    Raises
+    ------
+    InputError
+        If several runs could stand beside one, or none beside any.
     """
     heads = ["run", "figure", "`base`", "trained", "beside", "share of the gain", "seeds"]
     lines = ["| " + " | ".join(heads) + " |", "| --- | --- |" + " ---: |" * (len(heads) - 2)]
     for name, summary in runs.items():
         of = summary.measures
-        same = (summary.game, summary.rules, of)
-        other = next((o for o in beside.values() if (o.game, o.rules, o.measures) == same), None)
-        if other is None:
+        found_beside = _beside(name, summary, beside)
+        if found_beside is None:
             continue
+        place, other = found_beside
         untrained = next((arm for arm in other.arms if arm.name == "base"), None)
         base, ours, theirs = (_last(arm, f"{of}.J") for arm in (untrained, trained(summary), trained(other)))
         shares = [
@@ -162,9 +174,36 @@ def gains(runs: Mapping[str, Summary], beside: Mapping[str, Summary]) -> str:
             for seed, value in ours[1].items()
             if base[0] is not None and seed in theirs[1]
         ]
-        cells = [*(figure(found) for found, _ in (base, ours, theirs)), percent(shares) if shares else NONE]
-        lines.append("| " + " | ".join([code(name), f"J ({code(of)})", *cells, str(len(shares))]) + " |")
+        cells = [figure(base[0]), _named(trained(summary), ours[0]), _named(trained(other), theirs[0], f"{place}@")]
+        cells += [percent(shares) if shares else NONE, str(len(shares))]
+        lines.append("| " + " | ".join([code(name), f"J ({code(of)})", *cells]) + " |")
+    if len(lines) == 2:
+        raise InputError(f"no run to set beside {', '.join(runs)}: none is of the same game, rules, measures and model")
     return "\n".join(lines) + "\n"
+
+
+def _beside(name: str, summary: Summary, runs: Mapping[str, Summary]) -> tuple[str, Summary] | None:
+    """Return the run, with its folder's name, that another one is set beside; None where there is none."""
+    same = _told(summary)
+    found = {place: other for place, other in runs.items() if _told(other) == same}
+    if len(found) > 1:
+        named = {place: other for place, other in found.items() if place == name}
+        found = named or {place: other for place, other in found.items() if other.name == summary.name} or found
+    if len(found) > 1:
+        raise InputError(
+            f"several runs could stand beside '{name}': {', '.join(found)}; leave one of them in the folder"
+        )
+    return next(iter(found.items()), None)
+
+
+def _told(summary: Summary) -> tuple[object, ...]:
+    """Return what two runs must have in common for their J to be of the same thing."""
+    return summary.game, dict(summary.rules), summary.measures, summary.model
+
+
+def _named(arm: ArmSummary | None, found: Estimate | None, run: str = "") -> str:
+    """Return an arm's figure after its name, and that of its run where it is another one."""
+    return NONE if arm is None or found is None else f"{code(run + arm.name)} {figure(found)}"
 
 
 def _last(arm: ArmSummary | None, key: str) -> tuple[Estimate | None, dict[int, float]]:
