@@ -317,7 +317,8 @@ def hostile_ablation() -> dict[str, Any]:
     arm = {"name": HOSTILE, "reference": TAGGED, "changed": {TAGGED: [TAGGED, TAGGED]}, "measures": measures}
     head = dict.fromkeys(("name", "game", "model", "unit"), TAGGED)
     out = {"name": HOSTILE, "why": TAGGED}
-    return {**head, "rules": {TAGGED: TAGGED}, "seeds": [0], "arms": [arm], "left_out": [out], "claims": []}
+    rules = {"rules": {TAGGED: TAGGED}, "rules_by_measures": {"sepo": {TAGGED: TAGGED * 2}}, "measures": "paper"}
+    return {**head, **rules, "seeds": [0], "arms": [arm], "left_out": [out], "claims": []}
 
 
 def test_markdown_holds_text_and_no_element_of_a_name(files: Files, sepo: Any) -> None:

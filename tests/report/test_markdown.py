@@ -64,6 +64,15 @@ def test_one_seed_stands_with_the_bounds_of_its_audit():
     assert text.endswith("| `base` | -1.0000 [-2.0000, 0.5000] |\n")
 
 
+def test_figures_by_other_rules_than_the_runs_are_named_with_them():
+    run = DOCUMENT | {"game": "auction", "rules": {"rounds": 6, "overbid_loss": False}}
+    note = "\nBy other rules, overbid_loss True: J (`sepo`).\n"
+    assert markdown(summary(run)).endswith(note)  # as of runs that did not say so themselves
+    told = {"sepo": {"rounds": 6, "overbid_loss": "<b>"}}
+    assert markdown(summary(run | {"rules_by_measures": told})).endswith(note.replace("True", "&#60;b&#62;"))
+    assert "other rules" not in markdown(summary(run | {"rules_by_measures": {}}))
+
+
 def test_an_overview_sets_the_arm_that_came_furthest_beside_ceiling_and_published_figures():
     rows = [
         {"arm": "base", "J": 9.0, "lambda": [1, 2, 3]},

@@ -16,15 +16,19 @@ import pytest
 from made_run import ARMS, MadeArm, made_run, made_written
 
 from sepo.errors import InputError
+from sepo.policies.table import PolicyTable
 from sepo.report.cards import cards
 from sepo.report.curves import curve
+from sepo.report.exploiter import exploiters
 from sepo.report.kuhn import EQUILIBRIUM
 from sepo.report.ledger import ledger
+from sepo.report.opponents import CHARTS, opponents
 from sepo.report.packing import unpacked
 from sepo.report.page import provenance, render, write_report
 from sepo.report.panels import behaviour
-from sepo.report.read import Run, read_run
+from sepo.report.read import Run, SeedRun, Summary, read_run
 from sepo.report.replies import replies
+from sepo.report.scorecards import audited
 from sepo.report.tables import results
 from sepo.report.transcripts import SHOWN, transcripts
 from sepo.report.words import number
@@ -495,3 +499,64 @@ def test_the_page_can_be_read_without_seeing_it(tmp_path: Path) -> None:
     ids = [a["id"] for _, a in found.tags if "id" in a]
     assert len(ids) == len(set(ids))
     assert {(a["href"] or "")[1:] for a in attributes("a") if (a["href"] or "").startswith("#")} <= set(ids)
+
+
+PAPER, OURS = ({"rounds": 2, "overbid_loss": costs} for costs in (False, True))
+
+
+def auction(**told: Any) -> Run:
+    """Return a run that was trained by the paper's rules, as others than the sepo measures are found by."""
+    figure = {"value": 0.5, "low": 0.5, "high": 0.5, "n": 1}
+    last = dict.fromkeys(("paper.J", "sepo.J", "worst_case_advantage", "robustness"), figure)
+    summary = {
+        "schema": "sepo.run/1",
+        "name": "a",
+        "game": "auction",
+        "rules": PAPER,
+        "measures": "paper",
+        "seeds": [0],
+    }
+    arms = [{"name": "sepo", "seeds": [0], "last": last}]
+    policy = PolicyTable("made", "auction", PAPER, {}, "uniform")
+    met = {"opponents": [{"pool": "train", "name": "truthful", **dict.fromkeys(CHARTS, figure)}]}
+    found = Summary.model_validate(summary | {"arms": arms} | told)
+    return Run(found, {"sepo": (SeedRun(0, (), policy, met),)}, "", {})
+
+
+def test_figures_by_other_rules_than_the_runs_are_said_to_be() -> None:
+    run, alike = auction(), auction(rules_by_measures={})
+    note = "By other rules, overbid_loss True: J (sepo), worst case, robustness."
+    assert note in results(run.summary).notes
+    assert results(auction(rules_by_measures={"sepo": OURS}).summary) == results(run.summary)
+    assert not any("other rules" in said for said in results(alike.summary).notes)
+    for found, said in ((run, True), (alike, False)):
+        met = opponents(found)
+        assert met is not None
+        assert ("By other rules, overbid_loss True." in met[0].caption) is said
+
+
+def test_the_worst_opponent_by_the_tables_rules_has_no_figure_by_others() -> None:
+    (found,), (alike,) = exploiters(auction()), exploiters(auction(rules_by_measures={}))
+    assert alike.caption == "sepo: the opponent that gets furthest ahead of it (ahead by 0.5000 points per round)"
+    assert found.caption == "sepo: the opponent that gets furthest ahead of it"
+    assert found.rows == alike.rows
+    assert any("by other rules, overbid_loss True" in note for note in found.notes)
+    assert not any("other rules" in note for note in alike.notes)
+
+
+def test_scorecards_whose_sets_are_by_other_rules_are_refused() -> None:
+    figure = {"value": 0.5, "low": 0.5, "high": 0.5, "n": None}
+    measures = {"paper": {"J": figure}, "sepo": {"J": figure}}
+
+    def card(name: str, **own: Any) -> dict[str, Any]:
+        part = {"rules": OURS, "measures": measures} | ({"rules_by_measures": own} if own else {})
+        return {"policy": name, "games": {"auction": part}}
+
+    (run,) = audited([card("a", paper=PAPER), card("b", paper=PAPER)])
+    assert "By other rules, overbid_loss False: J (paper)." in results(run.summary).notes
+    with pytest.raises(InputError) as refused:
+        audited([card("a", paper=PAPER), card("b")])
+    assert str(refused.value) == (
+        "game 'auction': the paper measures are by other rules in the scorecard of 'b' than in one before it: "
+        "overbid_loss True, not overbid_loss False"
+    )

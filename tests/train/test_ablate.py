@@ -15,7 +15,7 @@ from sepo.audit.arena import ground_of
 from sepo.audit.measures import gradient, terms
 from sepo.errors import InputError
 from sepo.games.registry import make
-from sepo.train.ablate import Plan, ablate, differences, document, plan
+from sepo.train.ablate import Plan, ablate, differences, document, plan, tables
 from sepo.train.recipe import load_recipe, parse_recipe
 from sepo.train.sections import weights
 from tests.models import tiny_model
@@ -226,6 +226,16 @@ def test_the_page_shows_the_document(finished):
     verdicts = {c["claim"]: c["verdict"] for c in found["claims"]}
     assert verdicts["A penalty that is one constant for the group has no gradient."] == "reproduced"
     assert verdicts["Fine-tuning makes models over-cooperative, and SEPO corrects it."] == "not tested here"
+
+
+def test_a_set_of_measures_by_other_rules_stands_with_them(finished):
+    assert finished[1]["rules_by_measures"] == {}
+    assert "other rules" not in finished[2]
+    auction = {"game": "auction", "rules": {"rounds": 6, "overbid_loss": False}, "measures": "paper"}
+    told = finished[1] | auction
+    page = tables({key: value for key, value in told.items() if key != "rules_by_measures"})
+    assert "## Measures `sepo`\n\nBy other rules: overbid_loss True.\n\n| arm" in page
+    assert tables(told) == page.replace("By other rules: overbid_loss True.\n\n", "")
 
 
 @pytest.mark.no_cover

@@ -10,6 +10,7 @@ from sepo.errors import InputError
 from sepo.report.read import ArmSummary, Difference, Estimate, Paired, Summary
 from sepo.report.scorecards import method
 from sepo.report.standing import START, headline, standing, trained
+from sepo.report.tables import by_other_rules
 from sepo.train.seeds import interval
 from sepo.verbatim import code, text
 
@@ -49,7 +50,9 @@ def markdown(summary: Summary) -> str:
     if way:
         cells = [number(way[1]) if key == main else "" for key, _ in columns]
         lines.append("| " + " | ".join(["ceiling", *cells, "100%", *([""] if best else [])]) + " |")
-    return "\n".join(lines) + "\n" + _paired(summary.paired)
+    others = by_other_rules(summary, dict(columns))
+    notes = [f"\nBy other rules, {text(rules)}: {', '.join(names)}.\n" for rules, names in others.items()]
+    return "\n".join(lines) + "\n" + _paired(summary.paired) + "".join(notes)
 
 
 def _columns(summary: Summary) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from sepo.report.plots import Panel, Plot
 from sepo.report.read import Run, SeedRun
 from sepo.report.tables import Cell, Head, Row, Table
 from sepo.report.words import csv_text, number
+from sepo.train.rules import apart, rules_of
 
 POOLS = {"train": "train", "exploiter": "exploiter", "collusive": "collusive", "held_out": "held out"}
 CHARTS = {
@@ -42,10 +43,12 @@ def opponents(run: Run) -> tuple[Panel, Table] | None:
         if key in by[pool, name]
     ]
     said = " The game is zero-sum: what one side wins the other loses." if zero_sum else ""
+    others = rules_of("robustness", run.summary.other_rules)
+    rules = f" By other rules, {apart(run.summary.rules, others)}." if others else ""
     panel = Panel(
         "opponents",
         "Opponent by opponent",
-        f"Payoffs in {run.summary.unit}, at the last step: dots are means, whiskers reach {whiskers}.{said}",
+        f"Payoffs in {run.summary.unit}, at the last step: dots are means, whiskers reach {whiskers}.{said}{rules}",
         plots,
         csv_text(("arm", "pool", "opponent", "figure", "mean", "low", "high"), rows),
     )

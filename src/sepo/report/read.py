@@ -21,6 +21,7 @@ from sepo.errors import InputError
 from sepo.files import read_json
 from sepo.play.episode import SCHEMA as EPISODES
 from sepo.policies.table import PolicyTable, load_table
+from sepo.train.rules import other_rules
 
 SCHEMA = "sepo.run/1"
 
@@ -91,6 +92,7 @@ class Summary(_Read):
     name: str
     game: str
     rules: Mapping[str, Any] = Field(default_factory=dict)
+    rules_by_measures: Mapping[str, Mapping[str, Any]] | None = None
     unit: str = "points per round"
     measures: str = "sepo"
     model: str = ""
@@ -99,6 +101,11 @@ class Summary(_Read):
     published: tuple[Mapping[str, Any], ...] = ()
     ceilings: Mapping[str, Mapping[str, float]] = Field(default_factory=dict)
     paired: Paired | None = None
+
+    @property
+    def other_rules(self) -> Mapping[str, Mapping[str, Any]]:
+        """The rules of those sets of measures that were audited by others than ``rules``."""
+        return other_rules(self.game, self.measures, self.rules, self.rules_by_measures)
 
 
 class LedgerLine(_Read):

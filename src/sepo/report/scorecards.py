@@ -9,6 +9,7 @@ from sepo.audit.compare import figures
 from sepo.audit.published import published
 from sepo.errors import InputError
 from sepo.report.read import ArmSummary, Estimate, Run, SeedRun, Summary
+from sepo.train.rules import apart
 
 
 def audited(cards: Sequence[Mapping[str, Any]]) -> list[Run]:
@@ -17,7 +18,7 @@ def audited(cards: Sequence[Mapping[str, Any]]) -> list[Run]:
     Raises
     ------
     InputError
-        If a game was played by different rules, or a policy has two scorecards.
+        If a game, or one set of its measures, was played by different rules, or a policy has two scorecards.
     """
     parts: dict[str, dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]]] = {}
     for card in cards:
@@ -31,15 +32,25 @@ def audited(cards: Sequence[Mapping[str, Any]]) -> list[Run]:
 
 def _run(game: str, by: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]) -> Run:
     first_card, first = next(iter(by.values()))
+    rules: dict[str, Mapping[str, Any]] = {}
     for name, (_, part) in by.items():
         if part.get("rules") != first.get("rules"):
             raise InputError(f"game '{game}' was played by other rules in the scorecard of '{name}' than in the first")
+        for of in part.get("measures", {}):
+            own = part.get("rules_by_measures", {}).get(of)
+            own = own if isinstance(own, Mapping) else part.get("rules", {})
+            if rules.setdefault(of, own) != own:
+                raise InputError(
+                    f"game '{game}': the {of} measures are by other rules in the scorecard of '{name}' than in one "
+                    f"before it: {apart(rules[of], own)}, not {apart(own, rules[of])}"
+                )
     arms = tuple(_arm(name, card, part) for name, (card, part) in by.items())
     summary = Summary(
         schema="sepo.run/1",
         name=game,
         game=game,
         rules=first.get("rules", {}),
+        rules_by_measures=rules,
         unit=str(first.get("unit", "points per round")),
         measures=list(first.get("measures", {"sepo": None}))[-1],
         model=", ".join(by),

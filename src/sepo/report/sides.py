@@ -14,14 +14,11 @@ from typing import Any, Literal
 from sepo.audit.compare import CARD_SCHEMA, SAFETY_SCHEMA, check_card, figures
 from sepo.errors import InputError
 from sepo.files import read_json
-from sepo.games.base import MeasureName
-from sepo.games.registry import SETS, make
+from sepo.train.rules import MAIN, other_rules
 
 RUN_SCHEMA = "sepo.run/1"
 SEVERAL_SCHEMA = "sepo.scorecards/1"
 ARM = "@"
-MAIN: MeasureName = "sepo"
-"""The set by whose rules a run's audit takes the figures that belong to none."""
 
 
 @dataclass(frozen=True)
@@ -210,28 +207,12 @@ def _arm(document: Mapping[str, Any], arm: Mapping[str, Any], folder: Path, vers
             partly[name] = has, len(arm["seeds"])
         elif has == len(values) == len(arm["seeds"]):
             seeds[name] = {int(s): float(v) for s, v in zip(arm["seeds"], values, strict=True)}
-    own = _other_rules(document)
+    own = other_rules(document["game"], document["measures"], document["rules"], document.get("rules_by_measures"))
     sets = dict.fromkeys(["", *(name.rpartition(".")[0] for name in found)])
     rules = {of: own.get(of or MAIN, document["rules"]) for of in sets}
     under = {"model": document["model"], "steps": arm.get("steps")}
     played = Played(str(document["unit"]), rules, found, {}, seeds, partly=partly)
     return Side(f"{document['name']}, {arm['name']}", str(folder), "run", {document["game"]: played}, versions, under)
-
-
-def _other_rules(document: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-    """Return the rules of those sets of measures that a run audits by others than its own.
-
-    Where a summary does not say, they are the presets', but for those rules that the recipe must have set itself.
-    """
-    rules, own = document["rules"], document.get("rules_by_measures")
-    if isinstance(own, Mapping):
-        return {of: _object(own, of) for of in own}
-    try:
-        usual = make(document["game"], None, document["measures"]).rules
-        chosen = {rule: value for rule, value in rules.items() if usual.get(rule) != value}
-        return {of: make(document["game"], chosen, of).rules for of in SETS}
-    except InputError:  # a game that is not installed here, or has no such rules any more
-        return {}
 
 
 def _told_apart(sides: Sequence[Side]) -> list[Side]:

@@ -12,6 +12,7 @@ from sepo.display import NONE
 from sepo.report.read import ArmSummary, Estimate, Summary
 from sepo.report.words import interval, number, span
 from sepo.train import seeds as over_seeds
+from sepo.train.rules import apart, rules_of
 
 SOURCE = "arXiv 2605.30854"
 DASH = "\N{EN DASH}"
@@ -124,6 +125,8 @@ def results(summary: Summary) -> Table:
         notes = [f"One seed: {said}, and no way to tell luck from skill."]
     if criteria := sorted({arm.criterion for arm in summary.arms if arm.best and arm.criterion}):
         notes.append(f"Best step: each seed's checkpoint with the best validation {', '.join(criteria)}.")
+    others = by_other_rules(summary, {column.key: column.title for column in shown})
+    notes += [f"By other rules, {rules}: {', '.join(names)}." for rules, names in others.items()]
     if any(not arm.last for arm in summary.arms):
         notes.append("An arm without figures has not finished any seed.")
     heads = [Cell("arm"), Cell("at")]
@@ -133,6 +136,22 @@ def results(summary: Summary) -> Table:
         rows,
         notes,
     )
+
+
+def by_other_rules(summary: Summary, titles: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return which of the figures that are shown were found by other rules than the run's, by those rules.
+
+    Parameters
+    ----------
+    titles
+        What a figure is called, by its dotted name.
+    """
+    others = summary.other_rules
+    groups: dict[str, list[str]] = {}
+    for key, name in titles.items():
+        if rules := rules_of(key, others):
+            groups.setdefault(apart(summary.rules, rules), []).append(name)
+    return groups
 
 
 def _left_open(found: Estimate) -> bool:

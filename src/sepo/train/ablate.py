@@ -23,9 +23,10 @@ from sepo.train.part import unit_folder
 from sepo.train.recipe import Arm, Recipe, merged, parse_recipe
 from sepo.train.record import read_metrics
 from sepo.train.rows import BY_NAME, SEPO, LeftOut, Row, grid
+from sepo.train.rules import apart, other_rules
 from sepo.train.run import run
 from sepo.train.seeds import Figure, paired, spread
-from sepo.train.summary import by_seed, credit, header
+from sepo.train.summary import by_seed, credit, header, rules_by_measures
 from sepo.train.unit import Tell
 from sepo.verbatim import code, text
 
@@ -170,6 +171,7 @@ def document(planned: Plan, folder: Path) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         **header(recipe),
+        "rules_by_measures": rules_by_measures(recipe),
         "arms": arms,
         "left_out": [row._asdict() for row in planned.left_out],
         "claims": judged(found),
@@ -205,8 +207,10 @@ def tables(found: Mapping[str, Any]) -> str:
         "paired by seed and taken as arm minus the row it is set beside. Each interval stands for itself: of twenty, "
         "one is expected to miss. Where one seed finished, an interval is what its audit alone leaves open.",
     ]
+    own = other_rules(found["game"], found["measures"], found["rules"], found.get("rules_by_measures"))
     for of in SETS:
         lines += ["", f"## Measures `{of}`", ""]
+        lines += [f"By other rules: {text(apart(found['rules'], own[of]))}.", ""] if of in own else []
         lines += _table(["arm", *COLUMNS], [[code(a["name"]), *_cells(a, of, None)] for a in found["arms"]])
         lines += ["", f"Differences, `{of}`:", ""]
         body = []

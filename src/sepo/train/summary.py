@@ -34,7 +34,7 @@ def summarise(recipe: Recipe, folder: Path) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         **header(recipe),
-        "rules_by_measures": other_rules(recipe),
+        "rules_by_measures": rules_by_measures(recipe),
         "arms": [_arm(recipe, arm, folder) for arm in recipe.arms],
         "paired": differences(recipe, folder),
         "ceilings": ceilings(recipe),
@@ -56,7 +56,7 @@ def header(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def other_rules(recipe: Recipe) -> dict[str, dict[str, Any]]:
+def rules_by_measures(recipe: Recipe) -> dict[str, dict[str, Any]]:
     """Return, by set of measures, the rules that it is audited by, where its preset has others than the run's."""
     rules = {of: dict(make(recipe.game, recipe.rules, of).rules) for of in SETS}
     return {of: found for of, found in rules.items() if found != rules[recipe.measures]}
