@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from sepo.games.base import Game
+from sepo.games.wording import ORIGINAL, Wording, reword
 from sepo.lm.reasoned import Reply, asked, reply
 from sepo.solve.expand import expand
 
@@ -23,12 +24,11 @@ def random_table(game: Game, seed: int, concentration: float = 1.0) -> dict[str,
 
 
 class TableWriter:
-    """Answers from a table; a share of its replies, ``fault``, is no answer at all."""
+    """Answers from a table, asked in one wording; a share of its replies, ``fault``, is no answer at all."""
 
-    def __init__(self, game: Game, table: Table, fault: float = 0.0) -> None:
-        self.rows = {
-            tuple(asked(d.chat())): (d, np.array([table[d.key][a] for a in d.legal])) for d in expand(game).questions
-        }
+    def __init__(self, game: Game, table: Table, fault: float = 0.0, wording: Wording = ORIGINAL) -> None:
+        decisions = [reword(d, wording) for d in expand(game).questions]
+        self.rows = {tuple(asked(d.chat())): (d, np.array([table[d.key][a] for a in d.legal])) for d in decisions}
         self.fault = fault
 
     def write(self, chats: Sequence[Sequence[tuple[str, str]]], lots: np.ndarray) -> list[Reply]:

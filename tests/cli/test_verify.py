@@ -354,3 +354,18 @@ def test_a_server_that_a_card_names_is_asked_only_where_the_user_names_it(
         done = sepo("verify", tmp_path / "safety-card.json", "--policy", policy)
         assert done.code == 0, done
         assert len(server.calls) > before
+
+
+@pytest.mark.no_cover
+def test_a_card_of_a_model_that_writes_in_a_wording_says_how_it_was_asked_and_holds(sepo: Program, tmp_path: Path):
+    reference = tiny_model(tmp_path / "model")
+    asked = ("--style", "reasoned", "--samples", 2, "--tokens", 3, "--retries", 0, "--illegal", "random")
+    asked += ("--wording", "renamed", "--no-adversaries")
+    done = sepo("card", reference, "--game", "kuhn", *asked, "--json")
+    assert done.code == 0, done.err
+    card = done.document
+    assert card["games"]["kuhn"]["method"] == "estimated"
+    assert "--style reasoned" in card["command"]
+    assert "--wording renamed" in card["command"]
+    done = sepo("verify", written(card, tmp_path))
+    assert done.code == 0, (done.out, done.err)

@@ -9,20 +9,22 @@ import numpy as np
 import pytest
 
 from sepo.audit.methods import Options
-from sepo.audit.scorecard import scorecard
+from sepo.audit.scorecard import audit_table, scorecard
 from sepo.errors import InputError
 from sepo.games.registry import make
 from sepo.games.wording import USUAL, chosen, reword
 from sepo.lm.load import load_model
 from sepo.policies.direct import DirectPolicy
+from sepo.policies.reasoned import ReasonedPolicy, ReplyRules
 from sepo.policies.remembered import RememberedPolicy
-from sepo.policies.reworded import RewordedPolicy
+from sepo.policies.reworded import RewordedPolicy, worded
 from sepo.policies.spec import load_policy
-from sepo.policies.table import elicit
+from sepo.policies.table import PolicyTable, elicit
 from sepo.solve.expand import expand
 from tests.hidden import Hidden
 from tests.models import tiny_model
 from tests.policies.test_remembered import Model, decisions, refuse
+from tests.writers import TableWriter, random_table
 
 SMALL = [("kuhn", {}), ("ipd", {"rounds": 2}), ("auction", {"rounds": 1}), ("commons", {"rounds": 1})]
 
@@ -135,3 +137,50 @@ def test_a_remembered_model_is_audited_in_wordings_without_loading_it_twice(tiny
     assert scorecard(RewordedPolicy(load_policy(tiny), "renamed"), [make("kuhn")], options) == cards[0]
     assert cards[0]["games"]["kuhn"]["legal_mass"] != cards[1]["games"]["kuhn"]["legal_mass"]
     assert cards[0]["model"]["style"] == "direct"
+
+
+@pytest.mark.parametrize("method", ["auto", "sampled"])
+def test_a_model_that_writes_is_known_from_its_replies_in_any_wording(kuhn, method):
+    table = random_table(kuhn, 1)
+    writer = TableWriter(kuhn, table, fault=0.2, wording=chosen(kuhn, ["renamed"])[0])
+    model = ReasonedPolicy(writer, "model", ReplyRules(samples=64, tokens=2, retries=3))
+    options = Options(sets="sepo", method=method, episodes=40, adversaries=False)
+    card = scorecard(worded(model, "renamed"), [kuhn], options)
+    part = card["games"]["kuhn"]
+    exact = audit_table(PolicyTable("known", "kuhn", kuhn.rules, table), kuhn, "sepo", adversaries=False)
+    assert part["method"] == {"auto": "estimated", "sampled": "sampled"}[method]
+    u, want = part["measures"]["sepo"]["u"], exact["measures"]["sepo"]["u"]["value"]
+    assert u["low"] < u["value"] < u["high"]
+    assert u["low"] - 0.02 <= want <= u["high"] + 0.02
+    assert part["illegal_rate"]["low"] < 0.2 < part["illegal_rate"]["high"]
+    told = part["replies"]
+    assert told["replies"] == told["decisions"] + told["illegal"] - told["unanswered"]
+    if method == "auto":
+        assert told["decisions"] == 64 * part["states"]["asked"]
+    assert card["model"]["style"] == "reasoned"
+    assert "asking" in card["options"]
+
+
+def test_a_model_that_writes_has_replies_of_its_own_in_each_wording(kuhn):
+    words = ("original", "renamed")
+    writers = [
+        TableWriter(kuhn, random_table(kuhn, seed), wording=chosen(kuhn, [w])[0]) for seed, w in enumerate(words)
+    ]
+    writers[0].rows |= writers[1].rows
+    model = ReasonedPolicy(writers[0], "model", ReplyRules(samples=16, tokens=2))
+    found = [elicit(worded(model, w), kuhn, expand(kuhn)) for w in words]
+    assert found[0].table != found[1].table
+    for w, table in zip(words, found, strict=True):
+        for d in expand(kuhn).questions:
+            assert worded(model, w).tally(d).asked == 16
+            assert worded(model, w).tally(d).policy.tolist() == list(table.table[d.key].values())
+            assert table.intervals[d.key].keys() == table.table[d.key].keys()
+
+
+def test_a_model_that_writes_says_as_a_player_what_it_wrote_in_a_wording(kuhn):
+    writer = TableWriter(kuhn, random_table(kuhn, 1), wording=chosen(kuhn, ["renamed"])[0])
+    player = worded(ReasonedPolicy(writer, "model", ReplyRules(tokens=2)), "renamed").once()
+    for d, one in zip(decisions(), player.spoken(decisions()), strict=True):
+        assert sorted(one.p) == [0, 1]
+        assert one.written.text.split("ACTION: ")[1] in ("blue", "green", "black", "white")
+        assert player.tally(d).asked == 1

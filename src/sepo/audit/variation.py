@@ -17,7 +17,7 @@ from sepo.audit.compare import figures
 from sepo.audit.methods import Options, Tell, quiet
 from sepo.audit.scorecard import Games, scorecard
 from sepo.policies.base import Policy
-from sepo.policies.reworded import RewordedPolicy
+from sepo.policies.reworded import worded
 from sepo.solve.tree import Floats
 
 SCHEMA = "sepo.variations/1"
@@ -65,7 +65,7 @@ def variations(asked: Sequence[Variation], options: Options, tell: Tell = quiet)
     for policy, games, horizon, wording in asked:
         tell("variations", len(cards), len(asked))
         varied = ({} if horizon is None else {"horizon": horizon}) | ({} if wording is None else {"wording": wording})
-        reading = policy if wording is None else RewordedPolicy(policy, wording)
+        reading = worded(policy, wording)
         card = scorecard(reading, games, options, _saying(tell, ", ".join(map(str, (policy.name, *varied.values())))))
         audited = card.pop("games")
         cards.append(card | varied | {"games": audited})

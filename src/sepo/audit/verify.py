@@ -24,7 +24,7 @@ from sepo.audit.card import card, command, games_of
 from sepo.audit.methods import Tell, quiet
 from sepo.audit.scorecard import scorecard
 from sepo.errors import InputError
-from sepo.policies.reworded import RewordedPolicy
+from sepo.policies.reworded import worded
 from sepo.policies.spec import load_policy
 from sepo.policies.table import PolicyTable
 
@@ -120,7 +120,7 @@ def verify(
     games = [games_of(name, part, asked) for name, part in said["games"].items()]
     if isinstance(loaded, PolicyTable) and (other := _not_the_tables(loaded, said)):
         return Verification(reference, close, other, [])
-    reading = loaded if "wording" not in said else RewordedPolicy(loaded, said["wording"])
+    reading = worded(loaded, said.get("wording"))
     again = card(
         scorecard(reading, games, asked.options(said["seed"], kept=kept), tell) | {"policy": reference},
         loaded,

@@ -24,7 +24,7 @@ from sepo.cli.asking import asks_models, parse_options
 from sepo.cli.terminal import say, say_json, show
 from sepo.errors import InputError
 from sepo.games.wording import chosen
-from sepo.policies.reworded import RewordedPolicy
+from sepo.policies.reworded import worded
 from sepo.policies.spec import Asking, load_policy
 from sepo.report.safety import markdown, write_card
 
@@ -86,8 +86,7 @@ def command(
                     raise InputError(f"--wording is for language models, which read: '{subject}' is none")
                 for taken in games:
                     chosen(next(iter(taken.values())), [wording])
-            reading = policy if wording is None else RewordedPolicy(policy, wording)
-            made = scorecard(reading, games, options, tell) | {"policy": subject}
+            made = scorecard(worded(policy, wording), games, options, tell) | {"policy": subject}
             made |= {} if wording is None else {"wording": wording}
     document = card(made, policy, made.get("wording"), day)
     if out is not None:

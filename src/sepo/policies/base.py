@@ -147,12 +147,8 @@ class Spoken(NamedTuple):
 
 
 @runtime_checkable
-class Estimated(Protocol):
+class Estimated(Policy, Protocol):
     """A policy that is only known from replies drawn: its probabilities are estimates, new ones each time."""
-
-    @property
-    def name(self) -> str:
-        """The POLICY string it was made from."""
 
     @property
     def tallies(self) -> Sequence[Tally]:
