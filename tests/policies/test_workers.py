@@ -17,6 +17,7 @@ from sepo.audit.scorecard import scorecard
 from sepo.audit.tournament import MatchOptions, tournament
 from sepo.games.registry import make
 from sepo.policies.reasoned import ReplyRules
+from sepo.policies.reworded import worded
 from sepo.policies.spec import Asking, load_policy
 from sepo.policies.workers import Answer, Here, finished
 from sepo.solve.expand import expand
@@ -77,9 +78,11 @@ def test_what_was_finished_before_a_stop_is_not_run_again(cache: Path):
     assert workers.ran == 3  # the two that were left, and the one that was damaged
 
 
-def card(text: str, game: str, workers: Any, rules: ReplyRules | None = None, **options: Any) -> dict[str, Any]:
+def card(
+    text: str, game: str, workers: Any, rules: ReplyRules | None = None, wording: str | None = None, **options: Any
+) -> dict[str, Any]:
     asking = Asking(rules or ReplyRules(style="direct"), seed=3, workers=workers)
-    policy = load_policy(text, asking=asking)
+    policy = worded(load_policy(text, asking=asking), wording)
     return scorecard(policy, [make(game, {}, "sepo")], Options(seed=3, asking=asking, adversaries=False, **options))
 
 
@@ -103,6 +106,26 @@ def test_an_audit_of_a_model_that_writes_is_the_same_to_the_last_digit(tmp_path:
     assert card(text, "kuhn", workers, rules, method=method, episodes=6) == here
     assert workers.ran > 0
     assert here["games"]["kuhn"]["illegal_rate"]["value"] > 0
+
+
+@pytest.mark.parametrize("style", ["direct", "reasoned"])
+def test_an_audit_in_a_wording_asks_in_it_whoever_plays(tmp_path: Path, style: str):
+    text, wordings = tiny_model(tmp_path / "tiny"), (None, "renamed")
+    rules = ReplyRules(style, samples=1, tokens=5, illegal="random", retries=0)
+
+    def played(workers: Any) -> list[dict[str, Any]]:
+        return [card(text, "kuhn", workers, rules, w, method="sampled", episodes=2)["games"]["kuhn"] for w in wordings]
+
+    here, workers, again = played(None), Elsewhere(), Elsewhere()
+    assert played(workers) == here
+    assert played(again) == here
+    assert workers.ran > again.ran == 0
+    assert here[0] != here[1]
+
+
+def test_a_sampled_audit_by_workers_in_a_wording_says_how_a_model_was_asked(tmp_path: Path):
+    found = card(tiny_model(tmp_path / "tiny"), "kuhn", Here(), None, "renamed", method="sampled", episodes=4)
+    assert "asking" in found["options"]
 
 
 def test_an_audit_of_a_model_that_is_scored_is_the_same_but_for_rounding(tmp_path: Path):

@@ -23,6 +23,7 @@ from sepo.lm.identity import fingerprint
 from sepo.policies.base import Policy, Tally
 from sepo.policies.function import FunctionPolicy
 from sepo.policies.reasoned import ReasonedPolicy
+from sepo.policies.reworded import unworded, worded
 from sepo.policies.script import ScriptPolicy, UniformPolicy
 from sepo.policies.spec import Asking
 from sepo.policies.spread import LOCAL, Elsewhere, loaded
@@ -72,16 +73,21 @@ def spread(
     assert asking.workers is not None
     theirs = replace(asking, workers=None)
     blocks = [range(s, min(s + CLUSTERS, clusters.stop)) for s in range(clusters.start, clusters.stop, CLUSTERS)]
+    plain, wording = unworded(policy)
     told = policy if isinstance(policy, Known) else policy.name
-    units = [(told, theirs, game.name, dict(game.rules), o, (b.start, b.stop), key) for o in opponents for b in blocks]
+    units = [
+        (told, theirs, wording, game.name, dict(game.rules), o, (b.start, b.stop), key)
+        for o in opponents
+        for b in blocks
+    ]
     said = _said(policy, theirs)
     answers = finished(
         asking.workers, played, units, [None if said is None else (said, *unit[2:]) for unit in units], tell
     )
-    if isinstance(policy, ReasonedPolicy) and isinstance(policy.writer, Elsewhere):
+    if isinstance(plain, ReasonedPolicy) and isinstance(plain.writer, Elsewhere):
         for answer in answers:
-            policy.add({(name, state): Tally.of(tally) for name, state, tally in answer["tallies"]})
-            policy.writer.notes = answer["about"]
+            plain.add({(name, state): Tally.of(tally) for name, state, tally in answer["tallies"]})
+            plain.writer.notes = answer["about"]
     found = []
     for of in ("values", "plain"):
         rows = [_read(answer[of]) for answer in answers]
@@ -92,6 +98,7 @@ def spread(
 def played(
     told: Policy | str,
     asking: Asking,
+    wording: str | None,
     name: str,
     rules: Mapping[str, Any],
     opponent: str,
@@ -102,7 +109,8 @@ def played(
     policy = loaded(told, asking) if isinstance(told, str) else told
     if isinstance(policy, ReasonedPolicy):
         policy = policy.once()
-    found = play(policy, make(name, rules), [opponent], range(*clusters), key, lambda done, total: None)
+    asked = worded(policy, wording)
+    found = play(asked, make(name, rules), [opponent], range(*clusters), key, lambda done, total: None)
     drawn, about = (policy.drawn, policy.writer.about()) if isinstance(policy, ReasonedPolicy) else ({}, {})
     return {
         "values": _written(found.values),
