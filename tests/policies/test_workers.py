@@ -6,6 +6,7 @@ import json
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ import pytest
 from sepo.audit.methods import Options
 from sepo.audit.scorecard import scorecard
 from sepo.audit.tournament import MatchOptions, tournament
+from sepo.games import registry
+from sepo.games.base import TERMINAL
+from sepo.games.plugins import GROUP, Plugin
 from sepo.games.registry import make
 from sepo.policies.reasoned import ReplyRules
 from sepo.policies.reworded import worded
@@ -22,6 +26,7 @@ from sepo.policies.spec import Asking, load_policy
 from sepo.policies.workers import Answer, Here, finished
 from sepo.solve.expand import expand
 from tests.models import tiny_model
+from tests.plugin.sepo_plugin_game.plugin_game import Coins, Pennies
 
 
 @pytest.fixture(autouse=True)
@@ -126,6 +131,45 @@ def test_an_audit_in_a_wording_asks_in_it_whoever_plays(tmp_path: Path, style: s
 def test_a_sampled_audit_by_workers_in_a_wording_says_how_a_model_was_asked(tmp_path: Path):
     found = card(tiny_model(tmp_path / "tiny"), "kuhn", Here(), None, "renamed", method="sampled", episodes=4)
     assert "asking" in found["options"]
+
+
+@pytest.fixture
+def pennies(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """Audit in the plugin's game, as it is at the time."""
+    entry = EntryPoint("plugin_game", f"{Pennies.__module__}:Pennies", GROUP)
+    monkeypatch.setattr(registry, "plugins", lambda: {"plugin_game": Plugin("plugin_game", (entry,))})
+
+    def audited(*arguments: Any, **options: Any) -> dict[str, Any]:
+        monkeypatch.setattr(registry, "_made", {})
+        return card(arguments[0], "plugin_game", *arguments[1:], **options)
+
+    return audited
+
+
+def test_episodes_of_a_plugins_game_are_played_anew_since_its_code_may_have_changed(
+    pennies: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+):
+    options = {"method": "sampled", "episodes": 20}
+    monkeypatch.setattr(Pennies, "zero_sum", False)
+    before = pennies("script:mostly_heads", Here(), **options)
+    monkeypatch.setattr(Coins, "rewards", lambda coins: (float(coins.actor == TERMINAL),) * 2)
+    after = pennies("script:mostly_heads", Here(), **options)
+    assert after == pennies("script:mostly_heads", None, **options)
+    u = [found["games"]["plugin_game"]["measures"]["sepo"]["u"]["value"] for found in (before, after)]
+    assert u == [0, 1]
+
+
+def test_replies_kept_of_a_plugins_game_count_by_its_forfeit_of_today(
+    tmp_path: Path, pennies: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+):
+    text, rules = tiny_model(tmp_path / "tiny"), ReplyRules(samples=2, tokens=2, retries=0)
+    shares = []
+    for side in ("heads", "tails"):
+        monkeypatch.setattr(Pennies, "forfeit", lambda game, decision, side=side: side)
+        part = pennies(text, Here(), rules)["games"]["plugin_game"]
+        assert part["replies"]["unanswered"] == part["replies"]["decisions"]
+        shares.append(part["frequencies"]["seat 0"]["heads"]["value"])
+    assert shares == [1, 0]
 
 
 def test_an_audit_of_a_model_that_is_scored_is_the_same_but_for_rounding(tmp_path: Path):

@@ -65,6 +65,11 @@ def names() -> tuple[str, ...]:
     return tuple(sorted((*GAMES, *_accepted())))
 
 
+def plugged(name: str) -> bool:
+    """Whether a game of that name is a plugin's: no version that is known here tells of its code."""
+    return name not in GAMES and not name.startswith(OPENSPIEL)
+
+
 def make(name: str, rules: Mapping[str, Any] | None = None, preset: str | None = None) -> Game:
     """Make a game by name; the same name and rules give the same object, so its tree is walked once.
 

@@ -17,7 +17,7 @@ from sepo.games.base import Decision
 from sepo.lm.identity import fingerprint
 from sepo.policies.base import Policy, Tally
 from sepo.policies.reasoned import Hear, ReasonedPolicy, ReplyRules, Use, Wanted
-from sepo.policies.remembered import digest
+from sepo.policies.remembered import digest, title
 from sepo.policies.workers import Answer, Workers, finished
 from sepo.solve.tree import Floats
 
@@ -92,7 +92,7 @@ class SpreadWriter(ReasonedPolicy):
             asked = [decisions[i] for i in here]
             theirs = [w._replace(at=w.at - start) for w in wanted if w.at in here]
             units.append((self.name, self.asking, asked, theirs, self.use))
-            said = [(digest(d), d.key) for d in asked]
+            said = [(title(d), d.key, digest(d), d.game.forfeit(d)) for d in asked]
             keys.append(self.model and (self.model, self.rules, self.seed, self.use, said, theirs))
         answers = finished(self.workers, written, units, keys)
         self.elsewhere.notes = answers[-1]["about"] if answers else {}

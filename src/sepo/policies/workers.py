@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +16,8 @@ from sepo.errors import InputError
 from sepo.files import cache_folder, read_json, write_json
 
 SCHEMA = "sepo.unit/1"
+LIBRARIES = ("sepo", "numpy", "axelrod", "open_spiel")
+"""Those that answers depend on beside their keys: games and opponents are theirs."""
 Answer = Mapping[str, Any]
 
 
@@ -65,8 +67,15 @@ def finished(
 
 
 def _file(what: Callable[..., Answer], key: object) -> Path:
-    said = repr((version("sepo"), version("numpy"), what.__module__, what.__qualname__, key))
+    said = repr((*map(_version, LIBRARIES), what.__module__, what.__qualname__, key))
     return cache_folder() / "units" / f"{hashlib.sha256(said.encode()).hexdigest()[:40]}.json"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
 
 
 def _read(file: Path | None) -> Answer | None:
