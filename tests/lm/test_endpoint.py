@@ -34,7 +34,7 @@ from sepo.policies.reasoned import ReasonedPolicy, ReplyRules
 from sepo.policies.spec import Asking, load_policy
 from sepo.solve.tree import Tree
 from tests.models import tiny_model
-from tests.server import FAULTS, Handler, Server, by_seed, served
+from tests.server import FAULTS, Echo, Handler, Server, by_seed, served
 from tests.writers import TableWriter, random_table
 
 QUICK = Limits(timeout=0.5)
@@ -103,6 +103,35 @@ def test_without_log_probabilities_it_is_sampled_and_said_so(
     assert "gives no log-probabilities" in caplog.text
     assert isinstance(load_policy(f"openai:nobody/knows@{table_server.url}"), Estimated)
     assert "its tokenizer is not at hand" in caplog.text
+
+
+def test_a_server_that_has_log_probabilities_when_it_is_started_anew_is_asked_for_them_again(
+    table_server: Server, tmp_path: Path
+):
+    reference = tiny_model(tmp_path / "tiny")
+    policy = f"openai:{tmp_path / 'tiny'}@{table_server.url}"
+
+    class Silent:
+        def answer(self, body: Any) -> dict[str, Any]:
+            return {"choices": [{"index": i, "text": "", "logprobs": None} for i, _ in enumerate(body["prompt"])]}
+
+    table_server.echo = Silent()
+    assert isinstance(load_policy(policy), Estimated)
+    table_server.echo = Echo(load_model(reference))
+    assert isinstance(load_policy(policy), ScoredEndpoint)
+    calls = len(table_server.calls)
+    assert isinstance(load_policy(policy), ScoredEndpoint)
+    assert len(table_server.calls) == calls  # what it does say is kept
+
+
+def test_an_answer_without_log_probabilities_that_was_kept_before_is_asked_for_again():
+    call = echo([1], [[2, 3]])
+    with saying([echoed("-2")]) as server:
+        endpoint = Endpoint("m", server.url)
+        endpoint.answers([call])
+        key, kept = json.loads(endpoint.kept.path.read_text())
+        endpoint.kept.path.write_text(json.dumps([key, kept | {"logprobs": None}]) + "\n")
+        assert Endpoint("m", server.url).answers([call])[0]["logprobs"] == [[0.0, -0.5, -2.0]]
 
 
 def test_the_direct_style_sampled_reads_bare_answers(tree: Tree):

@@ -210,18 +210,20 @@ class Kept:
             for line in text.split("\n"):
                 try:
                     key, answer = json.loads(line, parse_constant=_refuse)
-                    if isinstance(answer, dict) and isinstance(answer["usage"], dict):
+                    if isinstance(answer, dict) and isinstance(answer["usage"], dict) and not _lacking(answer):
                         self.answers[str(key)] = answer
                 except UNREADABLE:
                     continue  # such as a line cut short when the process was killed: it is asked for again
 
     def add(self, key: str, answer: dict[str, Any]) -> None:
-        """Keep an answer."""
+        """Keep an answer: on disk, unless it says what the server lacks, which it may have when it is started anew."""
+        self.answers[key] = answer
+        if _lacking(answer):
+            return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(("" if self._whole else "\n") + json.dumps([key, answer]) + "\n")
         self._whole = True
-        self.answers[key] = answer
 
 
 class EndpointWriter:
@@ -331,6 +333,10 @@ def _completions(found: Any, call: Call) -> dict[str, Any]:
 
 
 READERS: Mapping[str, Callable[[Any, Call], dict[str, Any]]] = {"chat": _chat, "completions": _completions}
+
+
+def _lacking(answer: Mapping[str, Any]) -> bool:
+    return "logprobs" in answer and answer["logprobs"] is None
 
 
 def _logprob(found: Any) -> float:
