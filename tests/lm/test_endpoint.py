@@ -134,6 +134,28 @@ def test_an_answer_without_log_probabilities_that_was_kept_before_is_asked_for_a
         assert Endpoint("m", server.url).answers([call])[0]["logprobs"] == [[0.0, -0.5, -2.0]]
 
 
+class Lacking(Handler):
+    """A server that says of /completions that it has none."""
+
+    def answer(self, body: Any) -> None:
+        if self.path == "/v1/completions":
+            self.send(501, {"error": {"message": "not implemented"}})
+        else:
+            super().answer(body)
+
+
+def test_a_server_that_has_no_completions_is_sampled_at_once(
+    table_server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    tiny_model(tmp_path / "tiny")
+    table_server.RequestHandlerClass = Lacking
+    assert isinstance(load_policy(f"openai:{tmp_path / 'tiny'}@{table_server.url}"), Estimated)
+    assert [path for path, _ in table_server.calls].count("/v1/completions") == 1
+    assert "gives no log-probabilities" in caplog.text
+    with pytest.raises(InputError, match=r"refuses model 'm': 501: .*not implemented"):
+        Endpoint("m", table_server.url).answers([echo([1], [[2]])])
+
+
 def test_the_direct_style_sampled_reads_bare_answers(tree: Tree):
     def say(body: Any) -> Reply:
         return Reply(("bet", "Check \n", "I bet", "ACTION: bet")[body["seed"] % 4], True)

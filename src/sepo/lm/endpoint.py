@@ -1,9 +1,9 @@
 """A model behind an OpenAI-compatible server: many calls at once, none made twice, faults outlived.
 
-The ``openai`` client repeats what was refused for the moment (408, 409, 429, 5xx), cut or late, with growing, jittered
-pauses or when the server says; here it is also asked again where what came cannot be read. A server that says that no
-call is left is left alone until it says. Every answer is on disk as soon as it is there, under what was asked, so a
-command that is stopped, or whose server is gone, goes on where it was.
+The ``openai`` client repeats what was refused for the moment (408, 409, 429, 5xx but 501), cut or late, with growing,
+jittered pauses or when the server says; here it is also asked again where what came cannot be read. A server that says
+that no call is left is left alone until it says. Every answer is on disk as soon as it is there, under what was asked,
+so a command that is stopped, or whose server is gone, goes on where it was.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ IMPOSSIBLE = -9999.0
 """The least log-probability of a token: JSON has no -Infinity, and this is what vLLM writes in its place."""
 UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError)
 """What comes of reading an answer that is not as it should be."""
+ABSENT = 501
+"""What a server answers that does not have what it is asked for: no passing trouble, unlike its other faults."""
 PROBES = 6
 """Replies that show whether a server samples."""
 Tell = Callable[[int, int], None]
@@ -155,7 +157,8 @@ class Endpoint:
                 found = await self._once(client, call, most)
                 return READERS[call.kind](found, call)
             except openai.APIStatusError as error:
-                if error.status_code >= 500 or error.status_code in (408, 409, 429):
+                passing = error.status_code >= 500 and error.status_code != ABSENT
+                if passing or error.status_code in (408, 409, 429):
                     raise EndpointError(self._failed(_said(error))) from None
                 if most == "max_tokens" and "max_completion_tokens" in _said(error):
                     self._most = "max_completion_tokens"  # newer models of OpenAI know no other name
@@ -358,11 +361,19 @@ def _usage(found: Any) -> dict[str, int]:
 
 def _client(base_url: str, limits: Limits) -> Any:
     try:
-        from openai import AsyncOpenAI
+        from openai import AsyncOpenAI, DefaultAsyncHttpxClient
     except ImportError:
         raise InputError(f"models behind an endpoint need the package openai: {INSTALL}") from None
     key = next((os.environ[name] for name in KEYS if os.environ.get(name)), "none")
-    return AsyncOpenAI(base_url=base_url, api_key=key, max_retries=limits.retries, timeout=limits.timeout)
+
+    async def said(answer: Any) -> None:
+        if answer.status_code == ABSENT:
+            answer.headers["x-should-retry"] = "false"  # the client repeats every 5xx that does not say so
+
+    http = DefaultAsyncHttpxClient(event_hooks={"response": [said]})
+    return AsyncOpenAI(
+        base_url=base_url, api_key=key, max_retries=limits.retries, timeout=limits.timeout, http_client=http
+    )
 
 
 def _said(error: Any) -> str:
