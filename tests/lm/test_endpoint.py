@@ -433,6 +433,15 @@ def test_a_server_that_does_not_sample_is_noticed(caplog: pytest.LogCaptureFixtu
     assert "replies are alike whatever the seed" in caplog.text
 
 
+def test_a_model_that_thinks_unread_is_not_taken_for_one_that_does_not_sample(caplog: pytest.LogCaptureFixture):
+    def say(body: Any) -> Reply:  # its thoughts, of another field, take forty tokens
+        return Reply("", False) if body["max_tokens"] < 40 else Reply(f"ACTION: {body['seed']}", True)
+
+    with served(Server(say)) as server:
+        load_policy(f"openai:nobody/knows@{server.url}", asking=Asking(ReplyRules()))
+    assert not caplog.text
+
+
 def test_further_fields_reach_the_server_and_tell_answers_apart(table_server: Server):
     table_server.say = lambda body: Reply("x", True)
     for body in ({}, {"top_k": 0}, {"top_k": 0, "messages": "not ours"}):

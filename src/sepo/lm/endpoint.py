@@ -262,10 +262,11 @@ class EndpointWriter:
         """Whether replies to one question differ from seed to seed.
 
         Where they do not, the server decodes greedily, and what is known from its replies is no policy of the model's.
+        Replies without a word tell nothing: the model may think first, where its server does not let it be read.
         """
         chat = [[("user", "Write any five words that come to mind.")]]
         replies = self.write(chat * PROBES, np.random.default_rng(0).random((PROBES, 16)))
-        return len(set(replies)) > 1
+        return len(set(replies)) > 1 or not replies[0].text.strip()
 
     def about(self) -> Mapping[str, Any]:
         """Return the server's address and what was used of it."""
