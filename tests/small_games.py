@@ -118,6 +118,44 @@ def matrix_game(payoffs: Sequence[Sequence[float]]) -> Drawn:
     return Drawn(chooses(0, "row", **rows))
 
 
+def _both_choose(first: Mapping[str, float], second: Mapping[str, float]) -> Node:
+    """Let both seats choose unseen; each action pays its own seat alone."""
+    ends = {a: {b: leaf(x, y) for b, y in second.items()} for a, x in first.items()}
+    return chooses(0, "s", **{a: chooses(1, "o", **end) for a, end in ends.items()})
+
+
+class Late(Drawn):
+    """Both choose without seeing whether A and X pay 1, not 0.1, or B and Y 0.7, not 0; the latter a move later.
+
+    A coin that nobody sees is tossed before, and the two states after it are equal.
+    """
+
+    name: ClassVar[str] = "late"
+    zero_sum: ClassVar[bool] = False
+    seats: ClassVar[tuple[int, ...]] = (0,)
+
+    def __init__(self) -> None:
+        later = _both_choose({"A": 0.0, "B": 0.7}, {"X": 0.0, "Y": 0.7})
+        now = _both_choose({"A": 1.0, "B": 0.1}, {"X": 1.0, "Y": 0.1})
+        super().__init__(draws(("now", 0.5, now), ("later", 0.5, draws(("heads", 0.5, later), ("tails", 0.5, later)))))
+
+    @property
+    def opponents(self) -> Mapping[str, Opponent]:
+        first = Opponent("first", lambda d: {d.legal[0]: 1.0}, "the first action", "round")
+        last = Opponent("last", lambda d: {d.legal[-1]: 1.0}, "the last action", "round")
+        even = Opponent("even", lambda d: dict.fromkeys(d.legal, 0.5), "either action alike", "round")
+        return {"first": first, "last": last, "even": even}
+
+    @property
+    def demonstrators(self) -> Sequence[tuple[float, Opponent]]:
+        return [(1.0, self.opponents["even"])]
+
+    def measures(self, name: MeasureName) -> MeasureSet:
+        pools = {"train": ("first", "even"), "exploiter": ("even",), "collusive": ("first",), "held_out": ("last",)}
+        c = Ratio("other", "round", ("collusive",))
+        return MeasureSet(name, Weights(1.0, 1.0, 0.0), "advantage" if name == "paper" else "regret", c, None, pools)
+
+
 STAKES = {"1": 0.75, "3": 0.25}
 PAYOFFS = {
     ("L", "L"): (2.0, 1.0),

@@ -25,9 +25,10 @@ from sepo.solve.response import best_response
 from sepo.solve.tree import Floats, Tree
 from sepo.solve.value import move_reach
 from tests.brute import random_strategy
+from tests.small_games import Drawn, Late, Node, chooses, draws, leaf
 from tests.small_repeated import Guess
 
-GAMES: dict[str, Game] = {"kuhn": make("kuhn"), "ipd": Ipd(4), "auction": Auction(2)}
+GAMES: dict[str, Game] = {"kuhn": make("kuhn"), "ipd": Ipd(4), "auction": Auction(2), "late": Late()}
 OBJECTIVES = ({"own": 1.0}, {"own": 1.0, "other": -1.0}, {"other": -1.0})
 
 
@@ -132,6 +133,24 @@ def test_anyone_learns_of_what_stays_private_from_what_is_played_and_from_nothin
     assert values.values[values.columns[ANYONE, "gap"]] == pytest.approx([0.0])
     m = facing(subject, 1)
     assert best_response(m.tree, m.profile, 0, m.tree.combine(0, OBJECTIVES[1])).value == pytest.approx(3 * hits)
+
+
+class Unhashed(Node):
+    """A node that is equal to others by value and cannot be hashed."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_a_game_that_knows_no_shorter_form_is_walked_as_it_is_whatever_its_states_are_equal_to():
+    check(Late())
+    assert best_values(Late(), "even") == pytest.approx([0.5])
+    for game in (Drawn(Unhashed(0, "s", (("L", leaf(1), 1.0), ("R", leaf(0), 1.0)))), Late()):
+        m = facing(Subject(game, UniformPolicy()), 0)
+        assert m.tree.nodes == expand(game).nodes
+    end = leaf(1)
+    early = chooses(0, "s", L=end, R=end)  # the same end stands at two depths
+    m = facing(Subject(Drawn(draws(("now", 0.5, end), ("then", 0.5, early))), UniformPolicy()), 0)
+    assert not m.tree.merged
 
 
 def test_two_short_memories_need_few_nodes_however_long_the_game():

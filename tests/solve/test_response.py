@@ -11,15 +11,17 @@ from open_spiel.python.algorithms.exploitability import exploitability as opensp
 from open_spiel.python.policy import TabularPolicy
 
 from sepo.audit.measures import scripted
+from sepo.errors import ContractError, ShortcutError
+from sepo.games.base import Memory, State
 from sepo.games.registry import make
 from sepo.solve import response
-from sepo.solve.expand import expand
+from sepo.solve.expand import expand, walk
 from sepo.solve.response import best_response, best_responses, exploitability
 from sepo.solve.tree import Floats, Tree
 from sepo.solve.value import expected
 from tests.brute import as_profile, best_value, collected, random_strategy
 from tests.kuhn_policies import KEYS, betting, equilibrium
-from tests.small_games import matrix_game
+from tests.small_games import Late, matrix_game
 from tests.small_repeated import Pennies
 
 KUHN = expand(make("kuhn"))
@@ -183,6 +185,38 @@ def test_exploitability_where_states_merge():
     assert exploitability(tree, tree.uniform) == pytest.approx(0.0)
     heads = np.concatenate([np.eye(2)[0] for _ in tree.infosets])
     assert exploitability(tree, heads) == pytest.approx(3.0)  # a stake of 1.5 on average, lost in either seat, twice
+
+
+class MergedLate(Late):
+    """The same, its states merging."""
+
+    merge = True
+
+
+class ForgottenLate(Late):
+    """The same, its states merging for short memories."""
+
+    def forgetful(self, memory: Memory) -> State:
+        return self.root()
+
+
+def test_an_information_state_at_two_depths_is_answered_once():
+    tree = expand(Late())
+    for seat in (0, 1):
+        assert best_response(tree, tree.uniform, seat, tree.feature("own", seat)).value == pytest.approx(0.5)
+
+
+def test_where_states_merge_an_information_state_at_two_depths_is_refused():
+    tree = expand(MergedLate())
+    assert tree.merged
+    assert tree.depth.tolist() == [-1, -1]
+    with pytest.raises(ContractError, match=r"where states merge .* must be equally deep"):
+        best_response(tree, tree.uniform, 1, tree.feature("own", 1))
+    with pytest.raises(ShortcutError, match="'late': what is seen does not tell how far it is"):
+        walk(ForgottenLate(), {0: lambda d: np.full(2, 0.5)}, "round")
+    both = {seat: lambda d: np.full(2, 0.5) for seat in (0, 1)}
+    tree = walk(ForgottenLate(), both, "round")
+    assert expected(tree, tree.fixed, tree.feature("own", 0)) == pytest.approx(0.45)
 
 
 @pytest.mark.parametrize("seat", [0, 1])

@@ -22,7 +22,7 @@ from sepo.games.base import CHANCE, Decision, Game, State
 from sepo.games.repeated import RepeatedGame, Stage
 from sepo.play.session import Hand
 from sepo.policies.base import Policy, checked
-from sepo.solve.expand import walk
+from sepo.solve.expand import remembered, walk
 from sepo.solve.response import best_response
 from sepo.solve.tree import Floats, Tree
 from sepo.solve.value import infoset_reach, node_values, reach
@@ -217,7 +217,8 @@ def ahead(answers: Answers, hand: Hand, *, latest: bool = False) -> tuple[Ahead 
         except TooLargeError as error:
             why = why or str(error)
             continue
-        return Ahead(tree, 1 - seat, since, tuple(states[since:]), answers.memory != "all"), why
+        by_view = remembered(rest, answers.memory) != "all"
+        return Ahead(tree, 1 - seat, since, tuple(states[since:]), by_view), why
     return None, why
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sepo.errors import ContractError, TooLargeError
+from sepo.errors import ContractError, ShortcutError, TooLargeError
 from sepo.games.base import CHANCE, TERMINAL, Game, Memory, State
 from sepo.games.repeated import RepeatedGame, Stage
 from sepo.solve.rounds import Hidden
@@ -61,7 +61,8 @@ def walk(
         Strategies by seat; the tree's ``played`` keeps them.
     memory
         What the fixed seats remember: shorter than ``all``, histories that they do not tell apart are one node
-        (see ``Game.forgetful``), and what a free seat collects at best is found in a far smaller tree.
+        (see ``Game.forgetful``), and what a free seat collects at best is found in a far smaller tree. A game that
+        knows no shorter form is walked as it is.
 
     Raises
     ------
@@ -70,12 +71,18 @@ def walk(
     TooLargeError
         If more than ``max_nodes`` nodes are met.
     ShortcutError
-        If one seat is free and would forget what tells of the other's private information.
+        If one seat is free and would forget what tells of the other's private information, or what it sees then does
+        not tell how far the game has come.
     """
     with _uncollected():
         if isinstance(game, RepeatedGame) and game.alike:
             return grow(game, dict(fixed or {}), memory, max_nodes)
         return plain_walk(game, fixed, memory, max_nodes)
+
+
+def remembered(game: Game, memory: Memory) -> Memory:
+    """Return what a walk of a game by that memory remembers: all where the game knows no shorter form."""
+    return "all" if type(game).forgetful is Game.forgetful else memory
 
 
 @contextmanager
@@ -94,6 +101,7 @@ def plain_walk(
     game: Game, fixed: Mapping[int, Answer] | None = None, memory: Memory = "all", max_nodes: int = MAX_NODES
 ) -> Tree:
     """Walk any game state by state; parameters and errors are those of ``walk``."""
+    memory = remembered(game, memory)
     merge = game.merge or memory != "all"
     found = _Infosets(game, dict(fixed or {}), by_view=memory != "all")
     states: list[State] = [game.root() if memory == "all" else game.forgetful(memory)]
@@ -119,7 +127,9 @@ def plain_walk(
                 states.append(after)
                 deep.append(deep[node] + 1)
             elif deep[at] != deep[node] + 1:
-                raise ContractError(f"game '{game.name}': an episode may never end, {after!r} comes back")
+                raise ContractError(
+                    f"game '{game.name}': states that merge must be equally deep, unlike {after!r}, which comes back"
+                )
             entered.append(after)
             parent.append(node)
             child.append(at)
@@ -128,11 +138,9 @@ def plain_walk(
             depth.append(deep[node] + 1)
         if len(states) > max_nodes:
             raise TooLargeError(f"game '{game.name}' has more than {max_nodes} nodes: too large to hold as a tree")
-    if memory != "all":
-        _hold_to_forgetting(game, found.fixed, states)
     bounds = np.searchsorted(np.array(depth), np.arange(depth[-1] + 2))
     merged = len(parent) > len(states)
-    return Tree(
+    tree = Tree(
         game=game,
         parent=np.array(parent),
         child=np.array(child),
@@ -151,12 +159,18 @@ def plain_walk(
         merged=merged,
         played=found.played() if fixed else None,
     )
+    if memory != "all" and len(found.fixed) == 1:
+        _hold_to_forgetting(tree, next(1 - seat for seat in found.fixed), states)
+    return tree
 
 
-def _hold_to_forgetting(game: Game, fixed: Mapping[int, Answer], states: list[State]) -> None:
-    """Refuse a tree of short memories in which a free seat forgets what tells of the other's private information."""
-    if isinstance(game, RepeatedGame) and len(fixed) == 1:
-        hidden = Hidden(game, next(1 - seat for seat in fixed))
+def _hold_to_forgetting(tree: Tree, free: int, states: list[State]) -> None:
+    """Refuse a tree of short memories if the free seat forgets how far the game is or what the other has in private."""
+    game = tree.game
+    if tree.merged and (tree.depth[tree.mover == free] < 0).any():
+        raise ShortcutError(f"game '{game.name}': what is seen does not tell how far it is: it takes the whole tree")
+    if isinstance(game, RepeatedGame):
+        hidden = Hidden(game, free)
         for state in states:
             if isinstance(state, Stage) and state.settled is not None:
                 hidden.hold(state.number - 1, state.public, state.private)

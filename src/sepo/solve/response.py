@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sepo.errors import ContractError
 from sepo.solve.tree import Bools, Floats, Ints, Tree
 from sepo.solve.value import counterfactual_reach, reach, transition
 
@@ -43,8 +44,18 @@ def best_response(tree: Tree, profile: Floats, seat: int, due: Floats) -> Respon
     -------
     Response
         Ties go to the first action.
+
+    Raises
+    ------
+    ContractError
+        If states merge and the nodes of an information state are not equally deep.
     """
     if tree.merged:
+        if (uneven := np.flatnonzero((tree.mover == seat) & (tree.depth < 0))).size:
+            raise ContractError(
+                f"game '{tree.game.name}': where states merge the nodes of an information state must be equally deep, "
+                f"unlike those of '{tree.infosets[uneven[0]].key}'"
+            )
         return _backwards(tree, profile, seat, due, np.ones(len(tree.infosets), dtype=bool))
     weighted = counterfactual_reach(tree, profile, seat) * due
     collected: Floats = np.zeros(len(tree.seat) + 1)  # slot 0: before any own move

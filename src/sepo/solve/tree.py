@@ -169,6 +169,18 @@ class Tree(Layout):
         return np.flatnonzero(self.infoset >= 0)
 
     @cached_property
+    def depth(self) -> Ints:
+        """Depth of each information state, -1 where its nodes are not equally deep. (infosets,)."""
+        deep = np.zeros(self.nodes, dtype=np.int64)
+        for number, level in enumerate(self.levels):
+            deep[self.child[level]] = number
+        here, at = self.infoset[self.decided], deep[self.decided]
+        out = np.full(len(self.infosets), -1, dtype=np.int64)
+        out[here] = at
+        out[here[out[here] != at]] = -1
+        return out
+
+    @cached_property
     def asked(self) -> Ints:
         """Return where each entry's answer stands among the answers to all questions, end to end. (entries,)."""
         ends = np.cumsum([len(d.legal) for d in self.questions])
