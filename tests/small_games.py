@@ -156,6 +156,12 @@ class Late(Drawn):
         return MeasureSet(name, Weights(1.0, 1.0, 0.0), "advantage" if name == "paper" else "regret", c, None, pools)
 
 
+class MergedLate(Late):
+    """The same, its states merging."""
+
+    merge: ClassVar[bool] = True
+
+
 STAKES = {"1": 0.75, "3": 0.25}
 PAYOFFS = {
     ("L", "L"): (2.0, 1.0),

@@ -7,20 +7,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sepo.audit.arena import Arena, ground_of, layout
+from sepo.audit.arena import Arena, Meeting, ground_of, layout
+from sepo.audit.capped import capped
 from sepo.audit.ceiling import best_policy, ceiling
-from sepo.audit.measures import objective, terms
+from sepo.audit.measures import Term, objective, terms
 from sepo.audit.methods import Options
 from sepo.audit.scorecard import audit
 from sepo.audit.solved import solved
-from sepo.errors import InputError
+from sepo.errors import ContractError, InputError
 from sepo.games.base import MeasureName, Weights
 from sepo.games.registry import make
 from sepo.policies.script import played
+from sepo.solve.expand import expand
 from sepo.solve.response import best_response, exploitability
 from sepo.solve.tree import Tree
 from sepo.solve.value import expected
 from sepo.train.mirror import softmax
+from tests.small_games import Drawn, Late, MergedLate, Node, chooses, draws, leaf
 
 
 def test_the_auctions_ceiling_is_the_one_found_by_backward_induction() -> None:
@@ -98,6 +101,52 @@ def test_against_one_opponent_the_best_policy_is_a_best_response() -> None:
     answer = best_response(tree, meeting.other, 0, tree.feature("own", 0))
     earned = objective_of(meeting, pure)
     assert earned == pytest.approx(answer.value / game.rounds, abs=1e-12)
+
+
+@pytest.mark.parametrize("measures", ["paper", "sepo"])
+def test_an_information_state_at_two_depths_is_answered_once(measures: MeasureName) -> None:
+    """A earns 1 half of the time and B 0.7: 0.5 a game, three times which is u's part of J; the other's 0.5 is c."""
+    game, chosen = Late(), Late().measures(measures)
+    tree, arena = ground_of(game), Arena(game, tuple(game.opponents))
+    for found in (ceiling(tree, chosen), ceiling(arena, chosen), capped(tree, chosen, 9), capped(arena, chosen, 9)):
+        assert (found.j, found.bound) == pytest.approx((1.0, 1.0))
+    assert solved(game, measures).table.table["s"] == {"A": 1.0, "B": 0.0}
+
+
+def grown(rng: np.random.Generator, left: int, past: tuple[str, str] = ("", "")) -> Node:
+    """Draw a game in which a seat sees how often it moved, its own moves and half of what else happened."""
+    kind = rng.integers(4) if left else 3
+    if kind == 3 and left < 5:
+        return leaf(float(rng.normal()))
+    if kind == 2 or left == 6:
+        return draws(*((label, 0.5, grown(rng, left - 1, past)) for label in "hl"))
+    seat = int(kind) % 2
+    seen = f"{seat}{past[seat]}{rng.integers(2)}"
+    new = {a: (past[0], seen + a) if seat else (seen + a, past[1]) for a in "lr"}
+    return chooses(seat, seen, **{a: grown(rng, left - 1, new[a]) for a in "lr"})
+
+
+def test_in_games_drawn_at_random_the_best_policy_is_the_best_of_all_pure_ones() -> None:
+    uneven = 0
+    for seed in range(30):
+        tree = expand(Drawn(grown(np.random.default_rng(seed), 6)))
+        for seat in (0, 1):
+            own = np.where(tree.seat == seat, np.arange(len(tree.seat)), -1)
+            meeting = Meeting("uniform", seat, tree, tree.uniform, own)
+            pure = best_policy([Term("u", meeting, 2.0, 0.5, 0.0, {"own": 1.0})], tree)
+            np.testing.assert_array_equal(np.bincount(tree.owner, pure, len(tree.infosets)), 1.0)
+            want = best_response(tree, tree.uniform, seat, tree.feature("own", seat)).value
+            got = expected(tree, meeting.profile(pure), tree.feature("own", seat))
+            assert got == pytest.approx(want, abs=1e-12)
+        uneven += bool((tree.depth < 0).any())
+    assert uneven > 10
+
+
+def test_where_states_merge_an_information_state_at_two_depths_is_refused() -> None:
+    tree = expand(MergedLate())
+    meeting = Meeting("even", 0, tree, tree.uniform, np.where(tree.seat == 0, np.arange(len(tree.seat)), -1))
+    with pytest.raises(ContractError, match="where states merge"):
+        best_policy([Term("u", meeting, 1.0, 1.0, 0.0, {"own": 1.0})], tree)
 
 
 def test_measures_that_divide_by_the_policys_own_choices_are_refused() -> None:

@@ -21,7 +21,7 @@ from sepo.solve.tree import Floats, Tree
 from sepo.solve.value import expected
 from tests.brute import as_profile, best_value, collected, random_strategy
 from tests.kuhn_policies import KEYS, betting, equilibrium
-from tests.small_games import Late, matrix_game
+from tests.small_games import Late, MergedLate, matrix_game
 from tests.small_repeated import Pennies
 
 KUHN = expand(make("kuhn"))
@@ -185,12 +185,6 @@ def test_exploitability_where_states_merge():
     assert exploitability(tree, tree.uniform) == pytest.approx(0.0)
     heads = np.concatenate([np.eye(2)[0] for _ in tree.infosets])
     assert exploitability(tree, heads) == pytest.approx(3.0)  # a stake of 1.5 on average, lost in either seat, twice
-
-
-class MergedLate(Late):
-    """The same, its states merging."""
-
-    merge = True
 
 
 class ForgottenLate(Late):
