@@ -162,6 +162,26 @@ class MergedLate(Late):
     merge: ClassVar[bool] = True
 
 
+class Asked(Drawn):
+    """Seat 1 may leave, which ends the game before seat 0, the learner, has moved."""
+
+    name: ClassVar[str] = "asked"
+    seats: ClassVar[tuple[int, ...]] = (0,)
+
+    def __init__(self) -> None:
+        super().__init__(chooses(1, "o", OUT=leaf(0.5), IN=chooses(0, "s", A=leaf(1), B=leaf(-1))))
+
+    @property
+    def opponents(self) -> Mapping[str, Opponent]:
+        out = Opponent("out", lambda d: {d.legal[0]: 1.0}, "leaves")
+        even = Opponent("even", lambda d: dict.fromkeys(d.legal, 0.5), "either action alike")
+        return {"out": out, "even": even}
+
+    def measures(self, name: MeasureName) -> MeasureSet:
+        pools = {"train": ("out", "even"), "exploiter": ("out", "even"), "collusive": (), "held_out": ()}
+        return MeasureSet(name, Weights(1.0, 0.0, 0.0), "regret", None, None, pools)
+
+
 STAKES = {"1": 0.75, "3": 0.25}
 PAYOFFS = {
     ("L", "L"): (2.0, 1.0),

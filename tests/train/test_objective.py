@@ -15,6 +15,7 @@ from sepo.solve.response import exploitability
 from sepo.solve.value import own_reach
 from sepo.train.mirror import REACH_FLOOR, MirrorRules, Push, improve, softmax
 from sepo.train.objective import CreditRules, action_weights, signal, tangent
+from tests.small_games import Asked
 
 pytestmark = pytest.mark.no_cover  # plain Python that tracing slows to half: other tests cover it
 
@@ -127,6 +128,18 @@ def test_weights_alone_are_those_of_the_signal(estimator, credit, scale):
     rules = CreditRules(estimator=estimator, credit=credit, scale=scale)
     arguments = TREE, at, terms(TREE, SEPO, at), rules, ("alone",)
     np.testing.assert_array_equal(action_weights(*arguments), signal(*arguments).weights)
+
+
+@pytest.mark.parametrize("credit", ["credited", "rollout", "constant"])
+@pytest.mark.parametrize("whom", [["out"], ["out", "even"]])
+def test_an_opponent_that_ends_the_game_before_the_learner_moves_adds_nothing(credit, whom):
+    tree = expand(Asked())
+    found = [t for t in terms(tree, tree.game.measures("sepo"), tree.uniform) if t.opponent in whom]
+    rules = CreditRules(estimator="sampled", credit=credit, groups=20, group_size=8)
+    done = signal(tree, tree.uniform, found, rules, ("asked",))
+    numbers = [(r.value, r.variance, r.advantage_share, r.gradient_share) for r in done.ledger]
+    assert np.isfinite(numbers).all()
+    assert (done.weights == 0).all() == (whom == ["out"])
 
 
 def test_the_joint_scale_divides_all_terms_by_one_number_and_the_group_scale_erases_the_lambdas():

@@ -13,11 +13,13 @@ from sepo.games.base import Decision, Game, MeasureSet
 from sepo.games.registry import make
 from sepo.lm.generate import Draft
 from sepo.lm.reasoned import Reply, asked
+from sepo.solve.expand import expand
 from sepo.solve.gradient import centred
 from sepo.solve.tree import Floats, Tree
 from sepo.train.credit import CreditRules
 from sepo.train.objective import tangent
 from sepo.train.rollouts import Credit, Manner, Played, Seen, Table, credit, play, seen_terms
+from tests.small_games import Asked
 
 MANNER = Manner(4)
 
@@ -140,6 +142,16 @@ def merge(tree: Tree, vector: Floats) -> Floats:
         for action, value in zip(info.decision.legal, vector[info.entries].tolist(), strict=True):
             out[info.key, action] = out.get((info.key, action), 0.0) + value
     return np.array(list(out.values()))
+
+
+def test_an_opponent_that_ends_the_game_before_the_learner_moves_adds_nothing():
+    tree = expand(Asked())
+    tables = play(TableWriter(rows(tree, tree.uniform)), tree.game, ["out", "even"], range(20), 4, MANNER, ("asked",))
+    found = terms(tree, tree.game.measures("sepo"), tree.uniform)
+    given = credit(tables, found, CreditRules(estimator="sampled", groups=20, group_size=4))
+    assert not any(len(turns) for turns in given.turns[:80])  # against the one who leaves
+    assert any(turns.any() for turns in given.turns[80:])
+    assert np.isfinite([(r.value, r.variance, r.advantage_share, r.gradient_share) for r in given.ledger]).all()
 
 
 def test_advantages_are_those_reckoned_by_hand(game: Game, ground: Tree):

@@ -110,6 +110,12 @@ def group_mean(values: Floats, mask: Mask, rules: CreditRules) -> Floats:
     return np.repeat(mean, rules.group_size, axis=0)
 
 
+def mean_square(advantages: Floats, mask: Mask, rules: CreditRules) -> float:
+    """Return the mean square of advantages, (episodes, own decisions), over all decisions; 0 where there is none."""
+    squares = group_mean(advantages**2, mask, rules)[mask]
+    return float(squares.mean()) if squares.size else 0.0
+
+
 def root_mean_square(square: float) -> float:
     """Return what ``joint`` scale divides a step's advantages by, given their mean square: 1 where all are 0."""
     return float(np.sqrt(square)) if square > EPSILON**2 else 1.0

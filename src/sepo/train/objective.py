@@ -27,7 +27,7 @@ from sepo.play.rollout import grouped_rollout, grouped_rollouts
 from sepo.solve.gradient import action_gradient, centred
 from sepo.solve.tree import Floats, Ints, Layout
 from sepo.solve.value import infoset_reach
-from sepo.train.credit import EPSILON, Credit, CreditRules, advantages_of, group_mean, root_mean_square
+from sepo.train.credit import EPSILON, Credit, CreditRules, advantages_of, mean_square, root_mean_square
 
 __all__ = ["Credit", "CreditRules", "LedgerRow", "Signal", "action_weights", "signal", "tangent"]
 
@@ -172,7 +172,7 @@ def _sampled(
         advantages = advantages_of(returns, play.mask, term.share, rules, values)
         for kind, found in advantages.items():
             parts.append((kind, play.entries[play.mask], found[play.mask]))
-            spread[kind].append(float(np.mean(group_mean(found**2, play.mask, rules)[play.mask])))
+            spread[kind].append(mean_square(found, play.mask, rules))
     return {kind: _collected(len(learner), parts, kind, episodes, spread[kind]) for kind in KINDS}
 
 

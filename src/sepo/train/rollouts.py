@@ -26,7 +26,7 @@ from sepo.play.lockstep import Episode, run
 from sepo.policies.script import opponent
 from sepo.solve.tree import Floats
 from sepo.train import ranks
-from sepo.train.credit import CreditRules, Mask, advantages_of, group_mean, root_mean_square
+from sepo.train.credit import CreditRules, Mask, advantages_of, mean_square, root_mean_square
 from sepo.train.objective import LedgerRow
 
 Illegal = Literal["forfeit", "random"]
@@ -256,7 +256,7 @@ def credit(
         advantages = advantages_of(returns, grid.mask, term.share, rules, means)
         for kind, values in advantages.items():
             parts[kind][table] += values
-            spread[kind].append(float(np.mean(group_mean(values**2, grid.mask, rules)[grid.mask])))
+            spread[kind].append(mean_square(values, grid.mask, rules))
         squares += float(np.sum(np.sum(list(advantages.values()), axis=0) ** 2))
         count += float(grid.mask.sum())
     divisor = 1.0
