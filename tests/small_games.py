@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -21,6 +22,7 @@ from sepo.games.base import (
     Weights,
 )
 from sepo.games.kuhn import Hand, Kuhn
+from sepo.solve.tree import Tree
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,16 @@ class Asked(Drawn):
     def measures(self, name: MeasureName) -> MeasureSet:
         pools = {"train": ("out", "even"), "exploiter": ("out", "even"), "collusive": (), "held_out": ()}
         return MeasureSet(name, Weights(1.0, 0.0, 0.0), "regret", None, None, pools)
+
+
+def paid_in(tree: Tree, unit: float) -> Tree:
+    """Return the tree of the same game with all payoffs so many times as large."""
+    game = copy(tree.game)
+    game.max_payoff *= unit
+    game.maximin = game.maximin and (game.maximin[0] * unit, game.maximin[1] * unit)
+    features = tree.features.copy()
+    features[:, :2] *= unit  # own and other
+    return replace(tree, game=game, features=features)
 
 
 STAKES = {"1": 0.75, "3": 0.25}

@@ -21,6 +21,7 @@ from sepo.games.base import Game, MeasureName, Weights
 from sepo.games.registry import make
 from sepo.solve.tree import Floats, Tree
 from sepo.solve.value import own_reach
+from tests.small_games import paid_in
 
 
 def audited(game: Game, measures: MeasureName, cap: float, weights: Weights | None = None) -> tuple[Any, Any]:
@@ -45,6 +46,24 @@ def test_a_cap_that_does_not_bind_changes_nothing(measures: MeasureName) -> None
     game = make("ipd", {"rounds": 4}, measures)
     ground, chosen = ground_of(game), game.measures(measures)
     assert capped(ground, chosen, 5.0).j == pytest.approx(ceiling(ground, chosen).j, abs=1e-8)
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e-7, 1e9])
+@pytest.mark.parametrize("weights", [None, Weights(20.0, 0.0, 0.0)])
+def test_the_best_under_a_cap_is_the_same_however_small_or_large_payoffs_are(
+    weights: Weights | None, unit: float
+) -> None:
+    game = make("ipd", {"rounds": 3})
+    tree = ground_of(game)
+    assert isinstance(tree, Tree)
+    want = capped(tree, game.measures("sepo"), 0.5, weights)
+    scaled = paid_in(tree, unit)
+    found = capped(scaled, game.measures("sepo"), 0.5 * unit, weights)
+    assert (found.j, found.bound) == pytest.approx((want.j, want.bound), abs=1e-8)
+    assert found.price * unit == pytest.approx(want.price, abs=1e-8)
+    assert found.table[""] == pytest.approx(want.table[""], abs=1e-8)
+    with pytest.raises(InputError, match="; 0 is the least"):
+        capped(scaled, game.measures("sepo"), -0.5 * unit, weights)
 
 
 @pytest.mark.parametrize("weights", [Weights(2.4, 1.0, 1.8), Weights(20.0, 0.0, 0.0), Weights(0.0, 0.0, 0.0)])

@@ -23,7 +23,7 @@ from sepo.solve.response import best_response, exploitability
 from sepo.solve.tree import Tree
 from sepo.solve.value import expected
 from sepo.train.mirror import softmax
-from tests.small_games import Drawn, Late, MergedLate, Node, chooses, draws, leaf
+from tests.small_games import Drawn, Late, MergedLate, Node, chooses, draws, leaf, paid_in
 
 
 def test_the_auctions_ceiling_is_the_one_found_by_backward_induction() -> None:
@@ -41,6 +41,27 @@ def test_kuhns_ceiling_is_an_equilibrium_that_earns_an_eighteenth() -> None:
     assert found.j == pytest.approx(1 / 18, abs=1e-9)
     assert found.bound == pytest.approx(found.j, abs=1e-9)
     assert exploitability(tree, found.strategy) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e-7, 1e9])
+@pytest.mark.parametrize(
+    ("name", "rules", "measures", "weights"),
+    [
+        ("kuhn", {}, "sepo", None),
+        ("kuhn", {}, "sepo", Weights(0.1, 0, 0)),
+        ("ipd", {"rounds": 2}, "paper", Weights(20, 0, 0)),
+        ("ipd", {"rounds": 3}, "sepo", None),
+    ],
+)
+def test_a_ceiling_is_the_same_however_small_or_large_payoffs_are(
+    name: str, rules: dict[str, int], measures: MeasureName, weights: Weights | None, unit: float
+) -> None:
+    game = make(name, rules)
+    tree = ground_of(game)
+    assert isinstance(tree, Tree)
+    want = ceiling(tree, game.measures(measures), weights)
+    found = ceiling(paid_in(tree, unit), game.measures(measures), weights)
+    assert (found.j, found.bound) == pytest.approx((want.j, want.bound), abs=1e-9)
 
 
 def test_with_the_penalty_off_kuhns_ceiling_beats_the_pool_and_is_exploitable() -> None:

@@ -12,7 +12,7 @@ from sepo.solve.maximin import maximin
 from sepo.solve.response import best_response, exploitability
 from sepo.solve.tree import Tree
 from tests.brute import random_strategy
-from tests.small_games import Drawn, chooses, draws, leaf, matrix_game
+from tests.small_games import Drawn, chooses, draws, leaf, matrix_game, paid_in
 
 
 def secured(tree: Tree, strategy: np.ndarray, seat: int) -> float:
@@ -43,6 +43,16 @@ def test_the_strategy_secures_the_value_and_no_random_one_secures_more(any_tree:
     assert secured(any_tree, found.strategy, seat) == pytest.approx(found.value, abs=1e-8)
     for seed in range(100):
         assert secured(any_tree, random_strategy(any_tree, seed, sharpness=0.3), seat) <= found.value + 1e-8
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e-7, 1e9])
+def test_the_strategy_is_the_same_however_small_or_large_payoffs_are(any_tree: Tree, unit: float):
+    for seat in (0, 1):
+        value = maximin(any_tree, seat).value
+        tree = paid_in(any_tree, unit)
+        found = maximin(tree, seat)
+        assert found.value / unit == pytest.approx(value, abs=1e-9)
+        assert secured(tree, found.strategy, seat) / unit == pytest.approx(value, abs=1e-8)
 
 
 @settings(deadline=None, max_examples=40)

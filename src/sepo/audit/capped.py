@@ -29,7 +29,7 @@ from sepo.audit.sweep import mass_of
 from sepo.errors import InputError
 from sepo.games.base import MeasureSet, Weights
 from sepo.policies.table import row
-from sepo.solve.maximin import payoff_matrix, realised, sequence_constraints
+from sepo.solve.maximin import payoff_matrix, realised, sequence_constraints, unit
 from sepo.solve.response import realisation
 from sepo.solve.tree import Floats, Ints, Tree
 
@@ -187,7 +187,7 @@ class _Programme:
             gains.append(np.concatenate([rows[s] for s in seats]))
             self._offsets.append(offsets)
         self._linear = np.concatenate([linear[s] for s in seats])
-        self._gains = csr_array(np.array(gains).reshape(len(gains), len(self._linear)))
+        self._gains = np.array(gains).reshape(len(gains), len(self._linear))
         self._build()
 
     def _along(self, term: Term, value: float) -> tuple[Floats, float]:
@@ -202,19 +202,23 @@ class _Programme:
         return along, value - float(along @ self._even[term.seat])
 
     def _build(self) -> None:
-        """Lay the programme out: plans seat by seat, then opponents' values seat by seat, then the clips."""
+        """Lay the programme out: plans seat by seat, then opponents' values seat by seat, then the clips.
+
+        What the last two are of is in units of the largest of it, and so are the cap and the clips' offsets.
+        """
         game, size = self.ground.game, len(self.tree.seat) + 1
         own = [sequence_constraints(self.tree, s) for s in game.seats]
         other = [sequence_constraints(self.tree, 1 - s) for s in game.seats]
         ahead = [payoff_matrix(self.tree, s, self.tree.combine(s, BEHIND)).T for s in game.seats]
+        self.unit = unit([self._gains, *(a.data for a in ahead)])
         plans, duals, clips = size * len(game.seats), sum(o.shape[0] for o in other), len(self.prices)
         most = np.zeros((1, plans + duals + clips))
         roots = plans + np.cumsum([0, *(o.shape[0] for o in other[:-1])])
         most[0, roots] = 1 / (len(game.seats) * game.rounds)
         self.below = vstack(
             [
-                hstack([block_diag(ahead), -block_diag([o.T for o in other]), coo_array((plans, clips))]),
-                hstack([self._gains, coo_array((clips, duals)), -coo_array(np.eye(clips))]),
+                hstack([block_diag(ahead) / self.unit, -block_diag([o.T for o in other]), coo_array((plans, clips))]),
+                hstack([csr_array(self._gains / self.unit), coo_array((clips, duals)), -coo_array(np.eye(clips))]),
                 csr_array(most),
             ]
         ).tocsr()
@@ -226,10 +230,10 @@ class _Programme:
 
     def solve(self, cap: float) -> _Optimum:
         """Return the best plans under a cap."""
-        cost = -np.concatenate([self._linear, np.zeros(self.duals), self.prices])
+        cost = -np.concatenate([self._linear, np.zeros(self.duals), np.array(self.prices) * self.unit])
         done = self._solved(cost, cap)
         if done.status == 2:
-            least = float(self._solved(self.most, None).fun)
+            least = float(self._solved(self.most, None).fun) * self.unit
             raise InputError(
                 f"game '{self.ground.game.name}': no policy keeps its worst-case advantage within {cap:g}; "
                 f"{least:.6g} is the least"
@@ -243,18 +247,18 @@ class _Programme:
         return _Optimum(
             plans=np.split(done.x[: self.plans], seats),
             opponents=np.split(-theirs, seats),
-            clips=np.clip(clips, self.prices, 0.0),
+            clips=np.clip(clips / self.unit, self.prices, 0.0),
             value=self.constant - float(done.fun),
-            price=max(0.0, -float(price[0])),
+            price=max(0.0, -float(price[0]) / self.unit),
         )
 
     def _solved(self, cost: Floats, cap: float | None) -> OptimizeResult:
         """Solve the programme for a cost, without a cap where there is none."""
-        most = [] if cap is None else [cap]
+        most = [] if cap is None else [cap / self.unit]
         return linprog(
             cost,
             A_ub=self.below[: self.below.shape[0] - 1 + len(most)],
-            b_ub=np.concatenate([np.zeros(self.plans), -np.array(self._offsets), most]),
+            b_ub=np.concatenate([np.zeros(self.plans), -np.array(self._offsets) / self.unit, most]),
             A_eq=self.equal,
             b_eq=self.right,
             bounds=self.bounds,

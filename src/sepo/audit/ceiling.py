@@ -26,7 +26,7 @@ from sepo.audit.sweep import by_meeting
 from sepo.errors import ContractError, InputError
 from sepo.games.base import MeasureSet, Weights
 from sepo.policies.table import PolicyTable, row, tabulate
-from sepo.solve.maximin import payoff_matrix, realised, sequence_constraints
+from sepo.solve.maximin import payoff_matrix, realised, sequence_constraints, unit
 from sepo.solve.response import realisation
 from sepo.solve.tree import Floats, Layout, Tree
 from sepo.solve.value import reach, transition
@@ -164,12 +164,14 @@ def _master(columns: Sequence[_Column], prices: Floats) -> tuple[Floats, float, 
     """Return the best mixture of some pure policies, its J, and what each exploiter's gain costs at the margin.
 
     max sum_k l_k linear_k + sum_i price_i t_i  subject to  t_i >= sum_k l_k gain_ki, t >= 0, sum_k l_k = 1, l >= 0.
+    Gains and t are in units of the largest gain.
     """
     count, clips = len(columns), len(prices)
     gains = np.array([c.gains for c in columns]).reshape(count, clips)
+    one = unit([gains])
     done = linprog(
-        -np.concatenate([[c.linear for c in columns], prices]),
-        A_ub=np.hstack([gains.T, -np.eye(clips)]),
+        -np.concatenate([[c.linear for c in columns], prices * one]),
+        A_ub=np.hstack([gains.T / one, -np.eye(clips)]),
         b_ub=np.zeros(clips),
         A_eq=np.concatenate([np.ones(count), np.zeros(clips)])[None],
         b_eq=np.ones(1),
@@ -177,7 +179,7 @@ def _master(columns: Sequence[_Column], prices: Floats) -> tuple[Floats, float, 
     )
     if done.status != 0:
         raise InputError(f"the programme of the ceiling has no optimum: {done.message}")
-    return done.x[:count], -float(done.fun), np.clip(done.ineqlin.marginals, prices, 0.0)
+    return done.x[:count], -float(done.fun), np.clip(done.ineqlin.marginals / one, prices, 0.0)
 
 
 def _mixed(ground: Ground, found: Sequence[Term], space: Layout, columns: Sequence[_Column], mixture: Floats) -> Floats:
@@ -322,12 +324,15 @@ def _in_sequence_form(tree: Tree, measures: MeasureSet, weights: Weights | None)
 
     With x_s the learner's plan in seat s and v_s the opponent's values against it:
     max sum_s a_s x_s - p v_s[0]  subject to  E_s x_s = (1, 0, ...),  F_s^T v_s >= B_s^T x_s,  x >= 0.
+    B and v are in units of the largest payoff.
     """
     lambdas = weights or measures.weights
     if measures.c is not None or measures.x is not None:
         raise InputError(f"game '{tree.game.name}': a ceiling with exploitability takes no c and no x beside it")
     game, size = tree.game, len(tree.seat) + 1
     price = lambdas.e * game.scale / (len(game.seats) * game.rounds)
+    harms = {s: payoff_matrix(tree, s, tree.feature("other", s)) for s in game.seats}
+    one = unit(harm.data for harm in harms.values())
     cost, equal, below, first = [], [], [], []
     for seat in game.seats:
         payoff = payoff_matrix(tree, seat, tree.feature("own", seat)).tocsr()
@@ -337,11 +342,10 @@ def _in_sequence_form(tree: Tree, measures: MeasureSet, weights: Weights | None)
             plan = realisation(tree, meeting.other, 1 - seat)
             gain += payoff @ plan * game.scale / (len(measures.pools["train"]) * len(game.seats) * game.rounds)
         other = sequence_constraints(tree, 1 - seat)
-        cost += [-gain, np.concatenate([[price], np.zeros(other.shape[0] - 1)])]
-        harm = payoff_matrix(tree, seat, tree.feature("other", seat))
+        cost += [-gain, np.concatenate([[price * one], np.zeros(other.shape[0] - 1)])]
         own = sequence_constraints(tree, seat)
         equal.append(hstack([own, coo_array((own.shape[0], other.shape[0]))]))
-        below.append(hstack([harm.T, -other.T]))
+        below.append(hstack([harms[seat].T / one, -other.T]))
         first.append(other.shape[0])
     right = np.concatenate([np.eye(1, e.shape[0])[0] for e in equal])
     bounds = [b for n in first for b in [(0, None)] * size + [(None, None)] * n]

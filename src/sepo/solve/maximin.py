@@ -7,6 +7,8 @@ to the opponent's best-response inequalities, one per opponent entry.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -56,6 +58,16 @@ def payoff_matrix(tree: Tree, seat: int, due: Floats) -> coo_array:
     return coo_array(data, shape=(size, size))
 
 
+def unit(coefficients: Iterable[Floats]) -> float:
+    """Return the largest power of two that none of the largest coefficients is below; 1 where all are 0.
+
+    A solver takes what is small for nothing: it drops coefficients below 1e-9 and lets a row be off by 1e-7. In this
+    unit the largest is between 1 and 2, however small or large the payoffs of a game are, and none loses a digit.
+    """
+    largest = max((float(np.abs(c).max(initial=0.0)) for c in coefficients), default=0.0)
+    return math.ldexp(0.5, math.frexp(largest)[1]) if largest else 1.0
+
+
 def realised(tree: Tree, seat: int, plan: Floats) -> Floats:
     """Turn realisation weights (entries + 1,) into action probabilities (entries,); uniform where unreached."""
     strategy = np.zeros(len(tree.seat))
@@ -77,10 +89,11 @@ def maximin(tree: Tree, seat: int) -> Maximin:
     """
     own, other = sequence_constraints(tree, seat), sequence_constraints(tree, 1 - seat)
     payoff = payoff_matrix(tree, seat, tree.feature("own", seat))
+    one = unit([payoff.data])
     size, duals = len(tree.seat) + 1, other.shape[0]
-    # max v[0]  subject to  other^T v <= payoff^T x,  own x = (1, 0, ...),  x >= 0
+    # max v[0]  subject to  other^T v <= payoff^T x,  own x = (1, 0, ...),  x >= 0, payoffs and v in units
     cost = np.concatenate([np.zeros(size), [-1.0], np.zeros(duals - 1)])
-    below = hstack([-payoff.T, other.T]).tocsr()
+    below = hstack([-payoff.T / one, other.T]).tocsr()
     equal = hstack([own, coo_array((own.shape[0], duals))]).tocsr()
     right = np.zeros(own.shape[0])
     right[0] = 1.0
@@ -88,4 +101,4 @@ def maximin(tree: Tree, seat: int) -> Maximin:
     done = linprog(cost, A_ub=below, b_ub=np.zeros(size), A_eq=equal, b_eq=right, bounds=bounds, method="highs")
     if done.status != 0:
         raise InputError(f"game '{tree.game.name}': the maximin programme has no optimum: {done.message}")
-    return Maximin(float(-done.fun), realised(tree, seat, done.x[:size]))
+    return Maximin(float(-done.fun) * one, realised(tree, seat, done.x[:size]))
