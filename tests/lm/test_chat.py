@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
-from tokenizers import Tokenizer, models
-from transformers import PreTrainedTokenizerFast
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from transformers import LlamaTokenizer, PreTrainedTokenizerFast
 
 from sepo.errors import InputError
+from sepo.games.kuhn import RULES
 from sepo.games.registry import make
 from sepo.lm.adapter import make_trainable, trainable
 from sepo.lm.chat import encode, prompt_text
@@ -77,6 +80,55 @@ def test_a_template_that_drops_what_is_replied_is_refused(lost):
     turn = TURN.replace("{{ m['content'] }}", lost or "{{ m['content'] | replace('bet', 'x') }}")
     with pytest.raises(InputError, match="drops the repl"):
         encode(tiny_tokenizer(turns(turn, OPENED.replace("assistant\n", "assistant\n<think>"))), CHAT, ["bet"], {})
+
+
+def llama_tokenizer(template: str) -> LlamaTokenizer:
+    """Train a tokenizer that puts a space in front of every text, as those of Llama 2, TinyLlama and Zephyr do."""
+    raw = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+    raw.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
+    special = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    trainer = trainers.BpeTrainer(
+        vocab_size=600, special_tokens=special, initial_alphabet=list("<|>[]/\nINST▁abcdefghijklmnopqrstuvwxyz")
+    )
+    raw.train_from_iterator([RULES, "check bet check bet"], trainer)
+    made = json.loads(raw.to_str())["model"]
+    tokenizer = LlamaTokenizer(vocab=made["vocab"], merges=[tuple(pair) for pair in made["merges"]])
+    tokenizer.chat_template = template
+    return tokenizer
+
+
+ZEPHYR = turns(
+    "<|{{ m['role'] }}|>\n{{ m['content'] }}{{ eos_token }}\n",
+    "{% if add_generation_prompt %}<|assistant|>\n{% endif %}",
+)
+MISTRAL = turns(
+    "{% if m['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+    "{{ '[INST] ' + m['content'] + ' [/INST]' if m['role'] == 'user' else ' ' + m['content'] + eos_token }}",
+    "",
+)
+
+
+@pytest.mark.parametrize("template", [ZEPHYR, MISTRAL])
+def test_the_tokens_scored_are_those_that_follow_the_prompt_where_a_tokenizer_begins_texts_with_a_space(template):
+    tokenizer = llama_tokenizer(template)
+    question = encode(tokenizer, CHAT, ["check", "bet"], {})
+    text = prompt_text(tokenizer, CHAT, {})
+    gap = " " if template is MISTRAL else ""
+    for word, ids in zip(["check", "bet"], question.replies, strict=True):
+        whole = tokenizer(f"{text}{gap}{word}</s>", add_special_tokens=False)["input_ids"]
+        assert [*question.prompt, *ids] == whole
+
+
+def test_a_reply_that_runs_together_with_the_prompt_is_tokenised_apart():
+    joining = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(models.BPE({":": 0, "a": 1, "b": 2, ":a": 3}, [(":", "a")])), eos_token="<end>"
+    )
+    joining.chat_template = turns(
+        "{{ m['content'] }}", "{% if add_generation_prompt %}:{% else %}<end>{% endif %}"
+    ).replace("{{ m['content'] }}", "{{ ':' if m['role'] == 'assistant' }}{{ m['content'] }}")
+    question = encode(joining, [("user", "b")], ["a", "b"], {})
+    assert question.prompt == (2, 0)
+    assert question.replies == ((1, joining.eos_token_id), (2, joining.eos_token_id))
 
 
 PLAIN = turns("{{ m['role'] }}: {{ m['content'] }}\n\n", "{% if add_generation_prompt %}assistant:{% endif %}")

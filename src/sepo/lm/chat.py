@@ -22,13 +22,18 @@ class Question(NamedTuple):
 
 
 def encode(
-    tokenizer: Any, chat: Sequence[tuple[str, str]], replies: Sequence[str], template: Mapping[str, Any]
+    tokenizer: Any,
+    chat: Sequence[tuple[str, str]],
+    replies: Sequence[str],
+    template: Mapping[str, Any],
 ) -> Question:
     """Tokenise a chat of (role, content) turns and the replies that could follow it.
 
     A template without a system role, or one that leaves the system turn out, gets it in front of the first user turn.
-    The reply is tokenised apart from the prompt, since that is where generation starts. It ends with what the template
-    puts after it, or with the tokenizer's end-of-text token where that is nothing but white space.
+    A reply's tokens are those that follow the prompt's where both are tokenised in one, as in training: apart, many
+    tokenizers put a space in front. Only where one token would reach over both is it tokenised apart, since generation
+    starts there. It ends with what the template puts after it, or with the tokenizer's end-of-text token where that is
+    nothing but white space.
 
     Raises
     ------
@@ -41,6 +46,7 @@ def encode(
     if not found:
         raise InputError("the chat template drops the replies")
     end = () if after.strip() else (_end_of_text(tokenizer),)
+    opening = _ids(tokenizer, prompt)
     endings = []
     for reply in replies:
         whole = _answered(tokenizer, messages, reply, template)
@@ -51,10 +57,15 @@ def encode(
             tail = whole[len(before) :]
         else:
             raise InputError(f"the chat template drops the reply '{reply}'")
-        ids = tokenizer(tail.rstrip(), add_special_tokens=False)["input_ids"]
+        ids = _ids(tokenizer, prompt + tail.rstrip())
+        ids = ids[len(opening) :] if ids[: len(opening)] == opening else _ids(tokenizer, tail.rstrip())
         endings.append((*ids, *end))
     _hold_apart(replies, endings)
-    return Question(tuple(tokenizer(prompt, add_special_tokens=False)["input_ids"]), tuple(endings))
+    return Question(opening, tuple(endings))
+
+
+def _ids(tokenizer: Any, text: str) -> tuple[int, ...]:
+    return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 def _end_of_text(tokenizer: Any) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from sepo.errors import InputError
 from sepo.files import read_json
 
-SCORING = 1
+SCORING = 2
 """Counted up whenever scoring itself changes."""
 LIBRARIES = ("torch", "transformers", "peft", "tokenizers")
 WEIGHTS = (("model*.safetensors", "pytorch_model*.bin", "*.gguf"), ("adapter_model.safetensors", "adapter_model.bin"))
