@@ -16,6 +16,7 @@ from sepo.lm.adapter import make_trainable, trainable
 from sepo.lm.chat import encode, prompt_text
 from sepo.lm.load import load_model
 from sepo.lm.trie import plans, score
+from sepo.policies.direct import DirectPolicy
 from sepo.solve.expand import expand
 from tests.models import CHATML, NO_SYSTEM, tiny_model, tiny_tokenizer
 
@@ -80,6 +81,35 @@ def test_a_template_that_drops_what_is_replied_is_refused(lost):
     turn = TURN.replace("{{ m['content'] }}", lost or "{{ m['content'] | replace('bet', 'x') }}")
     with pytest.raises(InputError, match="drops the repl"):
         encode(tiny_tokenizer(turns(turn, OPENED.replace("assistant\n", "assistant\n<think>"))), CHAT, ["bet"], {})
+
+
+PHI = turns(
+    "<|{{ m['role'] }}|>{{ m['content'] }}<|im_end|>",
+    "{% if add_generation_prompt %}<|assistant|>{% else %}{{ eos_token }}{% endif %}",
+)
+
+
+@pytest.mark.parametrize("ends", [(), ("<|im_end|>", "<|endoftext|>"), ("<|endoftext|>",)])
+def test_a_reply_ends_where_the_model_stops_and_no_end_of_text_that_the_template_adds_is_scored(ends):
+    tokenizer = tiny_tokenizer(PHI)
+    tokenizer.eos_token = "<|endoftext|>"
+    tokenizer.pad_token = "<|endoftext|>"
+    assert tokenizer.convert_tokens_to_ids("<|im_end|>") not in tokenizer.all_special_ids
+    found = encode(tokenizer, CHAT, ["bet", "check"], {}, [tokenizer.convert_tokens_to_ids(end) for end in ends])
+    last = "<|im_end|><|endoftext|>" if len(ends) == 1 else "<|im_end|>"
+    assert [tokenizer.decode(ids) for ids in found.replies] == [f"bet{last}", f"check{last}"]
+
+
+def test_a_model_is_scored_as_far_as_it_writes(tmp_path):
+    lm = load_model(tiny_model(tmp_path, template=PHI.replace("{{ eos_token }}", "<|im_start|>")))
+    lm.tokenizer.eos_token = "<|im_start|>"
+    assert DirectPolicy(lm, "x").question(DECISIONS[0]).replies[0][-2:] == tuple(
+        lm.tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|im_start|>"])
+    )
+    lm.model.generation_config.eos_token_id = lm.tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|im_start|>"])
+    for ids in DirectPolicy(lm, "x").question(DECISIONS[0]).replies:
+        assert lm.tokenizer.convert_ids_to_tokens(ids).count("<|im_start|>") == 0
+        assert ids[-1] in lm.ends
 
 
 def llama_tokenizer(template: str) -> LlamaTokenizer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -26,14 +26,20 @@ def encode(
     chat: Sequence[tuple[str, str]],
     replies: Sequence[str],
     template: Mapping[str, Any],
+    ends: Collection[int] = (),
 ) -> Question:
     """Tokenise a chat of (role, content) turns and the replies that could follow it.
 
     A template without a system role, or one that leaves the system turn out, gets it in front of the first user turn.
     A reply's tokens are those that follow the prompt's where both are tokenised in one, as in training: apart, many
     tokenizers put a space in front. Only where one token would reach over both is it tokenised apart, since generation
-    starts there. It ends with what the template puts after it, or with the tokenizer's end-of-text token where that is
-    nothing but white space.
+    starts there. It ends with what the template puts after it, as far as the first token that ends a turn, or with the
+    tokenizer's end-of-text token where that is nothing but white space.
+
+    Parameters
+    ----------
+    ends
+        Tokens that the model stops at, where they are known; any special token is taken for one where they are not.
 
     Raises
     ------
@@ -46,6 +52,7 @@ def encode(
     if not found:
         raise InputError("the chat template drops the replies")
     end = () if after.strip() else (_end_of_text(tokenizer),)
+    beyond = _beyond(tokenizer, after, ends)
     opening = _ids(tokenizer, prompt)
     endings = []
     for reply in replies:
@@ -59,13 +66,21 @@ def encode(
             raise InputError(f"the chat template drops the reply '{reply}'")
         ids = _ids(tokenizer, prompt + tail.rstrip())
         ids = ids[len(opening) :] if ids[: len(opening)] == opening else _ids(tokenizer, tail.rstrip())
-        endings.append((*ids, *end))
+        endings.append((*ids[: len(ids) - beyond], *end))
     _hold_apart(replies, endings)
     return Question(opening, tuple(endings))
 
 
 def _ids(tokenizer: Any, text: str) -> tuple[int, ...]:
     return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _beyond(tokenizer: Any, after: str, ends: Collection[int]) -> int:
+    """Return how many tokens a template puts after the one that ends a reply's turn, such as the end of the text."""
+    ids = _ids(tokenizer, after.rstrip())
+    named = (token for token, added in tokenizer.added_tokens_decoder.items() if added.special)
+    stops = ends or {*tokenizer.all_special_ids, *named}
+    return next((len(ids) - 1 - at for at, token in enumerate(ids) if token in stops), 0)
 
 
 def _end_of_text(tokenizer: Any) -> int:

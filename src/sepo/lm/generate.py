@@ -89,7 +89,7 @@ class Writer:
     def _batch(self, prompts: Sequence[Sequence[int]], lots: NDArray[np.float64]) -> list[Draft]:
         lm = self.language_model
         longest = max(map(len, prompts))
-        ends = ending(lm)
+        ends = lm.ends
         ids = torch.full((len(prompts), longest), ends[0])
         seen = torch.zeros_like(ids)
         for row, prompt in enumerate(prompts):
@@ -144,14 +144,6 @@ class InverseCdf(LogitsProcessor):  # type: ignore[misc]
         drawn = torch.searchsorted(ends, wanted * ends[:, -1:], right=True).clamp(max=scores.shape[1] - 1)
         self.log_probs.append(shares.gather(1, drawn)[:, 0].log())
         return torch.full_like(scores, -torch.inf).scatter_(1, drawn, 0.0)
-
-
-def ending(lm: LanguageModel) -> list[int]:
-    """Return the tokens that end a turn: those the model stops at, and its tokenizer's own."""
-    ends = getattr(lm.model.generation_config, "eos_token_id", None)
-    named = [ends] if isinstance(ends, int) else list(ends or [])
-    own = lm.tokenizer.eos_token_id
-    return list(dict.fromkeys([*named, *([own] if isinstance(own, int) else [])]))
 
 
 @contextmanager

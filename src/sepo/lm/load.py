@@ -64,6 +64,14 @@ class LanguageModel:
         """Where the model lives."""
         return torch.device(self.model.device)
 
+    @property
+    def ends(self) -> list[int]:
+        """The tokens that end a turn: those the model stops at, and its tokenizer's own."""
+        stops = getattr(self.model.generation_config, "eos_token_id", None)
+        named = [stops] if isinstance(stops, int) else list(stops or [])
+        own = self.tokenizer.eos_token_id
+        return list(dict.fromkeys([*named, *([own] if isinstance(own, int) else [])]))
+
 
 def load_model(
     reference: str,

@@ -65,7 +65,7 @@ class DirectPolicy:
         key = (decision.chat(), decision.words())
         if key not in self._questions:
             lm = self.language_model
-            self._questions[key] = encode(lm.tokenizer, key[0], key[1], lm.template)
+            self._questions[key] = encode(lm.tokenizer, key[0], key[1], lm.template, lm.ends)
         return self._questions[key]
 
     def packing(self, questions: Sequence[Question]) -> Packing:

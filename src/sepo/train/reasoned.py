@@ -342,7 +342,8 @@ class _Shown:
     def _told(self, example: Example, wording: Wording) -> Tokens:
         told = row(example._replace(decision=reword(example.decision, wording)), "reasoned")
         chat = [(turn["role"], turn["content"]) for turn in told["prompt"]]
-        prompt, (reply,) = encode(self.lm.tokenizer, chat, [told["completion"][0]["content"]], self.lm.template)
+        lm, text = self.lm, told["completion"][0]["content"]
+        prompt, (reply,) = encode(lm.tokenizer, chat, [text], lm.template, lm.ends)
         return {"input_ids": [*prompt, *reply], "labels": [*[-100] * len(prompt), *reply]}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sepo.lm.chat import prompt_text
-from sepo.lm.generate import Draft, ending, opened
+from sepo.lm.generate import Draft, opened
 from sepo.lm.load import LanguageModel
 from sepo.lm.reasoned import Reply
 from sepo.solve.tree import Floats
@@ -27,7 +27,7 @@ class VllmWriter:
         """Reply to every chat."""
         texts = [prompt_text(self.lm.tokenizer, chat, self.lm.template) for chat in chats]
         prompts = [self.lm.tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
-        ends = ending(self.lm)
+        ends = self.lm.ends
         out = []
         for text, prompt, (tokens, likely) in zip(texts, prompts, self._together(prompts) or [], strict=True):
             stop = next((i for i, token in enumerate(tokens) if token in ends), None)
