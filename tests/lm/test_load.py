@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from sepo.errors import InputError
@@ -254,6 +254,34 @@ def test_an_adapter_with_modules_of_its_own_is_loaded_whole(tmp_path):
     disturb(lm)
     lm.model.save_pretrained(tmp_path / "adapter")
     np.testing.assert_allclose(table(load_model(f"{reference}+{tmp_path / 'adapter'}")), table(lm), atol=1e-6)
+
+
+def test_an_adapter_that_learns_keys_and_values_is_scored_as_peft_does(tmp_path):
+    reference = tiny_model(tmp_path / "model")
+    made = get_peft_model(load_model(reference).model, PrefixTuningConfig(num_virtual_tokens=3, task_type="CAUSAL_LM"))
+    made.save_pretrained(tmp_path / "adapter")
+    lm = load_model(f"{reference}+{tmp_path / 'adapter'}")
+    policy = DirectPolicy(lm, "x")
+    found = policy.probabilities(DECISIONS[:1])[0]
+    prompt, replies = policy.question(DECISIONS[0])
+    scores = []
+    for reply in replies:
+        with torch.no_grad():
+            said = made.eval()(input_ids=torch.tensor([[*prompt, *reply]])).logits[0].log_softmax(-1)
+        scores.append(sum(said[len(prompt) - 1 + k, token] for k, token in enumerate(reply)))
+    np.testing.assert_allclose(found, torch.stack(scores).softmax(0), atol=1e-5)
+    assert np.abs(found - DirectPolicy(load_model(reference), "x").probabilities(DECISIONS[:1])[0]).max() > 1e-4
+
+
+@pytest.mark.parametrize("config", [PromptTuningConfig, PromptEncoderConfig])
+def test_an_adapter_that_puts_tokens_of_its_own_into_prompts_is_refused(tmp_path, config):
+    reference = tiny_model(tmp_path / "model")
+    made = get_peft_model(load_model(reference).model, config(num_virtual_tokens=3, task_type="CAUSAL_LM"))
+    made.save_pretrained(tmp_path / "adapter")
+    tiny_tokenizer().save_pretrained(tmp_path / "adapter")
+    for form in (f"{reference}+{tmp_path / 'adapter'}", f"hf:{tmp_path / 'adapter'}"):
+        with pytest.raises(InputError, match="puts tokens of its own into prompts"):
+            load_model(form)
 
 
 def test_weights_of_another_adapter_are_refused(tmp_path):

@@ -39,6 +39,10 @@ UNREADABLE = (
 """What transformers and peft make of files that are cut short, hold something else or need a package not here."""
 
 
+PREFIXED = ("PREFIX_TUNING", "CARTRIDGE")
+"""Kinds of adapters that learn a prompt and leave a model's tokens where they are; others shift what it says."""
+
+
 @dataclass(eq=False)
 class LanguageModel:
     """A model with its tokenizer.
@@ -181,7 +185,12 @@ def _with_adapter(model: Any, adapter: str, name: str) -> Any:
         raise InputError(f"{unfit}: {' '.join(str(warning).split())[:300]}") from None
     except UNREADABLE as error:
         raise InputError(f"cannot load adapter '{adapter}' of '{name}': {_said(error)}") from None
-    if left and not loaded.active_peft_config.is_prompt_learning:
+    config = loaded.active_peft_config
+    if config.is_prompt_learning and config.peft_type not in PREFIXED:
+        raise InputError(
+            f"adapter '{adapter}' is of {config.peft_type.value}, which puts tokens of its own into prompts"
+        )
+    if left and not config.is_prompt_learning:
         raise InputError(f"{unfit}, which has no place for {len(left)} of its weights, such as {left[0]}")
     return loaded
 
