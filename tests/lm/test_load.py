@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -19,12 +20,13 @@ from safetensors.torch import load_file, save_file
 from sepo.errors import InputError
 from sepo.games.registry import make
 from sepo.lm.adapter import anchored, make_trainable, restore, save_model, snapshot, trainable
+from sepo.lm.identity import TEMPLATE, contents
 from sepo.lm.load import bundled_folder, load_model
 from sepo.policies.direct import DirectPolicy
 from sepo.policies.spec import load_policy
 from sepo.solve.expand import expand
 from tests.docs_blocks import ROOT, blocks
-from tests.models import tiny_model, tiny_named, tiny_tokenizer
+from tests.models import CHATML, tiny_model, tiny_named, tiny_tokenizer
 
 ADAPTER = "adapter_model.safetensors"
 DECISIONS = [i.decision for i in expand(make("kuhn")).infosets]
@@ -112,6 +114,44 @@ def test_a_saved_adapter_loads_as_a_policy_string(tmp_path):
     assert names == sorted(names)  # a set of them has another order in every process
     again = load_model(f"{reference}+{tmp_path / 'adapter'}")
     np.testing.assert_allclose(table(again), table(lm), atol=1e-6)
+
+
+ASKED = CHATML.replace("assistant\n{%", "assistant\n{{ manner }}{%")
+"""A template with an argument of its own."""
+
+
+@pytest.mark.parametrize("kind", ["lora", "full"])
+def test_a_trained_model_is_asked_as_it_was_in_training(tmp_path, kind):
+    reference = tiny_model(tmp_path / "model", template=ASKED)
+    lm = load_model(reference, template={"manner": "aloud"})
+    make_trainable(lm, kind, rank=4, alpha=8)
+    save_model(lm, tmp_path / "saved")
+    forms = [f"{reference}+{tmp_path / 'saved'}", f"hf:{tmp_path / 'saved'}"][kind == "full" :]
+    for form in forms:
+        assert load_model(form).template == {"manner": "aloud"}
+        assert load_model(form, template={"manner": "low"}).template == {"manner": "low"}
+        policy = load_policy(form)
+        np.testing.assert_allclose(np.concatenate(policy.probabilities(DECISIONS)), table(lm), atol=1e-6)
+        assert policy.about()["template"] == '{"manner": "aloud"}'
+    asked = table(lm)
+    lm.template = {}
+    assert np.abs(table(lm) - asked).max() > 1e-4
+    before = contents(forms[0])
+    (tmp_path / "saved" / TEMPLATE).write_text('{"manner": "low"}')
+    assert contents(forms[0]) != before
+    (tmp_path / "saved" / TEMPLATE).write_text('{"tokenize": true}')
+    with pytest.raises(InputError, match="'tokenize' is no argument of a template"):
+        load_model(forms[0])
+
+
+def test_a_model_that_was_trained_with_no_arguments_is_saved_with_none_and_a_date_is_kept_as_it_is_written(tmp_path):
+    lm = load_model(tiny_model(tmp_path / "model"))
+    save_model(lm, tmp_path / "saved")
+    assert not (tmp_path / "saved" / TEMPLATE).exists()
+    assert "template" not in DirectPolicy(lm, "x").about()
+    lm.template = {"date_string": date(2024, 7, 26)}
+    save_model(lm, tmp_path / "saved")
+    assert load_model(f"hf:{tmp_path / 'saved'}").template == {"date_string": "2024-07-26"}
 
 
 @pytest.fixture(scope="module")

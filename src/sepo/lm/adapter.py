@@ -17,6 +17,7 @@ from sepo.lm import lora, trunk
 from sepo.lm.chat import Question
 from sepo.lm.identity import has_adapter
 from sepo.lm.load import LanguageModel, without_peft_warning
+from sepo.lm.template import save_template
 from sepo.lm.trie import plans
 
 Weights = Mapping[str, torch.Tensor]
@@ -175,7 +176,9 @@ def anchored(lm: LanguageModel, weights: Weights) -> Iterator[None]:
 
 
 def save_model(lm: LanguageModel, folder: Path) -> None:
-    """Write what was trained (the adapter, or the whole model) with its tokenizer, as ``hf:`` loads it.
+    """Write what was trained (the adapter, or the whole model) with its tokenizer and its template's arguments.
+
+    ``hf:`` loads it as it was asked in training.
 
     The same weights leave the same files.
     """
@@ -186,5 +189,6 @@ def save_model(lm: LanguageModel, folder: Path) -> None:
             if isinstance(names := document["target_modules"], list):
                 write_json(config, document | {"target_modules": sorted(names)})
         lm.tokenizer.save_pretrained(folder)
+        save_template(lm.template, folder)
     except SafetensorError as error:  # how its writer reports a full disk
         raise OSError(errno.EIO, f"the model could not be written in full ({error})") from error

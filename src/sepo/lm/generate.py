@@ -20,6 +20,7 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 from sepo.lm.chat import prompt_text
 from sepo.lm.load import LanguageModel
 from sepo.lm.reasoned import THOUGHTS, Reply
+from sepo.lm.template import told
 
 BATCH_TOKENS = 24_576
 """Tokens of prompts and replies that one batch holds."""
@@ -83,8 +84,12 @@ class Writer:
         return [out[i] for i in range(len(chats))]
 
     def about(self) -> dict[str, Any]:
-        """Return dtype and device."""
-        return {"dtype": self.language_model.dtype, "device": self.language_model.device.type}
+        """Return dtype, device and the template's arguments."""
+        return {
+            "dtype": self.language_model.dtype,
+            "device": self.language_model.device.type,
+            **told(self.language_model.template),
+        }
 
     def _batch(self, prompts: Sequence[Sequence[int]], lots: NDArray[np.float64]) -> list[Draft]:
         lm = self.language_model

@@ -15,7 +15,8 @@ LIBRARIES = ("torch", "transformers", "peft", "tokenizers")
 WEIGHTS = (("model*.safetensors", "pytorch_model*.bin", "*.gguf"), ("adapter_model.safetensors", "adapter_model.bin"))
 """Names of a model's and of an adapter's weights: the first kind that is there counts, as it is the one loaded."""
 ADAPTER = "adapter_config.json"
-BESIDE = ("config.json", ADAPTER, "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+TEMPLATE = "chat_template_arguments.json"
+BESIDE = ("config.json", ADAPTER, "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", TEMPLATE)
 """Other files that make the answers; of each, those that a download brings along as a clone does."""
 
 

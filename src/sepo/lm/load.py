@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from collections import ChainMap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from safetensors import SafetensorError
 from sepo.errors import InputError
 from sepo.files import cache_folder, read_json, write_atomic
 from sepo.lm import attention, head
+from sepo.lm.template import saved_template
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -87,6 +89,11 @@ def load_model(
 
     The model is in evaluation mode, so no dropout acts, and on a GPU where there is one.
 
+    Parameters
+    ----------
+    template
+        Further arguments of the chat template, over those that are kept with the model or its adapter.
+
     Raises
     ------
     InputError
@@ -111,7 +118,8 @@ def load_model(
         name = reference.partition("+")[0] if adapter else f"hf:{base}"
         model = _with_adapter(model, adapter or source, name).to(where).eval()
     attention.prepare(model)
-    return LanguageModel(reference, model, tokenizer, dtype, dict(template or {}))
+    asked = [saved_template(place) for place in dict.fromkeys([base, source, *([adapter] if adapter else [])])]
+    return LanguageModel(reference, model, tokenizer, dtype, dict(ChainMap(dict(template or {}), *reversed(asked))))
 
 
 def _adapted(source: str) -> tuple[str, bool]:

@@ -17,6 +17,7 @@ import torch
 from sepo.games.base import Decision
 from sepo.lm.chat import Question, encode
 from sepo.lm.load import LanguageModel
+from sepo.lm.template import told
 from sepo.lm.trie import TOKEN_BUDGET, Packing, score, trie_agrees, window
 from sepo.solve.tree import Floats
 
@@ -104,12 +105,13 @@ class DirectPolicy:
         return dict(self._mass)
 
     def about(self) -> Mapping[str, Any]:
-        """Return dtype and packing."""
+        """Return dtype, packing and the template's arguments."""
         return {
             "style": "direct",
             "dtype": self.language_model.dtype,
             "packing": self._packing,
             "device": self.language_model.device.type,
+            **told(self.language_model.template),
         }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from sepo.games.base import Decision
 from sepo.lm.chat import Question, encode
 from sepo.lm.endpoint import Endpoint, scored, scores
+from sepo.lm.template import saved_template, told
 from sepo.solve.tree import Floats
 
 log = logging.getLogger(__name__)
@@ -24,15 +25,20 @@ class ScoredEndpoint:
     ----------
     tokenizer
         The model's own, with its chat template.
+    template
+        Further arguments of the chat template.
     """
 
-    def __init__(self, endpoint: Endpoint, name: str, tokenizer: Any) -> None:
+    def __init__(
+        self, endpoint: Endpoint, name: str, tokenizer: Any, template: Mapping[str, Any] | None = None
+    ) -> None:
         self.endpoint, self.name, self.tokenizer = endpoint, name, tokenizer
+        self.template = dict(template or {})
         self._mass: dict[str, float] = {}
 
     def probabilities(self, decisions: Sequence[Decision]) -> list[Floats]:
         """Score every decision's legal replies."""
-        questions = [encode(self.tokenizer, d.chat(), d.words(), {}) for d in decisions]
+        questions = [encode(self.tokenizer, d.chat(), d.words(), self.template) for d in decisions]
         found = [np.array(row) for row in scored(self.endpoint, questions)]
         for decision, row in zip(decisions, found, strict=True):
             self._mass[decision.key] = float(np.exp(row).sum())
@@ -45,7 +51,7 @@ class ScoredEndpoint:
 
     def about(self) -> Mapping[str, Any]:
         """Return style and the server's address, and what was used of it."""
-        return {"style": "direct", **self.endpoint.about()}
+        return {"style": "direct", **told(self.template), **self.endpoint.about()}
 
 
 def scored_policy(endpoint: Endpoint, name: str, tokenizer: str | None) -> ScoredEndpoint | None:
@@ -61,18 +67,20 @@ def scored_policy(endpoint: Endpoint, name: str, tokenizer: str | None) -> Score
     EndpointError
         If the server does not answer.
     """
-    found = _tokenizer(tokenizer or endpoint.model)
+    source = tokenizer or endpoint.model
+    found = _tokenizer(source)
     if found is None:
         log.warning("%s: sampled, not scored, since its tokenizer is not at hand: name it by --tokenizer", name)
         return None
-    if not scores(endpoint, _probe(found)):
+    template = saved_template(source)
+    if not scores(endpoint, _probe(found, template)):
         log.warning("%s: sampled, not scored, since the server gives no log-probabilities of a prompt", name)
         return None
-    return ScoredEndpoint(endpoint, name, found)
+    return ScoredEndpoint(endpoint, name, found, template)
 
 
-def _probe(tokenizer: Any) -> Question:
-    return encode(tokenizer, PROBE, ("yes", "no"), {})
+def _probe(tokenizer: Any, template: Mapping[str, Any]) -> Question:
+    return encode(tokenizer, PROBE, ("yes", "no"), template)
 
 
 def _tokenizer(source: str) -> Any:

@@ -6,23 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from sepo.errors import InputError
 from sepo.games.base import MeasureName, Weights
+from sepo.lm.template import hold_to_text
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 """What a run is seeded with; libraries take no other."""
-RENDERING = (
-    "conversation",
-    "tokenize",
-    "add_generation_prompt",
-    "continue_final_message",
-    "return_dict",
-    "return_tensors",
-    "return_assistant_tokens_mask",
-    "padding",
-    "truncation",
-    "max_length",
-)
-"""What a tokenizer's rendering of a template takes beside the template's own arguments."""
 
 
 class Section(BaseModel):
@@ -52,8 +41,10 @@ class ModelSection(Section):
 
     @model_validator(mode="after")
     def _template_is_of_the_text(self) -> ModelSection:
-        if taken := next((key for key in self.template if key in RENDERING), None):
-            raise ValueError(f"template: '{taken}' is no argument of a template, but of how it is rendered")
+        try:
+            hold_to_text(self.template, "template")
+        except InputError as error:
+            raise ValueError(str(error)) from None
         return self
 
 
