@@ -25,6 +25,8 @@ CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+ASKED = CHATML.replace("<|im_start|>assistant\n", "<|im_start|>assistant\n{{ manner }}")
+"""Takes an argument."""
 NO_SYSTEM = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}" + CHATML
 SHAPE = {
     "hidden_size": 32,

@@ -263,6 +263,8 @@ def test_a_server_that_is_gone_is_exit_code_3_in_one_line(sepo: Program):
         (("--price", "2,-1"), "--price takes what a million tokens"),
         (("--body", "[1]"), "--body takes a JSON object"),
         (("--body", "{"), "--body takes a JSON object"),
+        (("--template", "thinking"), "--template takes a JSON object, such as '{\"enable_thinking\": false}'"),
+        (("--template", '{"tokenize": true}'), "--template: 'tokenize' is no argument of a template"),
     ],
 )
 def test_what_is_wrong_with_an_endpoints_options_is_one_line(sepo: Program, options: tuple[str, str], said: str):

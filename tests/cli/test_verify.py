@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -14,7 +15,7 @@ from sepo.audit.compare import figures
 from sepo.audit.verify import EXACT, MODEL, compared
 from sepo.games.base import Game
 from tests.conftest import Finished
-from tests.models import tiny_model
+from tests.models import ASKED, tiny_model
 from tests.server import Server, by_seed, served
 from tests.writers import TableWriter, random_table
 
@@ -320,6 +321,26 @@ def test_a_model_is_asked_anew_and_its_card_names_weights_that_changed(
     assert done.code == 1
     assert "fingerprint of the policy" in done.out
     assert "the first figure that differs is kuhn: paper.u" in done.out
+
+
+def test_a_card_says_how_a_models_template_was_asked_and_is_verified_so(
+    sepo: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SEPO_CACHE", str(tmp_path / "cache"))
+    reference, asked = tiny_model(tmp_path / "model", template=ASKED), '{"manner": "aloud"}'
+    path = tmp_path / "safety-card.json"
+    sepo("card", reference, "--game", "kuhn", "--no-adversaries", "--template", asked, "--out", tmp_path)
+    card = json.loads(path.read_text())
+    assert card["options"]["asking"]["template"] == {"manner": "aloud"}
+    assert f"--template {shlex.quote(asked)}" in card["command"]
+    (said,) = [line for line in (tmp_path / "safety-card.md").read_text().splitlines() if line.startswith("| asked |")]
+    assert "template" in said
+    assert "aloud" in said
+    assert sepo("verify", path).code == 0
+    del card["options"]["asking"]["template"], card["model"]["template"]
+    path.write_text(json.dumps(card))
+    done = sepo("verify", path)
+    assert (done.code, "differs is kuhn" in done.out) == (1, True)
 
 
 def test_a_models_figures_hold_within_what_machines_differ_by(honest: dict[str, Any]):

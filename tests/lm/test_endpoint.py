@@ -27,13 +27,14 @@ from sepo.lm.chat import prompt_text
 from sepo.lm.endpoint import IMPOSSIBLE, SAMPLING, Call, Endpoint, EndpointWriter, Limits, seconds
 from sepo.lm.load import LanguageModel, load_model
 from sepo.lm.reasoned import Reply
+from sepo.lm.template import save_template
 from sepo.policies.base import Estimated
 from sepo.policies.direct import DirectPolicy
 from sepo.policies.endpoint import ScoredEndpoint
 from sepo.policies.reasoned import ReasonedPolicy, ReplyRules
 from sepo.policies.spec import Asking, load_policy
 from sepo.solve.tree import Tree
-from tests.models import tiny_model
+from tests.models import ASKED, tiny_model
 from tests.server import FAULTS, Echo, Handler, Server, by_seed, served
 from tests.writers import TableWriter, random_table
 
@@ -75,6 +76,26 @@ def test_every_state_is_scored_as_by_the_model_itself(kuhn: Game, tree: Tree, tm
         card = scorecard(policy, [kuhn], OPTIONS)
     assert card["games"]["kuhn"]["method"] == "exact"
     assert card["model"]["endpoint"] == server.url
+
+
+def test_a_model_is_scored_with_its_templates_arguments_and_refused_where_the_server_has_its_own(
+    tree: Tree, tmp_path: Path, table_server: Server
+):
+    folder = tmp_path / "tiny"
+    lm = load_model(tiny_model(folder, template=ASKED), template={"manner": "aloud"})
+    there = DirectPolicy(lm, "x").probabilities(tree.questions)
+    with served(Server(model=lm)) as server:
+        given = load_policy(f"openai:{folder}@{server.url}", asking=Asking(template={"manner": "aloud"}))
+        save_template(lm.template, folder)
+        kept = load_policy(f"openai:{folder}@{server.url}")
+        for policy in (given, kept):
+            for here, p in zip(policy.probabilities(tree.questions), there, strict=True):
+                assert here == pytest.approx(p, abs=1e-5)
+            assert policy.about()["template"] == '{"manner": "aloud"}'
+    with pytest.raises(
+        InputError, match=r"which no --template reaches: try --body '{\"chat_template_kwargs\": {\"manner\": 1}}'"
+    ):
+        load_policy(f"openai:{folder}@{table_server.url}", asking=Asking(template={"manner": 1}))
 
 
 @pytest.fixture(scope="module")

@@ -37,6 +37,16 @@ def test_a_model_that_nobody_touched_keeps_its_fingerprint(model: Path):
     assert fingerprint(f"hf:{model}") == first
 
 
+def test_arguments_of_the_chat_template_are_in_the_fingerprint(model: Path):
+    plain = fingerprint(f"hf:{model}")
+    asked = {
+        fingerprint(f"hf:{model}", {"enable_thinking": on, **more}) for on in (True, False) for more in ({}, {"a": 1})
+    }
+    assert len({plain, *asked}) == 5
+    assert fingerprint(f"hf:{model}", {}) == plain
+    assert fingerprint(f"hf:{model}", {"a": 1, "b": 2}) == fingerprint(f"hf:{model}", {"b": 2, "a": 1})
+
+
 def grow(path: Path) -> None:
     stat = path.stat()
     path.write_text(path.read_text() + " ")

@@ -26,7 +26,7 @@ from sepo.policies.direct import DirectPolicy
 from sepo.policies.spec import load_policy
 from sepo.solve.expand import expand
 from tests.docs_blocks import ROOT, blocks
-from tests.models import CHATML, tiny_model, tiny_named, tiny_tokenizer
+from tests.models import ASKED, tiny_model, tiny_named, tiny_tokenizer
 
 ADAPTER = "adapter_model.safetensors"
 DECISIONS = [i.decision for i in expand(make("kuhn")).infosets]
@@ -114,10 +114,6 @@ def test_a_saved_adapter_loads_as_a_policy_string(tmp_path):
     assert names == sorted(names)  # a set of them has another order in every process
     again = load_model(f"{reference}+{tmp_path / 'adapter'}")
     np.testing.assert_allclose(table(again), table(lm), atol=1e-6)
-
-
-ASKED = CHATML.replace("assistant\n{%", "assistant\n{{ manner }}{%")
-"""A template with an argument of its own."""
 
 
 @pytest.mark.parametrize("kind", ["lora", "full"])

@@ -25,7 +25,7 @@ from sepo.policies.reworded import worded
 from sepo.policies.spec import Asking, load_policy
 from sepo.policies.workers import Answer, Here, finished
 from sepo.solve.expand import expand
-from tests.models import tiny_model
+from tests.models import ASKED, tiny_model
 from tests.plugin.sepo_plugin_game.plugin_game import Coins, Pennies
 
 
@@ -203,6 +203,30 @@ def test_a_worker_keeps_no_answers_where_none_are_to_be_kept(tmp_path: Path, cac
     assert not list(cache.rglob("*.json"))
     load_policy(text, asking=Asking(workers=Here())).probabilities(decisions)
     assert list(cache.rglob("*.json"))
+
+
+def test_a_model_is_scored_with_the_templates_arguments_here_and_by_workers(tmp_path: Path, cache: Path):
+    text, decisions = tiny_model(tmp_path / "tiny", template=ASKED), expand(make("kuhn")).questions
+
+    def asked(workers: Any, manner: str) -> np.ndarray:
+        policy = load_policy(text, asking=Asking(workers=workers, template={"manner": manner}))
+        return np.concatenate(policy.probabilities(decisions))
+
+    aloud, low = (asked(Here(), manner) for manner in ("aloud", "in a low voice"))
+    assert np.abs(aloud - low).max() > 1e-4
+    np.testing.assert_array_equal(asked(Here(), "aloud"), aloud)  # kept apart
+    cache.rename(tmp_path / "first")
+    np.testing.assert_allclose(asked(None, "aloud"), aloud, atol=1e-6)
+
+
+@pytest.mark.parametrize("workers", [None, Here()])
+def test_a_model_writes_with_the_templates_arguments_here_and_by_workers(tmp_path: Path, workers: Any):
+    text, decisions = tiny_model(tmp_path / "tiny", template=ASKED), expand(make("kuhn")).questions
+    rules = ReplyRules(samples=2, tokens=3, illegal="random", retries=0)
+    for manner in ("aloud", "in a low voice"):
+        policy = load_policy(text, asking=Asking(rules, workers=workers, template={"manner": manner}))
+        policy.probabilities(decisions[:2])
+        assert policy.about()["template"] == json.dumps({"manner": manner})
 
 
 def test_a_match_of_a_model_that_writes_is_the_same_to_the_last_digit(tmp_path: Path):

@@ -15,6 +15,7 @@ from sepo.errors import InputError
 from sepo.games.base import Decision, Game, MeasureName, Opponent
 from sepo.games.registry import make
 from sepo.lm.endpoint import Limits
+from sepo.lm.template import hold_to_text
 from sepo.policies import spec
 from sepo.policies.base import Policy
 from sepo.policies.function import Answer, FunctionPolicy
@@ -82,6 +83,7 @@ def load_policy(
     tokenizer: str | None = None,
     concurrency: int = 8,
     body: Mapping[str, Any] | None = None,
+    template: Mapping[str, Any] | None = None,
 ) -> Policy:
     """Make a policy of whatever plays.
 
@@ -104,6 +106,8 @@ def load_policy(
     tokenizer, concurrency, body
         Of a model behind an endpoint: the tokenizer, where the model's name is none; calls open at once; and further
         fields of every call.
+    template
+        Of a language model: arguments of its chat template (``{"enable_thinking": False}``), over those kept with it.
 
     Returns
     -------
@@ -133,7 +137,8 @@ def load_policy(
             count(retries, "retries", least=0),
         )
         limits = Limits(count(concurrency, "concurrency"), body=dict(body or {}))
-        asking = spec.Asking(rules, seed, tokenizer, limits)
+        hold_to_text(template or {}, "template")
+        asking = spec.Asking(rules, seed, tokenizer, limits, template=dict(template or {}))
         return spec.load_policy(policy, None if game is None else as_game(game), asking=asking)
     return _made(policy, game, name)
 

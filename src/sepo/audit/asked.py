@@ -29,6 +29,7 @@ class AskedModel(_Read):
     retries: int = Field(ge=0)
     tokenizer: str | None = None
     body: dict[str, Any] = Field(default_factory=dict)
+    template: dict[str, Any] = Field(default_factory=dict)
 
 
 class Asked(_Read):
@@ -55,7 +56,7 @@ class Asked(_Read):
         model, asking = self.asking, Asking(seed=seed, kept=kept)
         if model is not None:
             rules = ReplyRules(model.style, model.samples, model.tokens, model.illegal, model.retries)
-            asking = Asking(rules, seed, model.tokenizer, Limits(body=model.body), kept=kept)
+            asking = Asking(rules, seed, model.tokenizer, Limits(body=model.body), kept=kept, template=model.template)
         return Options(
             sets=self.measures,
             method=self.method,

@@ -149,7 +149,8 @@ def command(card: Mapping[str, Any]) -> str:
         if asking.get(name, usual) != usual:
             words += [f"--{name}", str(asking[name])]
     words += ["--tokenizer", asking["tokenizer"]] if asking.get("tokenizer") else []
-    words += ["--body", json.dumps(asking["body"])] if asking.get("body") else []
+    for name in ("body", "template"):
+        words += [f"--{name}", json.dumps(asking[name])] if asking.get(name) else []
     return shlex.join(words)
 
 

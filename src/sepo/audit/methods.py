@@ -110,6 +110,7 @@ class Options:
                 "tokenizer": self.asking.tokenizer,
                 "body": dict(self.asking.limits.body),
             }
+            out["asking"] |= {"template": dict(self.asking.template)} if self.asking.template else {}
         return out
 
 

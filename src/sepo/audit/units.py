@@ -128,7 +128,7 @@ def _said(policy: Policy, asking: Asking) -> object | None:
         return None
     if isinstance(policy, Known):
         return policy.name
-    model = fingerprint(policy.name)
+    model = fingerprint(policy.name, asking.template)
     return None if model is None else (model, asking.rules, asking.seed)
 
 

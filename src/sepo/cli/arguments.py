@@ -17,6 +17,7 @@ from sepo.audit.playable import under as under
 from sepo.cli.terminal import console
 from sepo.errors import InputError
 from sepo.games.base import Weights
+from sepo.lm.template import hold_to_text
 from sepo.policies.spec import FORMS
 
 if TYPE_CHECKING:
@@ -140,12 +141,29 @@ def parse_body(text: str | None) -> dict[str, Any]:
     InputError
         If the text is none.
     """
+    return _parse_object(text, "--body", '{"top_k": 0}')
+
+
+def parse_template(text: str | None) -> dict[str, Any]:
+    """Return the arguments of a chat template given as a JSON object.
+
+    Raises
+    ------
+    InputError
+        If the text is none, or names what is no argument of a template.
+    """
+    found = _parse_object(text, "--template", '{"enable_thinking": false}')
+    hold_to_text(found, "--template")
+    return found
+
+
+def _parse_object(text: str | None, option: str, example: str) -> dict[str, Any]:
     try:
         found = json.loads(text or "{}")
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise InputError(f"--body takes a JSON object, such as '{{\"top_k\": 0}}', not '{text}'")
+        raise InputError(f"{option} takes a JSON object, such as '{example}', not '{text}'")
     return found
 
 

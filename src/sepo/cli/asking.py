@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, cast, get_args, get_type_hints
 import typer
 
 from sepo.audit.methods import Options, Sets
-from sepo.cli.arguments import METHODS, SETS, parse_body, parse_budget, parse_choice, parse_price
+from sepo.cli.arguments import METHODS, SETS, parse_body, parse_budget, parse_choice, parse_price, parse_template
 from sepo.lm.endpoint import Limits
 from sepo.policies.reasoned import ReplyRules, Rule, Style
 from sepo.policies.spec import Asking
@@ -26,6 +26,13 @@ def options(
     retries: Annotated[int, typer.Option(min=0, help="reasoned: how often it is asked again before that.")] = 2,
     tokenizer: Annotated[
         str | None, typer.Option(help="openai: the model's tokenizer, an ID or a folder, where its name is none.")
+    ] = None,
+    template: Annotated[
+        str | None,
+        typer.Option(
+            help="Arguments of a model's chat template, over those it was saved with, as a JSON object: "
+            "'{\"enable_thinking\": false}'."
+        ),
     ] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="openai: calls that are open at once.")] = 8,
     price: Annotated[
@@ -53,7 +60,8 @@ def options(
         from sepo.adapters.ray import RayWorkers  # importing Ray takes seconds
 
         workers = RayWorkers(ray, ray_gpus)
-    return Asking(ReplyRules(manner, samples, tokens, fallback, retries), seed, tokenizer, limits, workers)
+    rules = ReplyRules(manner, samples, tokens, fallback, retries)
+    return Asking(rules, seed, tokenizer, limits, workers, template=parse_template(template))
 
 
 def asks_models(command: Callable[..., None]) -> Callable[..., None]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
+from typing import Any
 
 from sepo.errors import InputError
 from sepo.files import read_json
@@ -30,10 +33,15 @@ def has_adapter(reference: str) -> bool:
     return folder is not None and (folder / ADAPTER).is_file()
 
 
-def fingerprint(reference: str) -> str | None:
+def fingerprint(reference: str, template: Mapping[str, Any] | None = None) -> str | None:
     """Return a digest of a POLICY string's model, None where its files are not to be found on this machine.
 
     Files count by name, size and time of change: reading gigabytes would take longer than loading them.
+
+    Parameters
+    ----------
+    template
+        Arguments of the chat template that it is asked with, beside those in its files.
     """
     kind, _, rest = reference.partition(":")
     source, _, adapter = rest.partition("+")
@@ -49,6 +57,8 @@ def fingerprint(reference: str) -> str | None:
         if not Path(adapter).is_dir():
             return None
         parts += _files(Path(adapter))
+    if template:
+        parts.append(json.dumps(template, sort_keys=True, default=str))
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pickle
 import warnings
 from collections import ChainMap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -82,7 +82,7 @@ class LanguageModel:
 def load_model(
     reference: str,
     dtype: Dtype = "float32",
-    template: dict[str, Any] | None = None,
+    template: Mapping[str, Any] | None = None,
     device: str | None = None,
 ) -> LanguageModel:
     """Load ``bundled:smollm2[+ADAPTER]`` or ``hf:ID_OR_PATH[+ADAPTER]``.

@@ -54,13 +54,17 @@ class ScoredEndpoint:
         return {"style": "direct", **told(self.template), **self.endpoint.about()}
 
 
-def scored_policy(endpoint: Endpoint, name: str, tokenizer: str | None) -> ScoredEndpoint | None:
+def scored_policy(
+    endpoint: Endpoint, name: str, tokenizer: str | None, template: Mapping[str, Any] | None = None
+) -> ScoredEndpoint | None:
     """Return the policy of a model whose server gives log-probabilities; None, saying why, where it cannot be scored.
 
     Parameters
     ----------
     tokenizer
         ID or folder; by the model's own name unless given.
+    template
+        Arguments of its chat template, over those kept with it.
 
     Raises
     ------
@@ -72,11 +76,11 @@ def scored_policy(endpoint: Endpoint, name: str, tokenizer: str | None) -> Score
     if found is None:
         log.warning("%s: sampled, not scored, since its tokenizer is not at hand: name it by --tokenizer", name)
         return None
-    template = saved_template(source)
-    if not scores(endpoint, _probe(found, template)):
+    asked = saved_template(source) | dict(template or {})
+    if not scores(endpoint, _probe(found, asked)):
         log.warning("%s: sampled, not scored, since the server gives no log-probabilities of a prompt", name)
         return None
-    return ScoredEndpoint(endpoint, name, found, template)
+    return ScoredEndpoint(endpoint, name, found, asked)
 
 
 def _probe(tokenizer: Any, template: Mapping[str, Any]) -> Question:

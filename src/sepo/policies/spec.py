@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from sepo.errors import InputError
@@ -46,6 +47,8 @@ class Asking:
         Who asks local models; this process unless given.
     kept
         Whether a local model's answers may come from this machine's disk, and are kept there.
+    template
+        Arguments of the chat template, over those kept with the model.
     """
 
     rules: ReplyRules = field(default_factory=lambda: ReplyRules(style="direct"))
@@ -54,6 +57,7 @@ class Asking:
     limits: Limits = field(default_factory=Limits)
     workers: Workers | None = None
     kept: bool = True
+    template: Mapping[str, Any] = field(default_factory=dict)
 
 
 def load_policy(text: str, game: Game | None = None, tell: Tell | None = None, asking: Asking | None = None) -> Policy:
@@ -93,7 +97,9 @@ def _model(reference: str, tell: Tell | None, asking: Asking) -> Policy:
         from sepo.lm.generate import Writer
         from sepo.lm.load import load_model
 
-        return ReasonedPolicy(Writer(load_model(reference), tell), reference, asking.rules, asking.seed)
+        return ReasonedPolicy(
+            Writer(load_model(reference, template=asking.template), tell), reference, asking.rules, asking.seed
+        )
     from sepo.lm.identity import fingerprint
     from sepo.policies.remembered import RememberedPolicy
 
@@ -103,9 +109,10 @@ def _model(reference: str, tell: Tell | None, asking: Asking) -> Policy:
         from sepo.lm.load import load_model  # torch takes seconds to import: only when a model is asked for
         from sepo.policies.direct import DirectPolicy
 
-        return DirectPolicy(load_model(reference), name=reference)
+        return DirectPolicy(load_model(reference, template=asking.template), name=reference)
 
-    policy = RememberedPolicy(load, reference, fingerprint(reference) if asking.kept else None, tell)
+    made_of = fingerprint(reference, asking.template) if asking.kept else None
+    policy = RememberedPolicy(load, reference, made_of, tell)
     if not policy.keeps:
         policy.load()  # what is wrong with the reference is said at once
     return policy
@@ -126,8 +133,13 @@ def _endpoint(rest: str, tell: Tell | None, asking: Asking) -> Policy:
         raise InputError(f"'openai:{rest}' names no endpoint: use openai:MODEL@BASE_URL, with http:// or https://")
     name = f"openai:{rest}"
     endpoint = Endpoint(model, base_url, asking.limits, tell)
-    if asking.rules.style == "direct" and (policy := scored_policy(endpoint, name, asking.tokenizer)) is not None:
-        return policy
+    if asking.rules.style == "direct":
+        policy = scored_policy(endpoint, name, asking.tokenizer, asking.template)
+        if policy is not None:
+            return policy
+    if asking.template:
+        fields = json.dumps({"chat_template_kwargs": dict(asking.template)}, default=str)
+        raise InputError(f"{name} writes by its server's template, which no --template reaches: try --body '{fields}'")
     writer = EndpointWriter(endpoint)
     if not writer.varies():
         log.warning(

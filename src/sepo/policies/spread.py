@@ -6,6 +6,7 @@ draws the very answers that it draws in one process, since each is drawn by numb
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -75,7 +76,8 @@ class SpreadWriter(ReasonedPolicy):
         self.elsewhere = Elsewhere()
         rules = asking.rules if use == "table" else replace(asking.rules, samples=1)
         super().__init__(self.elsewhere, name, rules, asking.seed, use)
-        self.asking, self.workers, self.model = replace(asking, workers=None), workers, fingerprint(name)
+        self.asking, self.workers = replace(asking, workers=None), workers
+        self.model = fingerprint(name, asking.template)
 
     def once(self) -> Policy:
         """Return the policy as a player, written for by the same workers."""
@@ -130,11 +132,12 @@ class Elsewhere:
 
 def loaded(name: str, asking: Asking) -> Policy:
     """Load a local model, once a worker for as long as it is the same and so are its files."""
-    return _loaded(name, asking.rules, asking.seed, asking.kept, fingerprint(name))
+    asked = json.dumps(asking.template, sort_keys=True, default=str)
+    return _loaded(name, asking.rules, asking.seed, asking.kept, fingerprint(name), asked)
 
 
 @lru_cache(maxsize=1)
-def _loaded(name: str, rules: ReplyRules, seed: int, kept: bool, model: str | None) -> Policy:
+def _loaded(name: str, rules: ReplyRules, seed: int, kept: bool, model: str | None, template: str) -> Policy:
     from sepo.policies.spec import Asking, load_policy
 
-    return load_policy(name, asking=Asking(rules, seed, kept=kept))
+    return load_policy(name, asking=Asking(rules, seed, kept=kept, template=json.loads(template)))

@@ -147,7 +147,8 @@ def _provenance(card: Mapping[str, Any]) -> list[tuple[str, str]]:
     if card["kind"] == "model":
         out.append(("budget", budget))
         scored = asking.get("style") == "direct" and not card["policy"].startswith("openai:")
-        told = {"style": "direct, scored"} if scored else {k: v for k, v in asking.items() if v not in (None, {})}
+        said = {k: v for k, v in asking.items() if v not in (None, {}) and (k == "template" or not scored)}
+        told = {"style": "direct, scored"} | said if scored else said
         out.append(("asked", text(", ".join(f"{k} {v}" for k, v in told.items()))))
         out.append(("wording", text(card.get("wording", "original"))))
     notes = [card[key] for key in ("model", "about") if card.get(key)]
