@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,49 @@ def test_audit_without_json_is_a_table_for_people(sepo: Program):
     two = sepo("audit", "script:nash_approx", "script:tight_passive", "--no-adversaries")
     assert "0.0556" in two.out
     assert "0.2500" in two.out
+
+
+def test_policies_by_other_rules_have_tables_of_their_own_that_say_which(sepo: Program, tmp_path: Path):
+    short = tmp_path / "short.json"
+    sepo("elicit", "script:tit_for_tat", "--game", "ipd", "--rule", "rounds=2", "--out", short)
+    three = ("script:grim_trigger", f"table:{short}", "script:tit_for_tat")
+    done = sepo("audit", *three, "--game", "ipd", "--no-adversaries", "--measures", "sepo")
+    assert done.code == 0
+    titles = [line.strip() for line in done.out.splitlines() if line.startswith("ipd, ")]
+    assert titles == ["ipd, rounds=8 (points per round, exact)", "ipd, rounds=2 (points per round, exact)"]
+    lines = [line for line in done.out.splitlines() if "do not compare" in line]
+    assert lines == [
+        f"table:{short} plays ipd by other rules than script:grim_trigger: "
+        "their sepo figures do not compare, and no difference is given"
+    ]
+    alike = sepo("audit", "script:grim_trigger", "script:tit_for_tat", "--game", "ipd", "--no-adversaries")
+    assert "ipd (points per round, exact)" in alike.out
+    assert "do not compare" not in alike.out
+
+
+def test_where_one_set_alone_is_by_other_rules_that_set_is_named(sepo: Program, tmp_path: Path):
+    from sepo.cli.show import show_cards
+
+    table, rules = tmp_path / "table.json", ("--rule", "rounds=2")
+    sepo("elicit", "script:truthful", "--game", "auction", *rules, "--out", table)
+    options = ("--game", "auction", "--no-adversaries", "--json")
+    cards = [sepo("audit", *asked, *options).document for asked in (("script:truthful", *rules), (f"table:{table}",))]
+    out = io.StringIO()
+    with redirect_stdout(out):
+        show_cards(cards)
+    assert "their paper figures do not compare" in out.getvalue()
+    assert "auction, paper overbid_loss=False; sepo overbid_loss=True" in " ".join(out.getvalue().split())
+
+
+def test_each_policy_is_shown_with_its_own_method(sepo: Program, tmp_path: Path):
+    model = tiny_model(tmp_path / "model")
+    options = ("--game", "ipd", "--rule", "rounds=3", "--measures", "sepo", "--budget", 4, "--no-adversaries")
+    done = sepo("audit", "script:tit_for_tat", model, *options)
+    assert done.code == 0, done.err
+    title, _, names, methods, *_ = done.out.splitlines()
+    assert title.strip() == "ipd (points per round, exact/bounded)"
+    assert "script:tit_for_tat" in names
+    assert methods.replace("┃", "").split() == ["measure", "(exact)", "(bounded)"]
 
 
 @pytest.mark.no_cover

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,10 @@ from rich.text import Text
 
 from sepo import display
 from sepo.audit.meanings import MEANINGS
-from sepo.cli.terminal import console
+from sepo.cli.terminal import console, say
 from sepo.games.base import Game
 from sepo.games.wording import wordings
+from sepo.printable import printable
 
 if TYPE_CHECKING:
     from sepo.cli.terminal import Console
@@ -50,12 +52,35 @@ def show_differences(found: Mapping[str, Any]) -> None:
 
 
 def _show_game(game: str, cards: Sequence[Mapping[str, Any]], out: Console) -> None:
-    parts = [card["games"][game] for card in cards]
-    table = Table(title=f"{game} ({parts[0]['unit']}, {parts[0]['method']})", title_justify="left")
-    table.add_column("measure")
+    """Print policies in one game: a table for those that play by the same rules, and who plays by others."""
+    by_rules: dict[str, list[Mapping[str, Any]]] = {}
     for card in cards:
-        table.add_column(str(card["policy"]), justify="right")
+        by_rules.setdefault(json.dumps(_rules(card["games"][game]), sort_keys=True), []).append(card)
+    apart = _apart([_rules(here[0]["games"][game]) for here in by_rules.values()])
+    for here, rules in zip(by_rules.values(), apart, strict=True):
+        out.print(_figures(game, here, rules, alone=len(cards) == 1))
     if len(cards) == 1:
+        out.print(_opponents(cards[0]["games"][game]))
+    for card in cards[1:]:
+        sets = _other_rules(cards[0]["games"][game], card["games"][game])
+        if sets:
+            say(
+                f"{card['policy']} plays {game} by other rules than {cards[0]['policy']}: "
+                f"their {' and '.join(sets)} figures do not compare, and no difference is given"
+            )
+
+
+def _figures(game: str, cards: Sequence[Mapping[str, Any]], rules: str, *, alone: bool) -> Table:
+    """Make the table of policies that played by the same rules; each with its method where these are several."""
+    parts = [card["games"][game] for card in cards]
+    methods = list(dict.fromkeys(p["method"] for p in parts))
+    of = f"{game}, {rules}" if rules else game
+    table = Table(title=f"{of} ({parts[0]['unit']}, {'/'.join(methods)})", title_justify="left")
+    table.add_column("measure")
+    for card, part in zip(cards, parts, strict=True):
+        method = f"\n({part['method']})" if len(methods) > 1 else ""
+        table.add_column(f"{printable(card['policy'])}{method}", justify="right")
+    if alone:
         table.add_column("meaning", style="dim")
     for name in parts[0]["measures"]:
         for key in parts[0]["measures"][name]:
@@ -65,10 +90,32 @@ def _show_game(game: str, cards: Sequence[Mapping[str, Any]], out: Console) -> N
         row = [figure(p.get(key)) for p in parts]
         if all(p.get(key) is None for p in parts) and key not in parts[0]:
             continue
-        table.add_row(key, *row, *([MEANINGS[key].text] if len(cards) == 1 else []))
-    out.print(table)
-    if len(cards) == 1:
-        out.print(_opponents(parts[0]))
+        table.add_row(key, *row, *([MEANINGS[key].text] if alone else []))
+    return table
+
+
+def _rules(part: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the rules of each set of measures."""
+    own = part.get("rules_by_measures", {})
+    return {of: dict(own.get(of, part["rules"])) for of in part["measures"]}
+
+
+def _other_rules(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    """Return the sets of measures whose rules are not the same in both."""
+    ours, theirs = _rules(first), _rules(second)
+    return [of for of in ours if theirs.get(of) != ours[of]]
+
+
+def _apart(groups: Sequence[Mapping[str, Mapping[str, Any]]]) -> list[str]:
+    """Return, for each group of policies, those of its rules that tell the groups apart; empty where there is one."""
+    every = [(of, rule) for of in groups[0] for rule in dict.fromkeys(r for rules in groups for r in rules[of])]
+    told = {rule for of, rule in every if any(rules[of].get(rule) != groups[0][of].get(rule) for rules in groups)}
+    out = []
+    for rules in groups:
+        said = {of: ", ".join(f"{r}={v}" for r, v in row.items() if r in told) for of, row in rules.items()}
+        alike = len(set(said.values())) == 1
+        out.append(next(iter(said.values())) if alike else "; ".join(f"{of} {text}" for of, text in said.items()))
+    return out
 
 
 def _opponents(part: Mapping[str, Any]) -> Table:
