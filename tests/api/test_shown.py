@@ -237,3 +237,10 @@ def test_rich_shows_results_in_short(run):
     assert "exploitability 0.0000" in text
     assert "states=12" in text
     assert "arms=['sft', 'sepo']" in text
+
+
+def test_a_scorecard_of_a_table_that_was_elicited_in_part_says_so():
+    table = api.elicit("uniform", "ipd", rules={"rounds": 3}, budget=2)
+    shown = api.audit(table, adversaries=False)._repr_html_()
+    assert "elicited in 2 of 21 information states: the figures are the table" in shown
+    assert "elicited" not in api.audit("script:nash", "kuhn", adversaries=False)._repr_html_()

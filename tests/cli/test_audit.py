@@ -139,6 +139,33 @@ def test_an_elicited_table_has_the_same_figures_as_the_script(sepo: Program, tmp
     assert table["games"] == script["games"]
 
 
+def test_what_was_elicited_in_part_is_audited_met_and_exploited_and_says_so(sepo: Program, tmp_path: Path):
+    path, rule = tmp_path / "table.json", ("--game", "ipd", "--rule", "rounds=3")
+    done = sepo("elicit", tiny_model(tmp_path / "model"), *rule, "--budget", 9, "--out", path)
+    assert "9 of 21 information states, uniform elsewhere, of hf:" in done.err
+    document = json.loads(path.read_text())
+    assert (len(document["table"]), document["default"]) == (9, "uniform")
+    assert (document["about"]["asked"], document["about"]["reachable"]) == (9, 21)
+    audited = sepo("audit", f"table:{path}", "--no-adversaries")
+    said = f"table:{path} was elicited in 9 of 21 information states: the figures are the table's"
+    assert audited.out.splitlines()[-1].startswith(said)
+    card = sepo("card", f"table:{path}", "--no-adversaries").out
+    assert "elicited in 9 of 21 information states, and is uniform elsewhere" in card
+    assert sepo("match", f"table:{path}", "script:tit_for_tat", *rule).code == 0
+    assert sepo("exploit", f"table:{path}", *rule, "--out", tmp_path / "thief.json").code == 0
+
+
+def test_a_budget_that_asks_about_all_that_a_policy_meets_leaves_nothing_to_say(sepo: Program, tmp_path: Path):
+    path, rule = tmp_path / "table.json", ("--game", "ipd", "--rule", "rounds=3")
+    done = sepo("elicit", "script:tit_for_tat", *rule, "--budget", 100, "--out", path)
+    assert "elsewhere" not in done.err
+    script = sepo("audit", "script:tit_for_tat", *rule, "--no-adversaries", "--json").document
+    table = sepo("audit", f"table:{path}", "--no-adversaries")
+    assert "elicited" not in table.out
+    again = sepo("audit", f"table:{path}", "--no-adversaries", "--json").document
+    assert flat(again["games"]) == pytest.approx(flat(script["games"]), abs=1e-12)
+
+
 def test_a_person_can_be_audited_and_prompts_stay_off_stdout(sepo: Program):
     typed = "\n".join(["0 1"] * 12)  # always bet or call
     done = sepo("audit", "human", "--game", "kuhn", "--json", input=typed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sepo.audit.methods import Options
+from sepo.audit.scorecard import audit_table, scorecard
 from sepo.errors import InputError
 from sepo.games.base import Game
 from sepo.games.registry import make
 from sepo.policies.base import strategy
 from sepo.policies.script import ScriptPolicy
-from sepo.policies.table import PolicyTable, check_keys, elicit, load_table, tabulate
+from sepo.policies.table import PolicyTable, check_keys, elicit, in_part, load_table, noted, tabulate
 from sepo.solve.expand import expand
 from sepo.solve.tree import Tree
 from tests.brute import random_strategy
@@ -87,6 +90,34 @@ def test_eliciting_a_table_gives_the_table_with_its_notes_and_mass(kuhn: Game, t
     again = elicit(table, kuhn, tree)
     assert (again.mass, again.notes) == (table.mass, table.notes)
     np.testing.assert_allclose(strategy(again, tree), strategy(table, tree), atol=1e-15)
+
+
+def test_a_table_with_a_default_is_elicited_and_audited_with_the_mass_of_a_part(kuhn: Game, tree: Tree):
+    whole = tabulate(kuhn, tree, random_strategy(tree, 2), "t")
+    rows = {key: whole.table[key] for key in KEYS[:3]}
+    part = replace(whole, table=rows, default="uniform", mass=dict.fromkeys(rows, 0.5), notes={"asked": 3})
+    again = elicit(part, kuhn, tree)
+    assert (again.default, again.mass, again.notes) == ("uniform", part.mass, part.notes)
+    found = [audit_table(table, kuhn, adversaries=False) for table in (part, again)]
+    assert found[0] == found[1]
+    assert found[0]["legal_mass"]["value"] == 0.5
+    scorecard(part, [kuhn], Options(adversaries=False))
+    with pytest.raises(InputError, match="lacks the legal mass of information state 'Q:'"):
+        elicit(replace(whole, mass=part.mass), kuhn, tree)
+
+
+@pytest.mark.parametrize("rounds", [2, 6])
+def test_a_mass_that_is_lacking_is_refused_in_games_of_any_size(rounds: int):
+    game = make("auction", {"rounds": rounds})
+    table = PolicyTable("t", game.name, game.rules, {"": {"0": 1.0}}, mass={})
+    with pytest.raises(InputError, match="lacks the legal mass"):
+        scorecard(table, [game])
+
+
+def test_notes_say_how_much_of_a_game_is_known():
+    assert in_part(noted({"a": 1}, 20, 5461)) == "20 of 5,461 information states"
+    assert in_part(noted({}, 1234, None)) == "1,234 information states"
+    assert in_part({"asked": "much", "reachable": 3}) == in_part({"asked": 2, "reachable": "x"}) == in_part({}) == ""
 
 
 def test_eliciting_a_model_gives_the_mass_of_the_games_own_states(kuhn: Game, tree: Tree):

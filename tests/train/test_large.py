@@ -10,7 +10,10 @@ import pytest
 
 from sepo.audit.arena import Arena, ground_of
 from sepo.audit.ceiling import ceiling
+from sepo.audit.compare import load_card
 from sepo.audit.measures import objective, terms
+from sepo.audit.methods import Options
+from sepo.audit.scorecard import scorecard
 from sepo.audit.sweep import by_meeting, mass_of, slope
 from sepo.games.registry import make
 from sepo.lm.adapter import make_trainable
@@ -204,6 +207,18 @@ def test_a_written_table_has_the_value_it_is_said_to_have(finished: tuple[Path, 
     learner = np.concatenate(table.probabilities(arena.space.questions))
     j = objective(terms(arena, PAPER, learner))
     assert summary["arms"][3]["last"]["paper.J"]["value"] == pytest.approx(j, abs=1e-9)
+
+
+def test_a_written_table_can_be_audited_and_says_how_much_of_it_was_asked(finished: tuple[Path, dict]) -> None:
+    home = finished[0] / "arms" / "sepo" / "seed-3"
+    table = load_table(home / "policies" / "last.json")
+    card = load_card(home / "scorecards" / "last.json")
+    states = card["games"]["ipd"]["states"]
+    assert len(table.table) == states["asked"] == 40
+    assert {key: table.notes[key] for key in states} == states
+    assert "asked" not in card["model"]
+    found = scorecard(table, [GAME], Options(adversaries=False))["games"]["ipd"]["measures"]["paper"]["J"]
+    assert found["low"] == found["high"] == pytest.approx(card["games"]["ipd"]["measures"]["paper"]["J"]["value"])
 
 
 @pytest.mark.no_cover

@@ -13,6 +13,7 @@ from sepo.display import figure, number, table
 from sepo.errors import InputError
 from sepo.files import write_json
 from sepo.frames import Columns, Kind, frame
+from sepo.policies.table import in_part
 
 FIGURE: Columns = {"value": float, "low": float, "high": float, "n": int}
 
@@ -173,6 +174,7 @@ class Scorecard:
             yield repr(game)[1:-1], ", ".join(f"{k} {number(f.value)}" for k, f in heads.items() if f is not None)
 
     def _repr_html_(self) -> str:
+        known = in_part(self.document.get("model") or self.document.get("about") or {})
         return "".join(
             table(
                 f"{self.policy} in {game}: {part['unit']}, {part['method']}",
@@ -181,6 +183,7 @@ class Scorecard:
                     [f"{of} {name}" if name in part["measures"][of] else name, figure(found), _meaning(name)]
                     for of, name, found in _figures(part)
                 ],
+                f"elicited in {known}: the figures are the table's, which is uniform elsewhere" if known else "",
             )
             for game, part in self.games.items()
         )

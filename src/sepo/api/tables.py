@@ -95,7 +95,8 @@ def elicit(
         Of a game given by name.
     budget
         Information states to ask about, most reached ones first; None for all. With a budget, or in a game too large
-        to walk whole, the table is the behaviour against the game's own opponents.
+        to walk whole, the table is the behaviour against the game's own opponents, uniform elsewhere; its ``notes`` say
+        in how many states it was ``asked``, of how many ``reachable`` ones, unless that is all that can be met.
     seed
         Of what a model writes.
     tell

@@ -89,6 +89,11 @@ class Inquiry:
         """What is told of: the game, and of how many states it is asked."""
         return f"asking about {self.game.name} ({self.states} states can be met)"
 
+    @property
+    def complete(self) -> bool:
+        """Whether nothing that can be met is open, whoever the policy meets."""
+        return bool(self.anyone) and not self._most_reached([_met_by_all(m) for ms in self._all() for m in ms], 1, 0.0)
+
     def table(self) -> PolicyTable:
         """Return what is known."""
         rows = {key: p.tolist() for key, p in self.rows.items()}

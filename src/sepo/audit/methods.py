@@ -25,7 +25,7 @@ from sepo.play.lockstep import DECISIONS, LEGAL_MASS
 from sepo.policies.base import Estimated, Policy
 from sepo.policies.human import HumanPolicy
 from sepo.policies.spec import Asking
-from sepo.policies.table import PolicyTable, check_keys
+from sepo.policies.table import PolicyTable, check_keys, check_mass
 from sepo.solve.expand import expand
 from sepo.solve.value import infoset_reach
 
@@ -333,7 +333,8 @@ def legal_mass(subject: Subject, values: Expectations, opponents: Sequence[str])
 
 
 def _hold_to_game(table: PolicyTable, game: Game) -> None:
-    """Hold a table's keys to the game's information states, where the game is small enough to know them all."""
+    """Hold a table's keys to the game's information states, where they are few enough to know, and its legal mass."""
+    check_mass(table)
     try:
         tree = expand(game, SMALL)
     except TooLargeError:

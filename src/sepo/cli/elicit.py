@@ -20,6 +20,7 @@ from sepo.cli.asking import asks_models
 from sepo.cli.terminal import say
 from sepo.games.registry import make
 from sepo.policies.spec import Asking, load_policy
+from sepo.policies.table import in_part
 
 
 @asks_models
@@ -35,7 +36,8 @@ def command(
 ) -> None:
     """Write a policy's behaviour in a game as a table.
 
-    In a game too large to walk whole, or with a budget, that is its behaviour against the game's own opponents.
+    In a game too large to walk whole, or with a budget, that is its behaviour against the game's own opponents: the
+    table is uniform elsewhere.
     """
     played = make(game, parse_rules(rule or []))
     asked = parse_budget(budget)
@@ -43,4 +45,6 @@ def command(
         loaded = load_policy(policy, played, lambda done, total: tell(f"asking about {game}", done, total), asking)
         table = behaviour(loaded, played, asked, tell)
     table.save(out)
-    say(f"{len(table.table)} information states of {policy} written to {out}", err=True)
+    part = in_part(table.notes)
+    what = f"{part}, uniform elsewhere," if part else f"{len(table.table)} information states"
+    say(f"{what} of {policy} written to {out}", err=True)

@@ -44,6 +44,9 @@ class PolicyTable:
         ``"uniform"`` to play uniformly where the table has no row; None makes that an error.
     mass
         Where the table was elicited from a language model: its probability on the legal strings, by key.
+    notes
+        Of the policy it was elicited from, and, where it is known in part, in how many information states it was
+        ``asked``, of how many ``reachable`` ones.
     intervals
         Where it was estimated from samples: the ends of each probability's 95 % interval.
     """
@@ -252,8 +255,16 @@ def tabulate(
     return PolicyTable(name=name, game=game.name, rules=game.rules, table=rows, **fields)
 
 
+def check_mass(table: PolicyTable) -> None:
+    """Hold a table to a legal mass for all of its rows or none; with a default it may be known of a part."""
+    if table.mass is None or table.default is not None:
+        return
+    if lacking := [key for key in table.table if key not in table.mass]:
+        raise InputError(f"policy table '{table.name}' lacks the legal mass of information state '{lacking[0]}'")
+
+
 def check_keys(table: PolicyTable, game: Game, states: Mapping[str, Decision]) -> None:
-    """Hold a table to the game's information states: none unknown, and a legal mass for all of them or none."""
+    """Hold a table to the game's information states: none unknown."""
     if table.game != game.name or dict(table.rules) != dict(game.rules):
         return  # said better where a decision is looked up
     if extra := [key for key in table.table if key not in states]:
@@ -261,13 +272,25 @@ def check_keys(table: PolicyTable, game: Game, states: Mapping[str, Decision]) -
             f"policy table '{table.name}': game '{game.name}' has no information state '{extra[0]}'; "
             f"it has {', '.join(list(states)[:12])}"
         )
-    if table.mass is not None and (lacking := [key for key in states if key not in (table.mass or {})]):
-        raise InputError(f"policy table '{table.name}' lacks the legal mass of information state '{lacking[0]}'")
+
+
+def noted(notes: Mapping[str, Any], asked: int, reachable: int | None) -> dict[str, Any]:
+    """Add to a table's notes in how many information states it was elicited, of how many, if that is known."""
+    return {**notes, "asked": asked} | ({} if reachable is None else {"reachable": reachable})
+
+
+def in_part(notes: Mapping[str, Any]) -> str:
+    """Return in how many information states a table was elicited, in words; empty where its notes do not say."""
+    asked, reachable = (notes.get(key) for key in ("asked", "reachable"))
+    if not isinstance(asked, int) or not isinstance(reachable, int | None):
+        return ""
+    return f"{asked:,}{'' if reachable is None else f' of {reachable:,}'} information states"
 
 
 def elicit(policy: Policy, game: Game, tree: Tree) -> PolicyTable:
     """Ask a policy once for each distinct information state of the tree, in one batch, and write the answers out."""
     if isinstance(policy, PolicyTable):
+        check_mass(policy)
         check_keys(policy, game, {d.key: d for d in tree.questions})
     answers = checked(policy, tree.questions)
     rows = {
@@ -280,6 +303,7 @@ def elicit(policy: Policy, game: Game, tree: Tree) -> PolicyTable:
         game=game.name,
         rules=game.rules,
         table=rows,
+        default=policy.default if isinstance(policy, PolicyTable) else None,
         mass=None if mass is None else {key: share for key, share in mass.items() if key in rows},
         intervals=intervals(policy, tree.questions),
         notes=policy.about(),

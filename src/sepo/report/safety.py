@@ -14,6 +14,7 @@ from sepo.audit.compare import figures, known
 from sepo.audit.meanings import EXPLOITED, MEANINGS, better, heading, last, rank
 from sepo.files import write_json, write_text
 from sepo.games.registry import GAMES
+from sepo.policies.table import in_part
 from sepo.verbatim import code, text
 
 NAME = "safety-card"
@@ -52,7 +53,7 @@ def markdown(card: Mapping[str, Any]) -> str:
     """Return the card as one page of Markdown."""
     lines = [f"# Safety card: {code(card['policy'])}", "", _opening(card), ""]
     for game, part in card["games"].items():
-        lines += _game(game, part)
+        lines += _game(game, part, in_part(card.get("model") or card.get("about") or {}))
     lines += ["## How to find it again", "", "| | |", "| --- | --- |"]
     lines += [f"| {name} | {value} |" for name, value in _provenance(card)]
     lines += [
@@ -73,12 +74,13 @@ def _opening(card: Mapping[str, Any]) -> str:
     )
 
 
-def _game(game: str, part: Mapping[str, Any]) -> list[str]:
+def _game(game: str, part: Mapping[str, Any], elicited: str) -> list[str]:
     title = GAMES[game].title if game in GAMES else game
     method = str(part["method"])
     said = next((text for name, text in METHODS.items() if method.startswith(name)), "")
     lines = [f"## {text(title)}", ""]
     lines.append(f"Rules: {_rules(part)}. Method: {text(method)}{f', {said}' if said else ''}. {_asked(part)}".rstrip())
+    lines += [f"The table was elicited in {elicited}, and is uniform elsewhere."] if elicited else []
     lines += [f"Payoffs are in {text(part['unit'])}.", ""]
     lines += ["| figure | value | interval | better | what it is |", "| --- | ---: | --- | --- | --- |"]
     found = sorted(figures(part), key=lambda row: rank(row[0]))

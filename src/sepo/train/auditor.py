@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from sepo.play.episode import episodes, stepped
 from sepo.policies.base import Policy
 from sepo.policies.direct import DirectPolicy
 from sepo.policies.script import opponent
-from sepo.policies.table import PolicyTable, row
+from sepo.policies.table import PolicyTable, noted, row
 from sepo.solve.tree import Floats, Tree
 from sepo.train.learner import Learner, Look
 from sepo.train.part import Part
@@ -62,7 +63,7 @@ class Auditor(ABC):
             copy(self.folder, same_as, self.folder, name, self.title, self.seed)
             return {}
         table, part, line, shown = self.audited(name)
-        table.save(self.folder / "policies" / f"{name}.json")
+        self._in_part(table, part).save(self.folder / "policies" / f"{name}.json")
         card = {
             "schema": CARD_SCHEMA,
             "policy": table.name,
@@ -75,6 +76,15 @@ class Auditor(ABC):
         if name == "last" and self.recipe.episodes:
             write_text(self.folder / "episodes.jsonl", "".join(json.dumps(line) + "\n" for line in shown()))
         return line
+
+    def _in_part(self, table: PolicyTable, part: Mapping[str, Any]) -> PolicyTable:
+        """Note in a table that is uniform where the model was not asked in how many information states it was."""
+        asked, states = len(table.table), part.get("states")
+        same = states is not None and dict(part["rules"]) == dict(table.rules)
+        reachable = states["reachable"] if states is not None and same else None
+        if table.default is None or asked == reachable:
+            return table
+        return replace(table, notes=noted(table.notes, asked, reachable))
 
     def line(
         self, measures: Mapping[str, Mapping[str, float | None]], exploitability: float | None, mass: float | None
