@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sepo.cli.show_run import show_run
+from tests.report.made_run import made_run
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results" / "kuhn"
 
@@ -76,3 +77,45 @@ def test_one_seed_is_shown_with_what_its_audit_leaves_open(capsys: pytest.Captur
     assert "[-1.7500, 1.5000]" in text
     assert text.count("\u00b1") == 1
     assert "\u00b10.1250" in text
+
+
+def test_a_run_of_a_game_that_is_not_installed_here_is_shown_all_the_same(sepo, tmp_path):
+    run = tmp_path / "moved"
+    made_run(run)
+    for path in run.rglob("*.json*"):
+        path.write_text(path.read_text().replace('"kuhn"', '"hunt"'))
+    for arguments in (("--markdown",), ()):
+        assert sepo("report", run, *arguments).code == 0
+    assert "hunt" in (run / "report.html").read_text()
+    assert sepo("compare", run).code == 0
+
+
+@pytest.mark.parametrize(
+    ("record", "command"),
+    [
+        ({"command": "sepo run k.yaml --set seeds=[1]"}, "sepo run k.yaml --set seeds=[1] --resume"),
+        ({"command": "sepo run k.yaml", "continued": [{"command": "sepo run k2.yaml"}]}, "sepo run k2.yaml --resume"),
+        ({"command": ""}, "sepo run RECIPE --resume"),
+        (None, "sepo run RECIPE --resume"),
+    ],
+)
+def test_a_run_that_was_stopped_is_told_how_to_go_on(sepo, tmp_path, record, command):
+    run = tmp_path
+    (run / "recipe.yaml").write_text("name: k")
+    if record is not None:
+        (run / "environment.json").write_text(json.dumps(record))
+    for arguments in (("report", run), ("report", run, "--markdown"), ("compare", RESULTS, run), ("compare", run)):
+        done = sepo(*arguments)
+        assert (done.code, done.out) == (2, "")
+        assert f"the run in '{run}' is not finished" in done.err
+        assert f"continue it with `{command}`" in done.err
+        assert done.err.count("\n") == 1
+
+
+def test_a_joint_run_that_was_stopped_is_told_how_to_go_on(sepo, tmp_path):
+    (tmp_path / "kuhn").mkdir()
+    (tmp_path / "kuhn" / "recipe.yaml").write_text("name: j-kuhn")
+    (tmp_path / "kuhn" / "environment.json").write_text(json.dumps({"command": "sepo run j.yaml"}))
+    done = sepo("report", tmp_path)
+    assert done.code == 2
+    assert "continue it with `sepo run j.yaml --resume`" in done.err

@@ -221,8 +221,30 @@ def runs_in(folder: Path) -> list[Path]:
         raise InputError(f"no run folder at '{folder}'")
     found = [folder] if (folder / "summary.json").exists() else sorted(f.parent for f in folder.glob("*/summary.json"))
     if not found:
+        refuse_unfinished(folder)
         raise InputError(f"'{folder}' has no summary.json: give a run folder that `sepo run` wrote")
     return found
+
+
+def refuse_unfinished(folder: Path) -> None:
+    """Refuse a folder of a run that was stopped before it had a summary.
+
+    Raises
+    ------
+    InputError
+        With the command that continues it, as the run's ``environment.json`` tells it.
+    """
+    begun = next(iter([*folder.glob("recipe.yaml"), *sorted(folder.glob("*/recipe.yaml"))]), None)
+    if begun is None or (begun.parent / "summary.json").exists():
+        return
+    file = begun.parent / "environment.json"
+    record = read_json(file, "environment") if file.exists() else {}
+    further = record.get("continued")
+    last = further[-1] if isinstance(further, list) and further else record
+    command = str(last.get("command") or "") if isinstance(last, Mapping) else ""
+    words = command if command.startswith("sepo ") else "sepo run RECIPE"
+    words += "" if words.endswith(" --resume") else " --resume"
+    raise InputError(f"the run in '{folder}' is not finished, and has no summary.json yet: continue it with `{words}`")
 
 
 def read_run(folder: Path) -> Run:
@@ -254,6 +276,8 @@ def read_summary(folder: Path) -> Summary:
         If there is none, or it is not as it should be; the message names the file and key.
     """
     path = folder / "summary.json"
+    if not path.exists():
+        refuse_unfinished(folder)
     document = read_json(path, "run summary")
     if document.get("schema") != SCHEMA:
         raise InputError(f"run summary '{path}': schema must be '{SCHEMA}', not {document.get('schema')!r}")

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from sepo.audit.compare import CARD_SCHEMA, SAFETY_SCHEMA, check_card, figures
 from sepo.errors import InputError
 from sepo.files import read_json
+from sepo.report.read import refuse_unfinished
 from sepo.train.rules import MAIN, other_rules
 
 RUN_SCHEMA = "sepo.run/1"
@@ -169,6 +170,8 @@ def _paired(document: Mapping[str, Any]) -> Differences:
 def _run(folder: Path, wanted: str | None, *, every: bool) -> list[Side]:
     """Read a run's arms: the one wanted, or the trained one, or every one that has figures."""
     path = folder / "summary.json"
+    if not path.exists():
+        refuse_unfinished(folder)
     document = read_json(path, "run summary")
     if document.get("schema") != RUN_SCHEMA:
         raise InputError(f"run summary '{path}': schema must be '{RUN_SCHEMA}', not {document.get('schema')!r}")
