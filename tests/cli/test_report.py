@@ -119,3 +119,22 @@ def test_a_joint_run_that_was_stopped_is_told_how_to_go_on(sepo, tmp_path):
     done = sepo("report", tmp_path)
     assert done.code == 2
     assert "continue it with `sepo run j.yaml --resume`" in done.err
+
+
+def test_what_an_audit_of_several_policies_writes_is_a_report_of_them_all(sepo, tmp_path):
+    both = tmp_path / "both.json"
+    sepo("audit", "script:nash", "uniform", "--game", "kuhn", "--no-adversaries", "--out", both)
+    assert sepo("report", both).code == 0
+    page = (tmp_path / "both.html").read_text()
+    assert all(name in page for name in ("script:nash", "uniform"))
+    lines = sepo("report", both, "--markdown").out.splitlines()
+    assert [line.split(" | ")[0] for line in lines] == ["| policy", "| ---", "| `script:nash`", "| `uniform`"]
+    for wrong, said in (
+        ({"scorecards": []}, "is no list of scorecards"),
+        ({"scorecards": [3]}, "is no list of scorecards"),
+        ({"scorecards": [{"schema": "sepo.run/1"}]}, "its schema is 'sepo.run/1'"),
+    ):
+        both.write_text(json.dumps({"schema": "sepo.scorecards/1"} | wrong))
+        done = sepo("report", both)
+        assert (done.code, done.err.count("\n")) == (2, 1)
+        assert said in done.err

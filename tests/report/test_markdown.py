@@ -203,3 +203,29 @@ def test_a_scorecard_shows_what_it_has_and_how_it_was_found():
         "| `kuhn` | not recorded | n/a | n/a | n/a | n/a | n/a | n/a | n/a | n/a |",
         "| `split` | bounded | n/a | n/a | n/a | n/a | n/a | n/a | n/a | n/a |",
     ]
+
+
+@pytest.mark.parametrize(("sets", "of"), [(("paper", "sepo"), "paper"), (("sepo",), "sepo"), (("paper",), "paper")])
+def test_a_scorecards_columns_are_those_of_the_sets_that_it_has(sets: tuple[str, ...], of: str):
+    rows = {name: dict.fromkeys("uecxJ", exact(i + 1.0)) for i, name in enumerate(sets)}
+    head, _, row = card({"games": {"kuhn": {"method": "exact", "measures": rows}}}).splitlines()
+    titles, cells = (line.strip("| ").split(" | ") for line in (head, row))
+    worth = f"{sets.index(of) + 1:.3f}"
+    found = dict(zip(titles, cells, strict=True))
+    assert {f"{key} (`{of}`)": worth for key in "uecx"}.items() <= found.items()
+    assert [title for title in titles if title.startswith("J ")] == [
+        f"J (`{s}`)" for s in ("sepo", "paper") if s in sets
+    ]
+
+
+def test_several_scorecards_are_told_apart_by_policy():
+    parts = [{"policy": name, "games": {"kuhn": {"method": "exact"}}} for name in ("a", "b")]
+    head, _, first, second = card(*parts).splitlines()
+    assert head.startswith("| policy | game | method |")
+    assert first.startswith("| `a` | `kuhn` | exact |")
+    assert second.startswith("| `b` | `kuhn` | exact |")
+    assert head.count("|") == first.count("|")
+
+
+def exact(value: float) -> dict[str, Any]:
+    return {"value": value, "low": value, "high": value, "n": None}

@@ -12,6 +12,7 @@ from sepo.files import read_json
 
 CARD_SCHEMA = "sepo.scorecard/1"
 SAFETY_SCHEMA = "sepo.card/1"
+SEVERAL_SCHEMA = "sepo.scorecards/1"
 BETTER_HIGH = {"u", "J", "robustness", "held_out", "welfare", "legal_mass", "nra"}
 BETTER_LOW = {"e", "c", "x", "exploitability", "worst_case_advantage", "security_gap", "illegal_rate"}
 
@@ -27,6 +28,26 @@ def load_card(path: Path, schemas: Sequence[str] = (CARD_SCHEMA, SAFETY_SCHEMA))
     document = read_json(path, "scorecard")
     check_card(document, path, schemas)
     return document
+
+
+def load_cards(path: Path) -> list[dict[str, Any]]:
+    """Read a file of one scorecard, or of several, as an audit of several policies writes it.
+
+    Raises
+    ------
+    InputError
+        If the file holds no scorecard, or something else among them.
+    """
+    document = read_json(path, "scorecard")
+    if document.get("schema") != SEVERAL_SCHEMA:
+        check_card(document, path, (CARD_SCHEMA, SAFETY_SCHEMA))
+        return [document]
+    cards = document.get("scorecards")
+    if not isinstance(cards, list) or not cards or not all(isinstance(card, dict) for card in cards):
+        raise InputError(f"'{path}' is no list of scorecards: 'scorecards' must hold some")
+    for card in cards:
+        check_card(card, path)
+    return cards
 
 
 def check_card(document: Mapping[str, Any], path: Path, schemas: Sequence[str] = (CARD_SCHEMA,)) -> None:

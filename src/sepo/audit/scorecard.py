@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from sepo.audit.compare import CARD_SCHEMA
+from sepo.audit.compare import CARD_SCHEMA, SEVERAL_SCHEMA
 from sepo.audit.figures import ANYONE, listed, met, reported
 from sepo.audit.found import Found, difference
 from sepo.audit.methods import Options, Sets, Tell, find, quiet
@@ -98,7 +98,7 @@ def scorecards(
         for card, other in zip(cards[1:], inspections[1:], strict=True)
     }
     return {
-        "schema": "sepo.scorecards/1",
+        "schema": SEVERAL_SCHEMA,
         "scorecards": cards,
         "differences": {"from": cards[0]["policy"], "of": apart},
     }

@@ -49,13 +49,13 @@ def command(
 
 
 def _table(run: Path) -> str:
-    """Return the Markdown table of a scorecard, of a run, or of a folder of runs."""
-    from sepo.audit.compare import load_card
+    """Return the Markdown table of scorecards, of a run, or of a folder of runs."""
+    from sepo.audit.compare import load_cards
     from sepo.report.markdown import card, markdown, overview
     from sepo.report.read import read_summaries, read_summary
 
     if run.is_file():
-        return card(load_card(run))
+        return card(*load_cards(run))
     if (run / "summary.json").exists() or not (runs := read_summaries(run)):
         return markdown(read_summary(run))
     return overview(runs)

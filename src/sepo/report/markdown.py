@@ -233,15 +233,22 @@ def ratios(document: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def card(document: Mapping[str, Any]) -> str:
-    """Return a scorecard as a Markdown table, a row a game."""
-    heads = ["game", "method", "J (`sepo`)", "J (`paper`)", "u", "e", "c", "x", "worst case", "legal mass"]
-    lines = ["| " + " | ".join(heads) + " |", "| --- | --- |" + " ---: |" * (len(heads) - 2)]
-    for game, part in document["games"].items():
-        paper, sepo = (part.get("measures", {}).get(name, {}) for name in ("paper", "sepo"))
-        found = [sepo.get("J"), *(paper.get(k) for k in ("J", "u", "e", "c", "x"))]
+def card(*documents: Mapping[str, Any]) -> str:
+    """Return scorecards as a Markdown table, a row a game of each.
+
+    The parts of J are those of the ``paper`` set where it is there.
+    """
+    parts = [(str(d.get("policy", "")), game, part) for d in documents for game, part in d["games"].items()]
+    there = [of for of in ("sepo", "paper") if any(of in part.get("measures", {}) for _, _, part in parts)]
+    columns = [(of, "J") for of in there] + [(of, key) for of in there[-1:] for key in PARTS]
+    heads = [*(["policy"] if len(documents) > 1 else []), "game", "method"]
+    figures = [*(f"{key} (`{of}`)" for of, key in columns), "worst case", "legal mass"]
+    lines = ["| " + " | ".join([*heads, *figures]) + " |", "|" + " --- |" * len(heads) + " ---: |" * len(figures)]
+    for policy, game, part in parts:
+        found = [part.get("measures", {}).get(of, {}).get(key) for of, key in columns]
         cells = [bounded(f) for f in (*found, part.get("worst_case_advantage"), part.get("legal_mass"))]
-        lines.append("| " + " | ".join([code(game), text(method(part)), *cells]) + " |")
+        named = [code(policy), code(game)] if len(documents) > 1 else [code(game)]
+        lines.append("| " + " | ".join([*named, text(method(part)), *cells]) + " |")
     return "\n".join(lines) + "\n"
 
 

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sepo import __version__
-from sepo.audit.compare import load_card
+from sepo.audit.compare import load_cards
 from sepo.errors import InputError
 from sepo.files import write_text
 from sepo.printable import visible
@@ -53,7 +53,8 @@ def write_report(sources: Path | Sequence[Path], out: Path | None = None) -> Pat
     Parameters
     ----------
     sources
-        Run folders as ``sepo run`` writes them, folders of such, and scorecard files; see ``report.read``.
+        Run folders as ``sepo run`` writes them, folders of such, and files of one scorecard or several; see
+        ``report.read``.
     out
         The file to write; unless given, ``report.html`` in the first folder, or beside the first scorecard under its
         name.
@@ -81,7 +82,7 @@ def write_report(sources: Path | Sequence[Path], out: Path | None = None) -> Pat
 def read_all(sources: Sequence[Path]) -> list[Run]:
     """Read run folders, folders of run folders and scorecard files, as runs; see ``write_report``."""
     runs = [read_run(folder) for source in sources if not source.is_file() for folder in runs_in(source)]
-    return runs + audited([load_card(source) for source in sources if source.is_file()])
+    return runs + audited([card for source in sources if source.is_file() for card in load_cards(source)])
 
 
 def render(runs: Sequence[Run], library: str) -> str:
