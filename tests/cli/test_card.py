@@ -240,3 +240,44 @@ def test_a_models_fingerprint_is_of_what_makes_its_answers(tmp_path: Path):
     weights.write_bytes(data)
     assert contents(f"hf:{tmp_path / 'copy'}") not in (digest, None)
     assert contents(f"hf:{tmp_path / 'absent'}") is None
+
+
+def test_a_scorecard_of_a_policy_that_has_changed_since_is_refused(sepo: Program, loose: dict, tmp_path: Path):
+    path, scorecard = tmp_path / "table.json", tmp_path / "scorecard.json"
+    path.write_text(json.dumps(loose))
+    made = sepo("audit", f"table:{path}", "--no-adversaries", "--json", "--out", scorecard).document
+    card = sepo("card", scorecard, "--json").document
+    assert card["fingerprint"] == made["fingerprint"]
+    assert card == sepo("card", f"table:{path}", "--no-adversaries", "--json").document
+    path.write_text(json.dumps(loose | {"about": {"note": "the same rows"}}))
+    assert sepo("card", scorecard).code == 0
+    path.write_text(json.dumps(loose | {"table": loose["table"] | {"Q:b": {"FOLD": 0.5, "CALL": 0.5}}}))
+    done = sepo("card", scorecard)
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert f"scorecard '{scorecard}': 'table:{path}' has changed since it was audited" in done.err
+    del made["fingerprint"]  # as older versions wrote it
+    scorecard.write_text(json.dumps(made))
+    assert sepo("card", scorecard, "--json").document["fingerprint"] != card["fingerprint"]
+    for wrong in ("x", {"sha256": 1, "of": "it"}, {"sha256": "x"}):
+        scorecard.write_text(json.dumps(made | {"fingerprint": wrong}))
+        done = sepo("card", scorecard)
+        assert (done.code, done.err.count("\n")) == (2, 1)
+        assert "'fingerprint' must" in done.err
+
+
+def test_a_scorecard_of_a_model_that_has_changed_since_is_refused(
+    sepo: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SEPO_CACHE", str(tmp_path / "cache"))
+    reference, scorecard = tiny_model(tmp_path / "model"), tmp_path / "scorecard.json"
+    options = ("--game", "kuhn", "--no-adversaries", "--out", scorecard)
+    for _ in range(2):  # the second time from what was kept
+        made = sepo("audit", reference, *options, "--json").document
+        assert sepo("card", scorecard, "--json").document["fingerprint"] == made["fingerprint"]
+    tiny_model(tmp_path / "model", seed=1)
+    done = sepo("card", scorecard)
+    assert done.code == 2
+    assert f"'{reference}' has changed since it was audited" in done.err
+    changed = sepo("audit", reference, *options, "--json").document
+    assert changed["fingerprint"] != made["fingerprint"]
+    assert sepo("card", scorecard, "--json").document["fingerprint"] == changed["fingerprint"]

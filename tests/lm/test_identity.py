@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sepo.lm import identity
-from sepo.lm.identity import contents, fingerprint
+from sepo.lm.identity import contents, contents_kept, fingerprint
 
 FILES = {"config.json": "{}", "model.safetensors": "weights", "tokenizer.json": "{}"}
 
@@ -188,6 +188,27 @@ def test_an_adapters_folder_is_the_adapter_and_the_model_that_it_is_for(
     assert known("hf:org/adapter") not in [None, *before]
     (model / "model.safetensors").unlink()
     assert contents(reference) is None
+
+
+def test_contents_that_are_kept_are_read_once_and_anew_where_files_changed(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SEPO_CACHE", str(tmp_path / "cache"))
+    reference = f"hf:{model}"
+    digest = contents(reference)
+    assert contents_kept(reference) == digest
+    (file,) = (tmp_path / "cache" / "contents").iterdir()
+    file.write_text(json.dumps({"sha256": "what was kept"}))
+    assert contents_kept(reference) == "what was kept"
+    for damaged in ("", "[]", '{"sha256": 3}'):
+        file.write_text(damaged)
+        assert contents_kept(reference) == digest
+    replace(model / "model.safetensors")
+    assert contents_kept(reference) == contents(reference) != digest
+    assert contents_kept("hf:nobody/nowhere") is None
+    (tmp_path / "no folder").write_text("")
+    monkeypatch.setenv("SEPO_CACHE", str(tmp_path / "no folder"))
+    assert contents_kept(reference) == contents(reference)
 
 
 def test_an_adapter_folder_has_the_contents_of_its_two_parts_by_name(model: Path, tmp_path: Path):

@@ -8,7 +8,6 @@ it for people.
 from __future__ import annotations
 
 import datetime
-import hashlib
 import json
 import shlex
 from collections.abc import Mapping
@@ -17,14 +16,13 @@ from typing import Any
 
 from sepo.audit.asked import Asked, read_asked
 from sepo.audit.compare import SAFETY_SCHEMA, load_card
+from sepo.audit.fingerprint import check_fingerprint, fingerprint
 from sepo.audit.prompts import prompts
 from sepo.audit.scorecard import Games
 from sepo.errors import InputError
 from sepo.games.base import MeasureName
 from sepo.games.registry import make
-from sepo.lm.identity import contents
 from sepo.policies.base import Policy
-from sepo.policies.table import PolicyTable
 
 MODELS = ("bundled", "hf", "openai")
 SCRIPTS = ("script", "axelrod", "uniform")
@@ -59,7 +57,7 @@ def card(
     Parameters
     ----------
     policy
-        The policy itself, for its fingerprint; None of a server, which has none.
+        The policy itself, for its fingerprint where the scorecard has none; None of a server, which has none either.
     wording
         The wording in which it was audited; the games' own words unless given.
     date
@@ -80,7 +78,8 @@ def card(
     out: dict[str, Any] = {"schema": SAFETY_SCHEMA, "policy": name, "kind": kind}
     if wording is not None:
         out["wording"] = wording
-    out |= {"seed": scorecard["seed"], "options": dict(scorecard["options"]), "fingerprint": fingerprint(policy, name)}
+    digest = scorecard.get("fingerprint") or fingerprint(policy, name)
+    out |= {"seed": scorecard["seed"], "options": dict(scorecard["options"]), "fingerprint": digest}
     out |= {key: dict(scorecard[key]) for key in ("model", "about") if key in scorecard}
     games: dict[str, Any] = {}
     for game, part in scorecard["games"].items():
@@ -99,18 +98,6 @@ def card(
 
 def _reasoned(asked: Asked) -> bool:
     return asked.asking is not None and asked.asking.style == "reasoned"
-
-
-def fingerprint(policy: Policy | None, reference: str) -> dict[str, str] | None:
-    """Return a digest of what a policy is made of; None of scripts, of servers, and of files that are not here."""
-    if isinstance(policy, PolicyTable):
-        document = {key: value for key, value in policy.document().items() if key not in ("about", "schema")}
-        text = json.dumps(document, separators=(",", ":"), sort_keys=True)
-        return {"sha256": hashlib.sha256(text.encode("ascii")).hexdigest(), "of": "the table's game, rules and rows"}
-    if reference.partition(":")[0] not in ("bundled", "hf"):
-        return None
-    found = contents(reference)
-    return None if found is None else {"sha256": found, "of": "the model's files"}
 
 
 def games_of(name: str, part: Mapping[str, Any], asked: Asked) -> Games:
@@ -180,10 +167,6 @@ def load_safety_card(path: Path) -> dict[str, Any]:
     _check(document, where)
     if not isinstance(document.get("command", ""), str):
         raise InputError(f"{where}: 'command' must be text")
-    if not isinstance(document.get("fingerprint") or {}, dict):
-        raise InputError(f"{where}: 'fingerprint' must be an object")
-    if (digest := document.get("fingerprint")) and set(digest) != {"sha256", "of"}:
-        raise InputError(f"{where}: 'fingerprint' must have 'sha256' and 'of'")
     if document.get("kind") != kind_of(document["policy"]):
         raise InputError(f"{where}: 'kind' must be '{kind_of(document['policy'])}', not {document.get('kind')!r}")
     asked = read_asked(document.get("options"), where)
@@ -199,6 +182,7 @@ def _check(document: Mapping[str, Any], where: str) -> None:
     for key, kind, what in (("policy", str, "text"), ("seed", int, "a whole number"), ("versions", dict, "an object")):
         if not isinstance(document.get(key), kind) or isinstance(document.get(key), bool):
             raise InputError(f"{where}: '{key}' must be {what}")
+    check_fingerprint(document, where)
     if not isinstance(document.get("wording", ""), str):
         raise InputError(f"{where}: 'wording' must be text")
     for key in ("model", "about"):

@@ -15,6 +15,7 @@ from typing import Any
 
 from sepo.audit.compare import CARD_SCHEMA, SEVERAL_SCHEMA
 from sepo.audit.figures import ANYONE, listed, met, reported
+from sepo.audit.fingerprint import fingerprint
 from sepo.audit.found import Found, difference
 from sepo.audit.methods import Options, Sets, Tell, find, quiet
 from sepo.games.base import Game, MeasureName
@@ -87,6 +88,8 @@ def scorecards(
             about = policy.about() or about
             model = model or policy.legal_mass() is not None or isinstance(policy, Estimated)
         card = {"schema": CARD_SCHEMA, "policy": policy.name, "seed": options.seed, "versions": versions(model)}
+        if (digest := fingerprint(policy, policy.name, kept=options.asking.kept)) is not None:
+            card["fingerprint"] = digest
         if about:
             card["model" if model else "about"] = dict(about)
         cards.append(card | {"options": options.document(model=model), "games": audited})

@@ -10,6 +10,7 @@ import typer
 
 from sepo.audit.card import card, kind_of
 from sepo.audit.compare import CARD_SCHEMA, load_card
+from sepo.audit.fingerprint import hold_to_policy
 from sepo.audit.scorecard import scorecard
 from sepo.cli.arguments import (
     JsonOption,
@@ -72,6 +73,7 @@ def command(
         kind_of(name)
         # a server has no fingerprint, and whoever wrote the scorecard chose its address: it is left alone
         policy = None if name.startswith("openai:") else load_policy(name, asking=asking)
+        hold_to_policy(made, policy, f"scorecard '{subject}'")
     else:
         kind_of(subject)
         options = parse_options(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 from typing import Any
 
 from sepo.errors import InputError
-from sepo.files import read_json
+from sepo.files import cache_folder, read_json, write_json
 
 SCORING = 2
 """Counted up whenever scoring itself changes."""
@@ -83,6 +84,22 @@ def contents(reference: str) -> str | None:
             with path.open("rb") as file:
                 lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.name}")
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def contents_kept(reference: str) -> str | None:
+    """Return ``contents``, for which the files of a fingerprint are read once on a machine: gigabytes take long."""
+    known = fingerprint(reference)
+    if known is None:
+        return contents(reference)
+    place = cache_folder() / "contents" / f"{known}.json"
+    with suppress(InputError):  # there is none yet, or it was damaged
+        if isinstance(found := read_json(place, "digest").get("sha256"), str):
+            return found
+    made = contents(reference)
+    if made is not None:
+        with suppress(InputError):  # a cache that cannot be written costs time only
+            write_json(place, {"sha256": made})
+    return made
 
 
 def _folders(source: str) -> list[Path]:
