@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import StringIO
+from typing import Any
 
 import pytest
 
 from sepo.errors import InputError
-from sepo.games.base import Decision
-from sepo.games.kuhn import RULES
+from sepo.games.base import Decision, Turn
+from sepo.games.kuhn import RULES, Kuhn
+from sepo.games.registry import make
 from sepo.policies.human import HumanPolicy
 from sepo.solve.tree import Tree
 
@@ -64,3 +67,59 @@ def test_input_that_ends_is_an_error_that_names_the_unanswered_state(tree: Tree)
 
 def test_no_question_needs_no_answer(tree: Tree):
     assert asked(tree, "")[0] == []
+
+
+class Worded(Kuhn):
+    """Kuhn in other words, and without rules unless they are given."""
+
+    def __init__(self, words: dict[str, str], rules: str = "") -> None:
+        self.said, self.told = words, rules
+
+    def word(self, action: str) -> str:
+        return self.said.get(action, super().word(action))
+
+    def chat(self, view: Any) -> tuple[Turn, ...]:
+        rules = (Turn("system", self.told),) if self.told else ()
+        return (*rules, *super().chat(view)[1:])
+
+
+def answered(tree: Tree, typed: str, key: str, *games: Kuhn) -> tuple[list[list[float]], str]:
+    """Return the answers to one information state as each game asks it, and what was told."""
+    at = next(i.decision for i in tree.infosets if i.key == key)
+    told = StringIO()
+    found = HumanPolicy(ask=StringIO(typed), tell=told).probabilities([replace(at, game=game) for game in games])
+    return [p.tolist() for p in found], told.getvalue()
+
+
+def test_words_of_several_parts_are_words():
+    game = make("items", {"instances": 1, "rounds": 1})
+    root = game.root()
+    decision = game.decision(root.child(root.chance()[0][0]))
+    told = StringIO()
+    (p,) = HumanPolicy(ask=StringIO(" 1  1 1\n"), tell=told).probabilities([decision])
+    assert dict(zip(decision.words(), p.tolist(), strict=True)) == {w: float(w == "1 1 1") for w in decision.words()}
+
+
+@pytest.mark.parametrize(
+    ("words", "typed", "p"),
+    [
+        ({"PASS": "go on", "BET": "go"}, "Go  On\n", [1.0, 0.0]),
+        ({"PASS": "go on", "BET": "go"}, "go\n", [0.0, 1.0]),
+        ({"PASS": "0 1", "BET": "1 0"}, "0 1\n", [1.0, 0.0]),  # the word, not the probabilities of the other one
+        ({"PASS": "0 1", "BET": "1 0"}, "0.5 0.5\n", [0.5, 0.5]),
+        ({"PASS": "go", "BET": "Go"}, "Go\n", [0.0, 1.0]),
+    ],
+)
+def test_what_is_shown_as_a_word_is_read_as_that_word(tree: Tree, words: dict[str, str], typed: str, p: list[float]):
+    assert answered(tree, typed, "Q:", Worded(words))[0] == [p]
+
+
+def test_a_chat_without_rules_is_shown_whole(tree: Tree):
+    told = answered(tree, "check\ncheck\n", "Q:", Worded({}), Worded({}))[1]
+    assert told.count("queen. You start") == 2
+
+
+def test_rules_are_told_again_where_they_are_others(tree: Tree):
+    one, two = Worded({}, "One way."), Worded({}, "Another way.")
+    told = answered(tree, "check\n" * 5, "Q:", one, one, two, two, one)[1]
+    assert [line for line in told.splitlines() if line.endswith(" way.")] == ["One way.", "Another way.", "One way."]

@@ -31,9 +31,14 @@ class HumanPolicy:
         InputError
             If the input ends.
         """
-        rules = decisions[0].chat()[0].content if decisions else ""
-        self._say(rules)
-        return [self._answer(d) for d in decisions]
+        answers, told = [], ""
+        for decision in decisions:
+            rules = "\n".join(turn.content for turn in decision.chat() if turn.role == "system")
+            if rules and rules != told:
+                self._say(rules)
+            told = rules
+            answers.append(self._answer(decision))
+        return answers
 
     def legal_mass(self) -> Mapping[str, float] | None:
         """People are no model."""
@@ -45,18 +50,18 @@ class HumanPolicy:
 
     def _answer(self, decision: Decision) -> Floats:
         words = decision.words()
-        for turn in decision.chat()[1:]:
-            self._say(("you: " if turn.role == "assistant" else "") + turn.content)
+        for turn in decision.chat():
+            if turn.role != "system":
+                self._say(("you: " if turn.role == "assistant" else "") + turn.content)
         while True:
             self._say(f"[{' | '.join(words)}] or {len(words)} probabilities:")
             line = (self.ask or sys.stdin).readline()
             if not line:
                 raise InputError(f"the input ended before information state '{decision.key}' was answered")
-            said = line.split()
-            if len(said) == 1 and said[0].lower() in [w.lower() for w in words]:
-                return np.array([float(said[0].lower() == w.lower()) for w in words])
+            if (chosen := _chosen(line, words)) is not None:  # before probabilities: a word may be of numbers
+                return np.array([float(which == chosen) for which in range(len(words))])
             try:
-                p = np.array([float(x) for x in said])
+                p = np.array([float(x) for x in line.split()])
             except ValueError:
                 p = np.array([])
             if len(p) == len(words) and np.isfinite(p).all() and (p >= 0).all() and abs(p.sum() - 1) < 1e-6:
@@ -65,3 +70,15 @@ class HumanPolicy:
 
     def _say(self, text: str) -> None:
         print(visible(text), file=self.tell or sys.stderr, flush=True)
+
+
+def _chosen(line: str, words: Sequence[str]) -> int | None:
+    """Return which word was typed, as it is written or else whatever its capitals and spaces; None for none."""
+    if (said := line.strip()) in words:
+        return words.index(said)
+    alike = [which for which, word in enumerate(words) if _plain(word) == _plain(said)]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _plain(word: str) -> str:
+    return " ".join(word.split()).lower()
