@@ -68,9 +68,10 @@ def test_sums_and_multiples_are_the_tightest_that_hold(a: Range, b: Range, facto
     assert a.times(factor).value == a.value * factor
 
 
-@given(a=ranges(positive), b=ranges(positive))
+@given(a=ranges(positive) | ranges(), b=ranges(positive) | ranges())
 def test_quotients_hold_whatever_is_divided_by_whatever(a: Range, b: Range):
     got = a.over(b)
+    assert got.low <= got.value <= got.high
     found = [x / y if y > 0 else 0.0 for x in points(a) for y in points(b)]
     assert all(contains(got, x) for x in found)
     assert contains(got, float(got.value[0]))
@@ -81,7 +82,9 @@ def test_quotients_hold_whatever_is_divided_by_whatever(a: Range, b: Range):
 def test_what_is_divided_by_nothing_is_nothing_and_by_perhaps_nothing_unbounded():
     nothing, one = exactly(np.zeros(1)), exactly(np.ones(1))
     assert one.over(nothing) == exactly(np.zeros(1))
-    assert one.over(Range(np.ones(1), np.zeros(1), np.ones(1))).high[0] == np.inf
+    perhaps = Range(np.ones(1), np.zeros(1), np.ones(1))
+    assert one.over(perhaps) == Range(np.ones(1), np.zeros(1), np.array([np.inf]))
+    assert one.times(-1.0).over(perhaps) == Range(-np.ones(1), np.array([-np.inf]), np.zeros(1))
 
 
 def told(rows: Mapping[str, tuple[Range, Range]]) -> Get:

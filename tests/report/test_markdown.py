@@ -193,13 +193,15 @@ def test_a_scorecard_shows_what_it_has_and_how_it_was_found():
             "method": "bounded",
             "states": {"asked": 3000, "reachable": 21845},
             "legal_mass": whole | {"high": None},
+            "measures": {"paper": {"J": whole | {"low": None}, "c": whole | {"low": None, "high": None}}},
         },
         "kuhn": {},
         "split": {"method": "bounded", "states": {"asked": "many"}},
     }
     assert card({"games": parts}).splitlines()[2:] == [
         "| `items` | sampled, 32 clusters | 1.000 [0.500, 1.500] | n/a | 2.000 | n/a | n/a | n/a | n/a | n/a |",
-        "| `ipd` | bounded: 3,000 of 21,845 states asked | n/a | n/a | n/a | n/a | n/a | n/a | n/a | at least 0.500 |",
+        "| `ipd` | bounded: 3,000 of 21,845 states asked "
+        "| n/a | at most 1.500 | n/a | n/a | 1.000 [-inf, inf] | n/a | n/a | at least 0.500 |",
         "| `kuhn` | not recorded | n/a | n/a | n/a | n/a | n/a | n/a | n/a | n/a |",
         "| `split` | bounded | n/a | n/a | n/a | n/a | n/a | n/a | n/a | n/a |",
     ]

@@ -42,9 +42,15 @@ class Range(NamedTuple):
         return Range(*(np.maximum(x, 0.0) for x in self))
 
     def over(self, other: Range) -> Range:
-        """Divide one that is not negative by one that is not negative; 0 where it is divided by 0."""
-        high = np.where((other.low <= 0) & (other.high > 0) & (self.high > 0), np.inf, _quotient(self.high, other.low))
-        low = np.where(other.low <= 0, 0.0, _quotient(self.low, other.high))
+        """Divide by one that is not negative; 0 where it is divided by 0.
+
+        Where what it is divided by may be 0 or next to it, there is no end on a side that it may lie on.
+        """
+        least = _quotient(self.low, np.where(self.low < 0, other.low, other.high))
+        most = _quotient(self.high, np.where(self.high < 0, other.high, other.low))
+        small = (other.low <= 0) & (other.high > 0)
+        low = np.where(small, np.where(self.low < 0, -np.inf, 0.0), least)
+        high = np.where(small, np.where(self.high > 0, np.inf, 0.0), most)
         return Range(_quotient(self.value, other.value), low, high)
 
 

@@ -253,12 +253,14 @@ def card(*documents: Mapping[str, Any]) -> str:
 
 
 def bounded(found: Mapping[str, Any] | None) -> str:
-    """Return a figure of a scorecard with its bounds; ``at least`` where only the lower one is known."""
+    """Return a figure of a scorecard with its bounds; ``at least`` or ``at most`` where only one of them is known."""
     if not isinstance(found, Mapping) or found.get("value") is None:
         return NONE
-    if found["low"] is not None and found["high"] is None:
-        return f"at least {number(found['low'], 3)}"
-    if found["low"] is None or found["high"] - found["low"] < 5e-4:
+    if found["low"] is None and found["high"] is None:
+        return f"{number(found['value'], 3)} [-inf, inf]"
+    if found["low"] is None or found["high"] is None:
+        return f"at most {number(found['high'], 3)}" if found["low"] is None else f"at least {number(found['low'], 3)}"
+    if found["high"] - found["low"] < 5e-4:
         return number(found["value"], 3)
     value, low, high = (number(found[key], 3) for key in ("value", "low", "high"))
     return f"{value} [{low}, {high}]"
