@@ -19,6 +19,7 @@ from sepo.audit.board import Match
 from sepo.audit.exact import Expectations, best_values, dues
 from sepo.errors import InputError
 from sepo.games.base import Game
+from sepo.games.held import hold_to_figures
 from sepo.keys import generator
 from sepo.play.lockstep import Tell, play
 from sepo.play.rollout import rollout
@@ -153,13 +154,14 @@ def joined(parts: Sequence[Expectations]) -> Expectations:
 
 
 def hold_to_independent(game: Game) -> None:
-    """Refuse a game whose instances are no independent draws, since every interval over them takes them for that.
+    """Refuse a game whose instances are no independent draws that count alike: every interval over them takes them so.
 
     Raises
     ------
     InputError
-        If they are not.
+        If they are not, or a feature has another quantity's name.
     """
+    hold_to_figures(game)
     if game.grouped:
         raise InputError(
             f"game '{game.name}': instances that share a hand are not independent, so no interval over them would "

@@ -197,7 +197,8 @@ class Game(ABC):
     name
         As on the command line.
     features
-        Names of the additive features beyond both payoffs that ``State.features`` returns.
+        Names of the additive features beyond both payoffs that ``State.features`` returns, none of them one that an
+        audit gives to a quantity of its own (``games.held.TAKEN``).
     max_payoff
         The scale of J: ``s = 3 / max_payoff``.
     zero_sum
@@ -216,7 +217,8 @@ class Game(ABC):
     merge
         Whether states that compare equal are one node: what happened before no longer matters to anyone.
     sampled_chance
-        Whether chance at the root draws from a seeded set of instances, so figures carry intervals over them.
+        Whether chance at the root draws from a seeded set of instances, so figures carry intervals over them. All are
+        equally likely: each counts alike.
     grouped
         Whether those instances come in groups that share something: no interval over them would hold.
     cooperation

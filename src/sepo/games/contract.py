@@ -16,10 +16,10 @@ import numpy as np
 
 from sepo.errors import ContractError
 from sepo.games.base import CHANCE, TERMINAL, Decision, Game, MeasureName, Opponent, PoolName, Ratio, State, Turn
+from sepo.games.held import COUNTED, hold_to_figures
 from sepo.games.wording import reword, wordings
 
 TOLERANCE = 1e-9
-ALWAYS_COUNTED = ("own", "other", "round")  # features that every game has
 ENOUGH = 2_000  # questions that are put in every wording
 NEEDED: tuple[PoolName, ...] = ("train", "exploiter", "held_out")
 
@@ -75,6 +75,7 @@ def check(
     ContractError
         At the first breach; the message names the game, and the state where there is one.
     """
+    hold_to_figures(game)
     _check_measures(game)
     _check_rules(game)
     walk = _Walk(game, max_depth, perfect_recall)
@@ -283,8 +284,8 @@ def _check_pools(game: Game, where: str, pools: Mapping[PoolName, Sequence[str]]
 
 def _check_ratio(game: Game, where: str, ratio: Ratio, pools: Mapping[PoolName, Sequence[str]]) -> None:
     for feature in (ratio.numerator, ratio.denominator):
-        if feature not in (*ALWAYS_COUNTED, *game.features):
-            _fail(game, f"{where}: '{feature}' is no feature: they are {', '.join((*ALWAYS_COUNTED, *game.features))}")
+        if feature not in (*COUNTED, *game.features):
+            _fail(game, f"{where}: '{feature}' is no feature: they are {', '.join((*COUNTED, *game.features))}")
     if not any(pools[name] for name in ratio.pools):
         _fail(game, f"{where}: no opponent in the pools {ratio.pools} of '{ratio.numerator}/{ratio.denominator}'")
 

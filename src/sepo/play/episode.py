@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from sepo.games.base import CHANCE, TERMINAL, Decision, Game, Opponent, State
+from sepo.games.held import hold_to_figures
 from sepo.keys import generator
 from sepo.play.rollout import rollout
 from sepo.policies.base import Policy, Spoken, Written, spoken
@@ -61,7 +62,13 @@ def stepped(
 
     Where an instance is drawn at first, episode k plays instance k. All episodes ask the policy at once, and likewise
     an opponent that is a policy.
+
+    Raises
+    ------
+    ContractError
+        If the instances are not equally likely.
     """
+    hold_to_figures(game)
     rng = generator(*key)
     seats = [game.seats[hand % len(game.seats)] for hand in range(game.hands)]
     running = [_Running(game.root(), seat) for _ in range(count) for seat in seats]

@@ -14,6 +14,7 @@ import numpy as np
 
 from sepo.errors import ContractError
 from sepo.games.base import CHANCE, TERMINAL, Decision, Game, Opponent, State
+from sepo.games.held import hold_to_figures
 from sepo.games.repeated import RepeatedGame, Stage
 from sepo.keys import generator
 from sepo.policies.base import Estimated, Policy, answered
@@ -101,7 +102,8 @@ def play(
     Raises
     ------
     ContractError
-        If an episode does not end, or an answer is no distribution over the legal actions.
+        If an episode does not end, an answer is no distribution over the legal actions, or the game's figures would
+        not be what they say (see ``games.held``).
     """
     out = [Episode(k, o, s, game.root()) for k in clusters for o in opponents for s in game.seats]
     run(out, game, key, _asking(policy), policy.legal_mass, tell)
@@ -139,6 +141,7 @@ def run(
     ContractError
         As ``play`` does.
     """
+    hold_to_figures(game)
     lots = {k: Lots(generator(*key, k), ("chance", "opponent", "learner")) for k in {e.cluster for e in out}}
     running = out
     while running := [e for e in running if e.state.actor != TERMINAL]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from sepo.errors import ContractError, ShortcutError, TooLargeError
 from sepo.games.base import CHANCE, TERMINAL, Game, Memory, State
+from sepo.games.held import hold_to_figures
 from sepo.games.repeated import RepeatedGame, Stage
 from sepo.solve.rounds import Hidden
 from sepo.solve.stages import Answer, grow
@@ -74,6 +75,7 @@ def walk(
         If one seat is free and would forget what tells of the other's private information, or what it sees then does
         not tell how far the game has come.
     """
+    hold_to_figures(game)
     with _uncollected():
         if isinstance(game, RepeatedGame) and game.alike:
             return grow(game, dict(fixed or {}), memory, max_nodes)
