@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import sepo
 from sepo.audit.board import Subject
 from sepo.audit.exact import evaluate
-from sepo.errors import ContractError
+from sepo.errors import ContractError, InputError
+from sepo.games import registry
 from sepo.games.base import Game
 from sepo.games.contract import check
 from sepo.games.held import TAKEN, hold_to_figures
 from sepo.games.ipd import Ipd
 from sepo.games.items import Items
+from sepo.games.kuhn import Kuhn
 from sepo.games.registry import GAMES, make
 from sepo.policies.script import ScriptPolicy
+from sepo.policies.table import PolicyTable
 from sepo.solve.expand import expand
+from sepo.train.rules import other_rules
 from tests.small_games import STAKES, Stakes
 
 TAKE: dict[str, Callable[[Game], Any]] = {
@@ -90,3 +96,71 @@ def test_what_an_audit_adds_to_the_features_is_taken():
     added = {name for _, name in values.columns} - set(game.features)
     assert {name for name in added if not name.startswith("play ")} == {"own", "other", "round", "best"}
     assert added <= {*TAKEN, "play 0 COOPERATE", "play 0 DEFECT"}
+
+
+class Sized(Kuhn):
+    """A game with a rule that holds a tuple."""
+
+    name = "sized"
+
+    def __init__(self, sizes: Iterable[Any] = (1, 2)) -> None:
+        self.sizes = tuple(sizes)
+
+    @property
+    def rules(self) -> dict[str, Any]:
+        return {"sizes": self.sizes}
+
+
+class Choosy(Sized):
+    """It takes no list for its tuple."""
+
+    def __init__(self, sizes: Any = (1, 2)) -> None:
+        if not isinstance(sizes, tuple):
+            raise InputError("sizes are a tuple")
+        super().__init__(sizes)
+
+
+@pytest.fixture
+def sized(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the game be had by name."""
+    monkeypatch.setattr(registry, "GAMES", {**GAMES, "sized": Sized})
+
+
+@pytest.mark.usefixtures("sized")
+def test_a_rule_that_holds_a_tuple_is_the_list_that_files_hold(tmp_path: Path):
+    check(Sized())
+    table = sepo.elicit("script:nash", "sized")
+    table.save(tmp_path / "table.json")
+    card = sepo.audit(table, "sized")
+    card.save(tmp_path / "card.json")
+    again = sepo.audit(f"table:{tmp_path / 'table.json'}", "sized")
+    assert again.games["sized"] == sepo.load_scorecard(tmp_path / "card.json").games["sized"] == card.games["sized"]
+    assert sepo.audit(PolicyTable("mine", "sized", {"sizes": (1, 2)}, table.table), Sized()).games == card.games
+    found = sepo.compare(tmp_path / "card.json", sepo.audit("uniform", "sized"))
+    assert "other rules" not in found.summary + " ".join(found.said)
+    assert other_rules("sized", "sepo", {"sizes": [1, 2]}) == {}
+    assert sepo.match([f"table:{tmp_path / 'table.json'}", "uniform"], "sized").payoff("uniform", "uniform").value == 0
+
+
+@pytest.mark.usefixtures("sized")
+def test_rules_that_differ_are_other_rules_as_tuples_too():
+    table = sepo.elicit("script:nash", "sized")
+    with pytest.raises(InputError, match=r"is for game 'sized' with sizes=\[1, 2\], not for .* with sizes=\(1, 3\)"):
+        sepo.audit(table, Sized((1, 3)))
+
+
+@pytest.mark.parametrize("value", [{1, 2}, np.int64(3), float("nan"), b"x"])
+@pytest.mark.usefixtures("sized")
+def test_rules_that_no_file_can_hold_are_refused(value: Any):
+    for taken in (check, lambda game: sepo.audit("uniform", game), lambda game: make("sized", {"sizes": game.sizes})):
+        with pytest.raises(ContractError, match="game 'sized': rules must be numbers, text, true, false, or lists"):
+            taken(Sized([value]))
+    with pytest.raises(InputError, match="policy table 'mine': a file cannot hold its 'rules'"):
+        PolicyTable("mine", "sized", {"sizes": value}, {})
+
+
+def test_a_game_must_be_made_with_its_rules_as_files_give_them_back():
+    with pytest.raises(
+        ContractError, match=r"cannot be made with its own rules, as read from a file.*sizes are a tuple"
+    ):
+        check(Choosy())

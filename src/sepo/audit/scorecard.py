@@ -19,6 +19,7 @@ from sepo.audit.fingerprint import fingerprint
 from sepo.audit.found import Found, difference
 from sepo.audit.methods import Options, Sets, Tell, find, quiet
 from sepo.games.base import Game, MeasureName
+from sepo.games.held import recorded
 from sepo.policies.base import Estimated, Policy
 from sepo.policies.table import PolicyTable
 
@@ -163,7 +164,7 @@ def document(inspected: Inspected, options: Options) -> dict[str, Any]:
     measures = game.measures(main)
     key = (options.seed, game.name)
     part: dict[str, Any] = {
-        "rules": dict(game.rules),
+        "rules": dict(recorded(game)),
         "unit": game.unit,
         "method": there.method,
         "measures": {},
@@ -171,7 +172,7 @@ def document(inspected: Inspected, options: Options) -> dict[str, Any]:
     }
     for name, g in games.items():
         if dict(g.rules) != dict(game.rules):
-            part.setdefault("rules_by_measures", {})[name] = dict(g.rules)
+            part.setdefault("rules_by_measures", {})[name] = dict(recorded(g))
         here = inspected.found[g]
         row = {k: here.figure(f, (*key, name, k)) for k, f in here.measures(g.measures(name)).items()}
         j = row["J"]

@@ -9,6 +9,7 @@ from sepo.audit.capped import capped
 from sepo.audit.ceiling import ceiling, written
 from sepo.audit.measures import parts, terms
 from sepo.games.base import Game, MeasureName, Weights
+from sepo.games.held import recorded
 from sepo.policies.table import PolicyTable
 
 
@@ -50,7 +51,7 @@ def solved(
     document: dict[str, Any] = {
         "schema": "sepo.ceiling/1",
         "game": game.name,
-        "rules": dict(game.rules),
+        "rules": dict(recorded(game)),
         "measures": measures,
         "weights": lambdas._asdict(),
         "J": j,

@@ -28,6 +28,7 @@ from sepo.audit.found import exact, lone, number
 from sepo.audit.sampled import by_instance, drawn_instances, hold_to_independent
 from sepo.errors import InputError, TooLargeError
 from sepo.games.base import Game
+from sepo.games.held import recorded
 from sepo.keys import generator
 from sepo.play.meet import Payoffs, exactly, sampled
 from sepo.policies.base import Estimated, Policy
@@ -180,7 +181,7 @@ def _document(
     return {
         "schema": SCHEMA,
         "game": game.name,
-        "rules": dict(game.rules),
+        "rules": dict(recorded(game)),
         "unit": game.unit,
         "method": method,
         "seed": options.seed,

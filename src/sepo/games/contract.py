@@ -16,7 +16,7 @@ import numpy as np
 
 from sepo.errors import ContractError
 from sepo.games.base import CHANCE, TERMINAL, Decision, Game, MeasureName, Opponent, PoolName, Ratio, State, Turn
-from sepo.games.held import COUNTED, hold_to_figures
+from sepo.games.held import COUNTED, hold_to_figures, read_back, recorded
 from sepo.games.wording import reword, wordings
 
 TOLERANCE = 1e-9
@@ -239,11 +239,12 @@ def _check_rules(game: Game) -> None:
     presets = game.presets
     if presets and not set(get_args(MeasureName)) <= set(presets):
         _fail(game, f"presets must hold 'paper' and 'sepo', not {sorted(presets)}")
-    for rules in (game.rules, *presets.values()):
+    for asked in (game.rules, *presets.values()):
         try:
-            made = type(game)(**rules).rules
-        except TypeError as error:
-            _fail(game, f"it cannot be made with its own rules {dict(rules)}: {error}")
+            rules = read_back(asked)
+            made = recorded(type(game)(**rules))
+        except (TypeError, ValueError) as error:
+            _fail(game, f"it cannot be made with its own rules, as read from a file, {dict(asked)}: {error}")
         if any(made.get(rule) != value for rule, value in rules.items()):
             _fail(game, f"made with the rules {dict(rules)} it has the rules {dict(made)}")
 

@@ -1,11 +1,14 @@
-"""What no figure of a game can be taken without: feature names that mean one thing, and instances that count alike.
+"""What figures need of a game: rules that files hold, features of one meaning, and instances that count alike.
 
 Audits, matches, play and trees ask for it here; all else that a game promises is for ``games.contract`` to hold.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from sepo.errors import ContractError
 from sepo.games.base import CHANCE, Game
@@ -18,6 +21,36 @@ PLAY = "play "
 TOLERANCE = 1e-9
 
 
+def read_back(rules: Mapping[str, Any]) -> dict[str, Any]:
+    """Return rules as a file gives them back: what is a tuple is a list there.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If JSON has no such thing.
+    """
+    found: dict[str, Any] = json.loads(json.dumps(dict(rules), allow_nan=False))
+    return found
+
+
+@lru_cache(maxsize=256)
+def recorded(game: Game) -> Mapping[str, Any]:
+    """Return a game's rules as files record them, in which alone rules are compared with those of a file.
+
+    Raises
+    ------
+    ContractError
+        If a file cannot hold them.
+    """
+    try:
+        return read_back(game.rules)
+    except (TypeError, ValueError) as error:
+        raise ContractError(
+            f"game '{game.name}': rules must be numbers, text, true, false, or lists of these, to stand in files, "
+            f"unlike {dict(game.rules)!r}: {error}"
+        ) from None
+
+
 @lru_cache(maxsize=256)
 def hold_to_figures(game: Game) -> None:
     """Refuse a game whose figures would be of something else than they say; a game is looked at once.
@@ -25,8 +58,10 @@ def hold_to_figures(game: Game) -> None:
     Raises
     ------
     ContractError
-        If a feature has the name of another quantity, or of instances one is likelier than another.
+        If files cannot hold its rules, a feature has the name of another quantity, or of instances one is likelier
+        than another.
     """
+    recorded(game)
     if wrong := [name for name in game.features if name in TAKEN or name.startswith(PLAY)]:
         taken = f"{', '.join(TAKEN)} and what begins with '{PLAY}' are names of other quantities"
         raise ContractError(f"game '{game.name}': a feature cannot be called '{wrong[0]}': {taken}")

@@ -16,6 +16,7 @@ from sepo.errors import InputError
 from sepo.games.auction import Auction
 from sepo.games.base import Game
 from sepo.games.commons import Commons
+from sepo.games.held import recorded
 from sepo.games.ipd import Ipd
 from sepo.games.items import Items
 from sepo.games.kuhn import Kuhn
@@ -86,7 +87,8 @@ def make(name: str, rules: Mapping[str, Any] | None = None, preset: str | None =
     Raises
     ------
     InputError
-        If there is no such game, rule or preset, or if the game is a plugin's and broken.
+        If there is no such game, rule or preset, if files cannot hold the rules, or if the game is a plugin's and
+        broken.
     """
     if name.startswith(OPENSPIEL):
         return _fixed(_openspiel(name.removeprefix(OPENSPIEL)), rules or {}, preset)
@@ -102,7 +104,7 @@ def make(name: str, rules: Mapping[str, Any] | None = None, preset: str | None =
     except (TypeError, ValueError) as error:
         shown = ", ".join(f"{k}={v!r}" for k, v in wanted.items())
         raise InputError(f"game '{name}' cannot be made with {shown or 'no rules'}: {described(error)}") from error
-    return _made.setdefault((name, json.dumps(dict(game.rules), sort_keys=True, default=repr)), game)
+    return _made.setdefault((name, json.dumps(recorded(game), sort_keys=True)), game)
 
 
 def _class(name: str) -> type[Game]:

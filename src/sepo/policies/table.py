@@ -20,6 +20,7 @@ from sepo.errors import InputError
 from sepo.files import read_json, write_json
 from sepo.frames import Columns, Kind, frame
 from sepo.games.base import Decision, Game
+from sepo.games.held import read_back, recorded
 from sepo.keys import generator
 from sepo.policies.base import SUM_TOLERANCE, Estimated, Policy, checked
 from sepo.solve.tree import Floats, Layout, Tree
@@ -38,6 +39,8 @@ class PolicyTable:
 
     Attributes
     ----------
+    rules
+        Of the game, as files hold them: lists for tuples.
     table
         Information state key -> action -> probability.
     default
@@ -60,6 +63,12 @@ class PolicyTable:
     notes: Mapping[str, Any] = field(default_factory=dict)
     intervals: Mapping[str, Mapping[str, Sequence[float]]] | None = None
 
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "rules", read_back(self.rules))
+        except (TypeError, ValueError) as error:
+            raise InputError(f"policy table '{self.name}': a file cannot hold its 'rules': {error}") from None
+
     def probabilities(self, decisions: Sequence[Decision]) -> list[Floats]:
         """Look each decision up.
 
@@ -80,7 +89,7 @@ class PolicyTable:
 
     def _row(self, decision: Decision) -> Floats:
         game = decision.game
-        if game.name != self.game or dict(game.rules) != dict(self.rules):
+        if game.name != self.game or recorded(game) != self.rules:
             ours, theirs = describe(self.game, self.rules), describe(game.name, game.rules)
             raise InputError(f"policy table '{self.name}' is for {ours}, not for {theirs}")
         row = self.table.get(decision.key)
@@ -265,7 +274,7 @@ def check_mass(table: PolicyTable) -> None:
 
 def check_keys(table: PolicyTable, game: Game, states: Mapping[str, Decision]) -> None:
     """Hold a table to the game's information states: none unknown."""
-    if table.game != game.name or dict(table.rules) != dict(game.rules):
+    if table.game != game.name or table.rules != recorded(game):
         return  # said better where a decision is looked up
     if extra := [key for key in table.table if key not in states]:
         raise InputError(

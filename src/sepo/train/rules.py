@@ -12,6 +12,7 @@ from typing import Any
 
 from sepo.errors import InputError
 from sepo.games.base import MeasureName
+from sepo.games.held import recorded
 from sepo.games.registry import SETS, make
 
 MAIN: MeasureName = "sepo"
@@ -34,9 +35,9 @@ def other_rules(game: str, measures: str, rules: Rules, told: object = None) -> 
         found = {str(of): own for of, own in told.items() if isinstance(own, Mapping)}
     else:
         try:
-            usual = make(game, None, measures).rules
+            usual = recorded(make(game, None, measures))
             chosen = {rule: value for rule, value in rules.items() if usual.get(rule) != value}
-            found = {of: make(game, chosen, of).rules for of in SETS}
+            found = {of: recorded(make(game, chosen, of)) for of in SETS}
         except InputError:  # a game that is not installed here, or has no such rules any more
             return {}
     return {of: own for of, own in found.items() if dict(own) != dict(rules)}

@@ -14,6 +14,7 @@ from sepo.audit.compare import figures
 from sepo.audit.published import published
 from sepo.errors import InputError
 from sepo.files import read_json
+from sepo.games.held import recorded
 from sepo.games.registry import make
 from sepo.train.recipe import Arm, Recipe
 from sepo.train.record import read_metrics
@@ -48,7 +49,7 @@ def header(recipe: Recipe) -> dict[str, Any]:
     return {
         "name": recipe.name,
         "game": game.name,
-        "rules": dict(game.rules),
+        "rules": dict(recorded(game)),
         "unit": game.unit,
         "measures": recipe.measures,
         "model": recipe.model.policy,
@@ -58,7 +59,7 @@ def header(recipe: Recipe) -> dict[str, Any]:
 
 def rules_by_measures(recipe: Recipe) -> dict[str, dict[str, Any]]:
     """Return, by set of measures, the rules that it is audited by, where its preset has others than the run's."""
-    rules = {of: dict(make(recipe.game, recipe.rules, of).rules) for of in SETS}
+    rules = {of: dict(recorded(make(recipe.game, recipe.rules, of))) for of in SETS}
     return {of: found for of, found in rules.items() if found != rules[recipe.measures]}
 
 
