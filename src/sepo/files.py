@@ -19,6 +19,22 @@ from typing import Any
 from sepo.errors import InputError
 from sepo.printable import json_printable
 
+PathLike = str | os.PathLike[str]
+
+
+def path_of(given: PathLike) -> Path:
+    """Return a path given as text or as itself.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
+    try:
+        return Path(os.fspath(given))
+    except TypeError:
+        raise InputError(f"a file or folder is text or a path, not {type(given).__name__}") from None
+
 
 def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
     """Let ``write`` fill a temporary file or folder beside ``path``, then rename it into place.

@@ -158,6 +158,21 @@ def test_one_game_that_is_named_twice_is_audited_as_one():
     assert api.audit("uniform", ["kuhn", make("kuhn"), "kuhn"]).games == api.audit("uniform", "kuhn").games
 
 
+def test_numpys_seeds_and_flags_are_python_s_in_what_is_saved(tmp_path):
+    file, seed, no = tmp_path / "saved.json", np.int64(3), np.bool_(False)
+    given = {"method": "sampled", "episodes": 4, "measures": "sepo"}
+    card = api.audit("uniform", "kuhn", seed=seed, control=no, adversaries=no, **given)
+    card.save(file)
+    asked = api.audit("uniform", "kuhn", seed=3, control=False, adversaries=0, **given)
+    assert api.load_scorecard(file).document == card.document == asked.document
+    ask = {"method": "sampled", "deals": 4}
+    met = api.match(["uniform", "script:nash"], "kuhn", seed=seed, **ask)
+    met.save(file)
+    assert json.loads(file.read_text()) == api.match(["uniform", "script:nash"], "kuhn", seed=3, **ask).document
+    assert api.play("uniform", "uniform", "kuhn", seed=seed) == api.play("uniform", "uniform", "kuhn", seed=3)
+    assert api.audit("uniform", "kuhn", seed=-1).document["seed"] == -1  # as on the command line
+
+
 def test_episodes_against_a_policy_are_those_against_the_script():
     game = make("kuhn")
     found = api.play("script:nash", "script:tight_passive", "kuhn", episodes=20, seed=4)
@@ -184,6 +199,18 @@ def test_episodes_against_a_policy_are_those_against_the_script():
         (lambda: api.audit("uniform", [3]), "a game is a name or a Game, not int"),
         (lambda: api.audit("uniform", [short(2), short(3)]), "two different games are called 'ipd'"),
         (lambda: api.audit("uniform", ["ipd", short(3)]), "two different games are called 'ipd'"),
+        (lambda: api.audit("uniform", []), "an audit takes at least one game"),
+        (lambda: api.audit("uniform", "kuhn", seed="x"), "seed must be a whole number, not 'x'"),
+        (lambda: api.audit("uniform", "kuhn", seed=1.5), "seed must be a whole number, not 1.5"),
+        (lambda: api.audit("uniform", "kuhn", control="no"), "control must be True or False, not 'no'"),
+        (lambda: api.audit("uniform", "kuhn", adversaries=None), "adversaries must be True or False, not None"),
+        (lambda: api.match(["uniform", "script:nash"], "kuhn", seed=True), "seed must be a whole number, not True"),
+        (lambda: api.play("uniform", "uniform", "kuhn", seed=None), "seed must be a whole number, not None"),
+        (lambda: api.elicit("uniform", "kuhn", seed="x"), "seed must be a whole number, not 'x'"),
+        (lambda: api.exploit("uniform", "kuhn", seed="x"), "seed must be a whole number, not 'x'"),
+        (lambda: api.load_policy("uniform", seed="x"), "seed must be a whole number, not 'x'"),
+        (lambda: api.elicit("uniform", "kuhn").save(None), "a file or folder is text or a path, not NoneType"),
+        (lambda: api.elicit("uniform", "kuhn").save(b"t.json"), "a file or folder is text or a path, not bytes"),
         (lambda: api.audit("uniform", "kuhn", measures="all"), "unknown set of measures 'all'"),
         (lambda: api.audit("uniform", "kuhn", method="fast"), "unknown method 'fast'"),
         (lambda: api.audit("uniform", "kuhn", episodes=1), "episodes must be a whole number of at least 2, not 1"),

@@ -117,6 +117,9 @@ def test_a_run_alone_is_compared_arm_by_arm_and_two_runs_by_their_trained_arms(r
         api.compare(api.audit("uniform", "kuhn"))
 
 
+BASE = {"name": "x", "game": "kuhn", "arms": [{"name": "base", "stage": "base"}]}
+
+
 @pytest.mark.parametrize(
     ("ask", "said"),
     [
@@ -131,6 +134,8 @@ def test_a_run_alone_is_compared_arm_by_arm_and_two_runs_by_their_trained_arms(r
             "'name' holds a value, not keys",
         ),
         (lambda run: api.train("nowhere.yaml"), "no recipe at 'nowhere.yaml'"),
+        (lambda run: api.train(BASE, resume="no"), "resume must be True or False, not 'no'"),
+        (lambda run: api.train(BASE, workers=0), "workers must be a whole number of at least 1, not 0"),
         (lambda run: api.train(3), "a file or folder is text or a path, not int"),
         (lambda run: api.train({"name": "x"}, settings={"seeds": {1}}), "^setting seeds takes text, .*: not set$"),
         (lambda run: api.train({"name": "x", "seeds": [object()]}), "^the recipe takes text, .*: not object$"),
@@ -161,7 +166,9 @@ def test_a_recipe_may_hold_what_python_counts_and_names_files_with(monkeypatch, 
     recipe = {"name": "x", "game": "kuhn", "seeds": range(2), "arms": [{"name": "base", "stage": "base"}]}
     settings = {"sft.steps": np.int64(3), "sft.learning_rate": np.float32(0.5), "model.policy": tmp_path}
     settings |= {"model.layers": np.array([1, 2])[1], "sft.betas": np.array([0.5, 0.75])}
-    assert api.train(MappingProxyType(recipe), tmp_path / "out", settings=settings) == tmp_path / "out"
+    options = {"settings": settings, "workers": np.int64(2), "resume": np.bool_(True)}
+    assert api.train(MappingProxyType(recipe), tmp_path / "out", **options) == tmp_path / "out"
+    assert [(type(asked[key]), asked[key]) for key in ("workers", "resume")] == [(int, 2), (bool, True)]
     made = asked["recipe"]
     assert (made.seeds, made.sft.steps, made.sft.learning_rate) == ([0, 1], 3, 0.5)
     assert (made.model.policy, made.model.layers, tuple(made.sft.betas)) == (str(tmp_path), 2, (0.5, 0.75))

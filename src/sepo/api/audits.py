@@ -15,7 +15,9 @@ from sepo.api.given import (
     as_game,
     as_policy,
     count,
+    flag,
     one_of,
+    seed_of,
 )
 from sepo.audit.methods import Options, Sets, quiet
 from sepo.audit.playable import games_of, under
@@ -81,8 +83,8 @@ def audit(
     Raises
     ------
     InputError
-        If there is no such policy, game, rule or opponent, two of the games have one name, or the method asked for
-        cannot be had.
+        If there is no such policy, game, rule or opponent, there is no game at all, two of the games have one name, or
+        the method asked for cannot be had.
     EndpointError
         If an endpoint fails after its retries.
 
@@ -95,6 +97,9 @@ def audit(
     Scorecard('function:<lambda>', kuhn: J -2.5278, exploitability 1.0000, split: J -2.1000)
     """
     listed = list(games) if isinstance(games, Sequence) and not isinstance(games, str) else [games]
+    if not listed:
+        raise InputError("an audit takes at least one game: a name, a game, several of them, or 'all'")
+    seed = seed_of(seed)
     only = listed[0] if len(listed) == 1 and listed != ["all"] else None
     if only is not None and isinstance(policy, Mapping) and "schema" not in policy:  # rows, which say no rules
         only, rules = as_game(only, rules), None
@@ -106,10 +111,10 @@ def audit(
         seed=seed,
         episodes=None if episodes is None else count(episodes, "episodes", least=2),
         half_width=None if half_width is None else positive(half_width),
-        control=control,
+        control=flag(control, "control"),
         opponents=tuple(opponents),
         budget=None if budget is None else count(budget, "budget"),
-        adversaries=adversaries,
+        adversaries=flag(adversaries, "adversaries"),
     )
     taken = [t for given in listed for t in _taken(loaded, given, options.sets, rules or {})]
     _hold_to_names(taken)

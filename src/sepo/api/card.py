@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sepo.api.given import PathLike, path_of
 from sepo.audit.compare import load_card
 from sepo.audit.meanings import MEANINGS
 from sepo.display import figure, number, table
 from sepo.errors import InputError
-from sepo.files import write_json
+from sepo.files import PathLike, path_of, write_json
 from sepo.frames import Columns, Kind, frame
 from sepo.policies.table import in_part
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sepo.api.card import Scorecard
-from sepo.api.given import PathLike, path_of
 from sepo.api.runs import Run
 from sepo.display import Cell, figure, table
-from sepo.files import write_json
+from sepo.files import PathLike, path_of, write_json
 from sepo.frames import Columns, Kind, frame
 
 

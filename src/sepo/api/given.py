@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
-from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
@@ -26,7 +25,6 @@ from sepo.policies.table import SCHEMA, WHAT, PolicyTable, parse_table
 PolicyLike = str | Policy | Opponent | Mapping[str, Any] | os.PathLike[str] | Callable[[Decision], Answer]
 """A POLICY string, a policy, a table's rows or document or file, or a function from a decision to probabilities."""
 GameLike = str | Game
-PathLike = str | os.PathLike[str]
 T = TypeVar("T", bound=str)
 Method = Literal["auto", "exact", "sampled"]
 METHODS = ("auto", "exact", "sampled")
@@ -138,7 +136,7 @@ def load_policy(
         )
         limits = Limits(count(concurrency, "concurrency"), body=dict(body or {}))
         hold_to_text(template or {}, "template")
-        asking = spec.Asking(rules, seed, tokenizer, limits, template=dict(template or {}))
+        asking = spec.Asking(rules, seed_of(seed), tokenizer, limits, template=dict(template or {}))
         return spec.load_policy(policy, None if game is None else as_game(game), asking=asking)
     return _made(policy, game, name)
 
@@ -225,23 +223,39 @@ def count(value: int, what: str, least: int = 1) -> int:
     InputError
         Otherwise.
     """
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+    if not _whole(value) or value < least:
         raise InputError(f"{what} must be a whole number of at least {least}, not {value!r}")
     return int(value)
 
 
-def path_of(given: PathLike) -> Path:
-    """Return a path given as text or as itself.
+def seed_of(value: int) -> int:
+    """Return a seed: a whole number, as files hold it.
 
     Raises
     ------
     InputError
-        If it is neither.
+        Otherwise.
     """
-    try:
-        return Path(os.fspath(given))
-    except TypeError:
-        raise InputError(f"a file or folder is text or a path, not {type(given).__name__}") from None
+    if not _whole(value):
+        raise InputError(f"seed must be a whole number, not {value!r}")
+    return int(value)
+
+
+def flag(value: bool, what: str) -> bool:
+    """Return True or False, given as such or as 1 or 0.
+
+    Raises
+    ------
+    InputError
+        Otherwise.
+    """
+    if isinstance(value, bool | np.bool_) or (_whole(value) and value in (0, 1)):
+        return bool(value)
+    raise InputError(f"{what} must be True or False, not {value!r}")
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def as_json(given: object, what: str) -> str:

@@ -12,20 +12,19 @@ from sepo.api.given import (
     METHODS,
     GameLike,
     Method,
-    PathLike,
     PolicyLike,
     Tell,
     as_game,
     as_policy,
     count,
     one_of,
-    path_of,
+    seed_of,
 )
 from sepo.audit.methods import quiet
 from sepo.audit.tournament import MatchOptions, tournament
 from sepo.display import Cell, figure, table
 from sepo.errors import InputError
-from sepo.files import write_json, write_text
+from sepo.files import PathLike, path_of, write_json, write_text
 from sepo.frames import Columns, Kind, frame
 from sepo.play.episode import stepped
 from sepo.policies.base import Estimated
@@ -248,7 +247,7 @@ def match(
     >>> sepo.match(["uniform", "script:nash"], "kuhn").payoff("script:nash", "uniform").value
     0.1666666666666666
     """
-    played = as_game(game, rules)
+    played, seed = as_game(game, rules), seed_of(seed)
     loaded = [as_policy(policy, played, seed) for policy in policies]
     options = MatchOptions(
         one_of(method, METHODS, "method"),
@@ -298,7 +297,7 @@ def play(
     >>> [move["action"] for move in played[0]["hands"][0]["moves"]]
     ['COOPERATE', 'COOPERATE', 'COOPERATE', 'COOPERATE']
     """
-    played = as_game(game, rules)
+    played, seed = as_game(game, rules), seed_of(seed)
     ours, theirs = (as_policy(given, played, seed) for given in (policy, opponent))
     players = [p.once() if isinstance(p, Estimated) else p for p in (ours, theirs)]
     key = ("play", seed, played.name)

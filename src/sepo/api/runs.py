@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sepo.api.card import FIGURE, Scorecard, load_scorecard
-from sepo.api.given import PathLike, as_json, path_of
+from sepo.api.given import as_json, count, flag
 from sepo.display import figure, table
 from sepo.errors import InputError
-from sepo.files import read_json
+from sepo.files import PathLike, path_of, read_json
 from sepo.frames import Columns, Kind, frame
 from sepo.policies.table import PolicyTable, load_table
 
@@ -171,9 +171,9 @@ class Run:
             [arm["name"], arm.get("steps") or 0, *(figure(arm.get("last", {}).get(h)) for h in heads)]
             for arm in self.summary["arms"]
         ]
-        count = len(self.seeds)
-        caption = f"{self.name}: {self.game}, {self.summary.get('model', '')}, last step, {count} seed"
-        return table(caption + ("" if count == 1 else "s"), ["arm", "steps", *heads], rows)
+        seeds = len(self.seeds)
+        caption = f"{self.name}: {self.game}, {self.summary.get('model', '')}, last step, {seeds} seed"
+        return table(caption + ("" if seeds == 1 else "s"), ["arm", "steps", *heads], rows)
 
 
 def _numbers(found: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, float]]:
@@ -246,8 +246,7 @@ def train(
     if is_joint(document):
         raise InputError(f"recipe '{where}' is of several games: train it by `sepo run`, then load_run FOLDER/GAME")
     loaded = parse_recipe(document, where)
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-        raise InputError(f"workers must be a positive whole number, not {workers!r}")
+    workers, resume = count(workers, "workers"), flag(resume, "resume")
     from sepo.train.run import run  # torch takes seconds to import
 
     folder = Path("runs") / loaded.name if out is None else path_of(out)

@@ -15,6 +15,7 @@ from sepo.api.given import (
     as_policy,
     count,
     one_of,
+    seed_of,
 )
 from sepo.audit.behaviour import behaviour
 from sepo.audit.exploiter import OBJECTIVES, exploiter
@@ -120,7 +121,7 @@ def elicit(
     """
     played = as_game(game, rules)
     asked = None if budget is None else count(budget, "budget")
-    return behaviour(as_policy(policy, played, seed), played, asked, tell or quiet)
+    return behaviour(as_policy(policy, played, seed_of(seed)), played, asked, tell or quiet)
 
 
 def exploit(
@@ -164,7 +165,7 @@ def exploit(
     one_of(objective, tuple(OBJECTIVES), "objective")
     played = as_game(game, rules)
     asked = None if budget is None else count(budget, "budget")
-    return exploiter(as_policy(policy, played, seed), played, objective, asked, tell or quiet).table
+    return exploiter(as_policy(policy, played, seed_of(seed)), played, objective, asked, tell or quiet).table
 
 
 def solve(

@@ -17,7 +17,7 @@ import numpy as np
 from sepo.display import Cell
 from sepo.display import table as html_table
 from sepo.errors import InputError
-from sepo.files import read_json, write_json
+from sepo.files import PathLike, path_of, read_json, write_json
 from sepo.frames import Columns, Kind, frame
 from sepo.games.base import Decision, Game
 from sepo.games.held import read_back, recorded
@@ -120,9 +120,15 @@ class PolicyTable:
             out["intervals"] = {key: {a: list(ends) for a, ends in row.items()} for key, row in self.intervals.items()}
         return out | {"table": {key: dict(row) for key, row in self.table.items()}}
 
-    def save(self, path: Path | str) -> None:
-        """Write the file, whole or not at all."""
-        write_json(Path(path), self.document())
+    def save(self, path: PathLike) -> None:
+        """Write the file, whole or not at all.
+
+        Raises
+        ------
+        InputError
+            If it cannot be written.
+        """
+        write_json(path_of(path), self.document())
 
     def frame(self, kind: Kind = "pandas") -> Any:
         """Return a data frame: one row per information state and action, with its probability.
