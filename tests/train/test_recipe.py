@@ -50,6 +50,7 @@ def test_every_shipped_recipe_is_valid(path):
         ({"train": {"kl": float("inf")}}, "train.kl.*finite"),
         ({"train": {"lambda": {"e": float("nan")}}}, "train.lambda.e.*finite"),
         ({"model": {"template": {"tokenize": True}}}, "'tokenize' is no argument of a template"),
+        ({"model": {"adapter": "full", "layers": 2}}, "key 'model': layers are of adapter 'lora'"),
         ({"train": {"steps": -1}}, "train.steps"),
         ({"train": {"scale": "group"}}, "needs estimator 'sampled'"),
         ({"train": {"mirror": {"learns": "replies"}, "kl": 0.1}}, "no whole policy, which kl is of"),

@@ -35,7 +35,7 @@ class ModelSection(Section):
     targets: Annotated[
         Literal["attention", "linear"], Field(description="adapt the attention's projections, or all linear layers")
     ] = "linear"
-    layers: Annotated[int | None, Field(ge=1, description="adapt only the last so many layers")] = None
+    layers: Annotated[int | None, Field(ge=1, description="with LoRA, adapt only the last so many layers")] = None
     budget: Annotated[int, Field(ge=1, description="tokens of one forward pass")] = 1536
     template: dict[str, Any] = Field(default_factory=dict, description="arguments of the chat template")
 
@@ -45,6 +45,12 @@ class ModelSection(Section):
             hold_to_text(self.template, "template")
         except InputError as error:
             raise ValueError(str(error)) from None
+        return self
+
+    @model_validator(mode="after")
+    def _layers_are_adapted(self) -> ModelSection:
+        if self.adapter == "full" and self.layers is not None:
+            raise ValueError("layers are of adapter 'lora': with 'full' all weights are trained, so leave layers away")
         return self
 
 
