@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from sepo.games.base import Weights
 from sepo.train.joint import load_joint
 from sepo.train.learner import rate
 from sepo.train.optimise import entropy_bonus
-from sepo.train.recipe import is_joint, load_recipe, parse_recipe, read_document
+from sepo.train.recipe import is_joint, load_recipe, parse_recipe, read_document, set_key
 from sepo.train.sections import Schedule, TrainSection, weights
 
 ROOT = Path(__file__).parents[2]
@@ -56,6 +57,8 @@ def test_every_shipped_recipe_is_valid(path):
         ({"train": {"mirror": {"learns": "replies"}, "kl": 0.1}}, "no whole policy, which kl is of"),
         ({"train": {"mirror": {"learns": "replies"}, "entropy": {"start": 1, "over": 4}}}, "which entropy is of"),
         ({"train": {"mirror": {"meets": "losses"}}}, "needs a focus above 0"),
+        ({"train": {"entropy": {"start": 0.2, "end": 0.01}}}, "key 'train.entropy': end 0.01 needs over"),
+        ({"train": {"entropy": {"end": 0.05}}}, "end 0.05 needs over, the steps to it"),
         ({"train": {"lambda": {"y": 1}}}, "unknown key 'train.lambda.y'"),
         ({"name": "a/b"}, "name"),
     ],
@@ -66,9 +69,24 @@ def test_a_wrong_recipe_is_refused_with_its_key(over, message):
     assert "here.yaml" in str(caught.value)
 
 
-def test_a_wrong_key_of_an_arm_is_refused():
-    with pytest.raises(InputError, match="stepz"):
-        recipe(arms=[{"name": "a", "train": {"stepz": 1, "start": "base"}}])
+@pytest.mark.parametrize(
+    ("train", "wrong", "said"),
+    [
+        ({}, {"stepz": 1}, "arm 'b', unknown key 'train.stepz'"),
+        ({}, {"lambda": {"y": 1}}, "arm 'b', unknown key 'train.lambda.y'"),
+        ({}, {"lambda": {"e": -1}}, "arm 'b', key 'train.lambda.e"),
+        ({}, {"scale": "group"}, "arm 'b', key 'train': scale 'group' needs estimator 'sampled'"),
+        (
+            {"lambda": {"e": "auto", "budget": 0.05}},
+            {"lambda": {"e": 0}},
+            "arm 'b', key 'train.lambda': a budget needs a weight that is auto",
+        ),
+    ],
+)
+def test_a_mistake_in_an_arm_is_told_with_the_arm_and_the_key(train, wrong, said):
+    arms = [{"name": "a"}, {"name": "b", "train": wrong}]
+    with pytest.raises(InputError, match=re.escape(f"recipe 'here.yaml': {said}")):
+        recipe(train={"start": "base", **train}, arms=arms)
 
 
 def test_an_arms_settings_stand_on_top_of_the_recipes():
@@ -91,6 +109,17 @@ def test_settings_reach_nested_keys_and_arms_by_name(tmp_path):
     for bad in ("steps", "arms.nobody.train.steps=1", "name.x=1", "train.steps=[", "arms.sepo=1"):
         with pytest.raises(InputError, match="--set"):
             load_recipe(path, [bad])
+
+
+def test_arms_whose_names_have_dots_are_set_by_them():
+    document = {"arms": [{"name": name, "train": {}} for name in ("lr1", "lr1.5", "lr1.5.b")]}
+    for name, steps in (("lr1", 1), ("lr1.5", 2), ("lr1.5.b", 3)):
+        set_key(document, f"arms.{name}.train.steps={steps}")
+    assert [arm["train"] for arm in document["arms"]] == [{"steps": 1}, {"steps": 2}, {"steps": 3}]
+    with pytest.raises(InputError, match=re.escape("name a key of the arm 'lr1.5'")):
+        set_key(document, "arms.lr1.5=4")
+    with pytest.raises(InputError, match="no arm is named 'lr2'"):
+        set_key(document, "arms.lr2.5.train.steps=4")
 
 
 @pytest.mark.parametrize(

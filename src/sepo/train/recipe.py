@@ -80,7 +80,10 @@ class Recipe(Section):
         if stages.count("sft") > 1:
             raise ValueError("two arms have stage 'sft'; one is enough, since they would be the same")
         for arm in self.arms:
-            section = self.settings(arm)
+            try:
+                section = self.settings(arm)
+            except ValidationError as error:
+                raise ValueError(f"arm '{arm.name}', {_mistake(error, 'train')}") from None
             if arm.stage == "train" and section.start == "sft" and "sft" not in stages:
                 raise ValueError(f"arm '{arm.name}' starts from sft, but no arm has stage 'sft'")
             if arm.stage == "train" and self.style == "reasoned":
@@ -164,12 +167,18 @@ def validated(kind: type[S], document: Mapping[str, Any], where: str) -> S:
     try:
         return kind.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            raise InputError(f"recipe '{where}': unknown key '{key}'") from None
-        message = first["msg"].removeprefix("Value error, ")
-        raise InputError(f"recipe '{where}'{f', key {key!r}' if key else ''}: {message}") from None
+        found = _mistake(error)
+        raise InputError(f"recipe '{where}'{', ' if found.startswith('key ') else ': '}{found}") from None
+
+
+def _mistake(error: ValidationError, above: str = "") -> str:
+    """Return the first mistake in a document: its key, which stands under ``above``, and what is wrong."""
+    first = error.errors()[0]
+    key = ".".join([*([above] if above else []), *(str(part) for part in first["loc"])])
+    if first["type"] == "extra_forbidden":
+        return f"unknown key '{key}'"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"key '{key}': {message}" if key else message
 
 
 def set_key(document: dict[str, Any], setting: str) -> None:
@@ -182,17 +191,28 @@ def set_key(document: dict[str, Any], setting: str) -> None:
     except (yaml.YAMLError, ValueError) as error:
         raise InputError(f"--set {setting}: the value is not YAML: {error}") from None
     at: Any = document
-    *way, last = key.split(".")
-    for part in way:
-        if isinstance(at, list):
+    way = key.split(".")
+    while len(way) > 1 or isinstance(at, list):
+        part, *way = way if isinstance(at, dict) else _arm_first(at, way)
+        if isinstance(at, dict):
+            at = at.setdefault(part, {})
+        else:
             named = [a for a in at if isinstance(a, dict) and a.get("name") == part]
             if not named:
                 raise InputError(f"--set {setting}: no arm is named '{part}'")
+            if not way:
+                raise InputError(f"--set {setting}: name a key of the arm '{part}'")
             at = named[0]
-        else:
-            at = at.setdefault(part, {})
         if not isinstance(at, dict | list):
             raise InputError(f"--set {setting}: '{part}' holds a value, not keys")
-    if isinstance(at, list):
-        raise InputError(f"--set {setting}: name a key of the arm '{last}'")
-    at[last] = value
+    at[way[0]] = value
+
+
+def _arm_first(arms: Sequence[Any], way: Sequence[str]) -> list[str]:
+    """Return the parts of a dotted key within a list of arms, those of its arm's name as one: names may have dots.
+
+    It is the longest name that the key begins with.
+    """
+    names = [arm.get("name") for arm in arms if isinstance(arm, dict)]
+    size = next((n for n in range(len(way), 1, -1) if ".".join(way[:n]) in names), 1)
+    return [".".join(way[:size]), *way[size:]]

@@ -149,9 +149,15 @@ class LambdaSection(Section):
 class EntropySection(Section):
     """The entropy bonus: from ``start`` to ``end`` in a straight line over ``over`` steps."""
 
-    start: Annotated[float, Field(ge=0, description="the bonus at the first step")] = 0.0
+    start: Annotated[float, Field(ge=0, description="the bonus at the first step, and at all where `over` is 0")] = 0.0
     end: Annotated[float, Field(ge=0, description="the bonus from step `over` on")] = 0.0
-    over: Annotated[int, Field(ge=0, description="steps from the one to the other")] = 0
+    over: Annotated[int, Field(ge=0, description="steps from the one to the other; 0: it stays at `start`")] = 0
+
+    @model_validator(mode="after")
+    def _an_end_is_come_to(self) -> EntropySection:
+        if self.end and self.end != self.start and not self.over:
+            raise ValueError(f"end {self.end:g} needs over, the steps to it: without, the bonus stays at start")
+        return self
 
 
 class MirrorSection(Section):
