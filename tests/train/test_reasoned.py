@@ -12,8 +12,11 @@ import pytest
 import torch
 import yaml
 
+from sepo.audit.arena import ground_of
 from sepo.audit.measures import terms, values
 from sepo.errors import InputError
+from sepo.games.registry import make
+from sepo.games.wording import ORIGINAL
 from sepo.lm.adapter import make_trainable, snapshot, trainable
 from sepo.lm.load import LanguageModel, load_model
 from sepo.solve.tree import Tree
@@ -410,6 +413,59 @@ def test_a_game_has_its_entropy_bonus_wherever_it_stands(tiny: str, tmp_path: Pa
         run_joint(joint_of(tiny, tmp_path, games, arms=arms), tmp_path / str(number), lambda e: None)
         ends.append(last_weights(tmp_path / str(number)))
     assert not all(torch.equal(value, ends[1][name]) for name, value in ends[0].items())
+
+
+SHIPPED = sorted((Path(__file__).parents[2] / "recipes").glob("*-reasoned.yaml"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_shipped_recipe_of_the_style_can_be_learnt(path: Path, tmp_path: Path):
+    from sepo.train.joint import load_joint
+
+    recipes = load_joint(path).recipes
+    ground = ground_of(make("kuhn"))  # of all: nobody looks at it here, and their own take minutes
+    games = {name: make(of.game, {**of.rules, **of.practice}, of.measures) for name, of in recipes.items()}
+    domains = [Domain(name, of, tmp_path, games[name], ground, (ORIGINAL,)) for name, of in recipes.items()]
+    assert len(domains) == 5
+    for arm in ("sft", "sepo"):
+        reasoned.hold_to_learnt([Part.of(domain, arm, 0) for domain in domains])
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        ({"train": {"betas": [0.9, 0.95]}}, "arm 'sepo': in the reasoned style train.betas is one for all games"),
+        ({"train": {"kl": 0.1}}, "train.kl is one for all games, not 0.0 and 0.1: set train.kl in the joint recipe"),
+        ({"sft": {"betas": [0.9, 0.95]}}, "arm 'sft': in the reasoned style sft.betas is one for all games"),
+        ({"sft": {"clip_norm": 2.0}}, "sft.clip_norm is one for all games"),
+    ],
+)
+def test_games_that_want_another_optimiser_each_are_refused_before_anything_is_trained(
+    tiny: str, tmp_path: Path, second: dict[str, Any], said: str
+):
+    from sepo.train.run import run_joint
+
+    arms = [{"name": name, "stage": name} for name in ("base", "sft")] + [{"name": "sepo"}]
+    recipes = joint_of(tiny, tmp_path, [("one", {}), ("two", second)], arms=arms)
+    with pytest.raises(InputError, match=said):
+        run_joint(recipes, tmp_path / "run", lambda e: None)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("over", "said"),
+    [
+        ({"groups": 1, "credit": "rollout"}, r"arm 'sepo': .*train.groups \(1\) must be at least 2"),
+        ({"kl": 0.1}, "arm 'sepo': .*train.kl needs model.adapter 'lora'"),
+    ],
+)
+def test_what_an_arm_cannot_learn_is_refused_before_anything_is_trained(
+    tiny: str, tmp_path: Path, over: dict[str, Any], said: str
+):
+    of = recipe(tiny, model={"policy": tiny, "adapter": "full"}, train={"steps": 1, **SAMPLED, **over})
+    with pytest.raises(InputError, match=said):
+        run(of, tmp_path / "run", lambda e: None)
+    assert not (tmp_path / "run").exists()
 
 
 def test_penalties_of_another_group_need_another_group(tiny: str, tmp_path: Path):

@@ -48,6 +48,11 @@ class Part:
     arm: Arm
     seed: int
 
+    @classmethod
+    def of(cls, domain: Domain, arm: str, seed: int) -> Part:
+        """Return the part of an arm that is told by its name."""
+        return cls(domain, next(a for a in domain.recipe.arms if a.name == arm), seed)
+
     @property
     def recipe(self) -> Recipe:
         """The game's recipe."""

@@ -41,7 +41,7 @@ from sepo.train.optimise import entropy_bonus
 from sepo.train.part import Part
 from sepo.train.player import Player
 from sepo.train.rollouts import Drafts
-from sepo.train.sections import ReasonedSection, Schedule, TrainSection
+from sepo.train.sections import ReasonedSection, Schedule
 from sepo.train.sft import VALIDATE_EVERY
 from sepo.train.vllm import VllmWriter
 
@@ -60,6 +60,8 @@ GROUP = 2
 """GRPO wants groups of its own; ours are another matter."""
 TOLD = "sepo"
 """What GRPO takes for the prompt of every row: episodes have prompts of their own."""
+SHARED = {"sft": ("clip_norm", "betas"), "train": ("kl", "clip", "clip_norm", "betas")}
+"""By stage, what the games of a model have in common: one loss and one optimiser."""
 Tokens = dict[str, list[int]]
 Weights = dict[str, torch.Tensor]
 
@@ -80,6 +82,35 @@ def hold_to_installed(section: ReasonedSection) -> None:
         raise InputError(f"reasoned.vllm '{section.vllm}' needs vLLM: pip install vllm, or set reasoned.vllm to off")
 
 
+def hold_to_learnt(parts: Sequence[Part]) -> None:
+    """Refuse what an arm cannot learn in the reasoned style; ``parts`` are its games'.
+
+    Raises
+    ------
+    InputError
+        Naming the setting.
+    """
+    first = parts[0]
+    for name in SHARED[first.arm.stage]:
+        if len(found := {str(getattr(part.schedule, name)) for part in parts}) > 1:
+            where = f"{first.arm.stage}.{name}"
+            raise InputError(
+                f"in the reasoned style {where} is one for all games, not {' and '.join(sorted(found))}: "
+                f"set {where} in the joint recipe"
+            )
+    if first.arm.stage == "sft":
+        for part in parts:
+            check(part.domain.game, "reasoned")
+        if (examples := first.recipe.reasoned.examples) % ranks.size():
+            raise InputError(f"reasoned.examples ({examples}) cannot be divided among {ranks.size()} processes")
+        return
+    for player in [Player(part) for part in parts]:
+        if player.section.kl and first.recipe.model.adapter == "full":
+            raise InputError(
+                "in the reasoned style train.kl needs model.adapter 'lora': its reference is the adapter's start"
+            )
+
+
 def fine_tune(lm: LanguageModel, parts: Sequence[Part], seed: int, folder: Path, tell: Tell) -> Weights:
     """Fine-tune a model on demonstrated replies, the reasoning before the action included; return its trained weights.
 
@@ -89,19 +120,18 @@ def fine_tune(lm: LanguageModel, parts: Sequence[Part], seed: int, folder: Path,
     Raises
     ------
     InputError
-        If a game's demonstrators give no reasons.
+        If a game's demonstrators give no reasons, or something else is as ``hold_to_learnt`` refuses it.
     """
     recipe, steps = parts[0].recipe, order(parts)
     section = recipe.reasoned
     if not steps:
         return snapshot(lm)
+    hold_to_learnt(parts)
     train: list[Tokens] = []
     shown = [_Shown(lm, part, seed) for part in parts]
     held = {part.domain.name: Dataset.from_list(of.held()) for part, of in zip(parts, shown, strict=True)}
     for place in steps:
         train += shown[place.part].drawn(place.number)
-    if section.examples % ranks.size():
-        raise InputError(f"reasoned.examples ({section.examples}) cannot be divided among {ranks.size()} processes")
     own = section.examples // ranks.size()
     size = max(n for n in range(1, min(section.batch, own) + 1) if own % n == 0)
     settings = _arguments(lm, section, folder, len(steps), parts[0].schedule, seed, recipe.checkpoint_every) | {
@@ -140,20 +170,15 @@ def improve(lm: LanguageModel, parts: Sequence[Part], seed: int, folder: Path, t
     Raises
     ------
     InputError
-        If the groups of a step cannot be divided among the processes, or the model is and no vLLM writes.
+        If the model is divided among processes and no vLLM writes, or something is as ``hold_to_learnt`` refuses it.
     """
     recipe, steps = parts[0].recipe, order(parts)
     section = recipe.reasoned
     if not steps:
         return snapshot(lm)
-    first = parts[0].schedule
-    assert isinstance(first, TrainSection)
-    if first.kl and recipe.model.adapter == "full":
-        raise InputError(
-            "in the reasoned style train.kl needs model.adapter 'lora': its reference is the adapter's start"
-        )
+    hold_to_learnt(parts)
     players = [Player(part) for part in parts]
-    _check_alike([player.section for player in players])
+    first = players[0].section
     most = max(player.rows for player in players)
     batch = _divided(most, section.batch)
     here = batch.rows * batch.passes
@@ -235,15 +260,6 @@ class EpisodeTrainer(GRPOTrainer):  # type: ignore[misc]
         out = super()._generate_and_score_completions(inputs)
         out["advantages"] = self.credits.to(out["advantages"]) * self.filled
         return out
-
-
-def _check_alike(sections: Sequence[TrainSection]) -> None:
-    """Refuse games that want another loss or optimiser each: they share one."""
-    for name in ("kl", "clip", "clip_norm", "betas"):
-        if len(found := {str(getattr(section, name)) for section in sections}) > 1:
-            raise InputError(
-                f"in the reasoned style train.{name} is one for all games, not {' and '.join(sorted(found))}"
-            )
 
 
 def credited(completions: Sequence[Any], credit: Sequence[float], **_: Any) -> list[float]:

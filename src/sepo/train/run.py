@@ -10,6 +10,7 @@ A joint run trains one model on several games. It is a folder of runs, one for e
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from sepo.errors import InputError
 from sepo.files import read_json, write_json, write_text
 from sepo.lm.adapter import hold_to_whole
 from sepo.train import ranks
-from sepo.train.part import Domain, drawn
+from sepo.train.part import Domain, Part, drawn
 from sepo.train.recipe import Recipe, load_recipe
 from sepo.train.record import environment
 from sepo.train.summary import summarise
@@ -90,10 +91,7 @@ def _run(
     domains = [Domain.of(name, recipe, place) for name, (recipe, place) in within.items()]
     first = domains[0].recipe
     hold_to_whole(first.model.policy)
-    if first.style == "reasoned" and any(arm.stage != "base" for arm in first.arms):
-        from sepo.train.reasoned import hold_to_installed  # TRL takes seconds to import, and is an extra
-
-        hold_to_installed(first.reasoned)
+    _hold_to_learnt(domains)
     if ranks.first():
         if folder not in [place for _, place in within.values()]:
             _of_games(list(within), folder)
@@ -111,6 +109,29 @@ def _run(
     for name, (_, place) in within.items() if ranks.first() else ():
         write_json(place / "summary.json", summaries[name])
     return summaries
+
+
+def _hold_to_learnt(domains: Sequence[Domain]) -> None:
+    """Refuse what an arm cannot learn before anything is trained: that it cannot would be seen at its turn."""
+    first = domains[0].recipe
+    learning = [arm for arm in first.arms if arm.stage != "base"]
+    if first.style == "reasoned" and learning:
+        # TRL takes seconds to import, and is an extra
+        from sepo.train.reasoned import hold_to_installed, hold_to_learnt
+
+        hold_to_installed(first.reasoned)
+        for arm in learning:
+            with _told(arm.name):
+                hold_to_learnt([Part.of(domain, arm.name, first.seeds[0]) for domain in domains])
+
+
+@contextmanager
+def _told(arm: str) -> Iterator[None]:
+    """Name the arm in what is refused of it."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"arm '{arm}': {error}") from None
 
 
 def _of_games(names: Sequence[str], folder: Path) -> None:

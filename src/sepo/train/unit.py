@@ -48,7 +48,7 @@ class Unit:
     """
 
     def __init__(self, domains: Sequence[Domain], arm: str, seed: int, folder: Path, tell: Tell) -> None:
-        self.parts = [Part(d, next(a for a in d.recipe.arms if a.name == arm), seed) for d in domains]
+        self.parts = [Part.of(domain, arm, seed) for domain in domains]
         self.recipe, self.arm, self.seed = self.parts[0].recipe, self.parts[0].arm, seed
         self.root, self.folder, self.tell = folder, unit_folder(folder, arm, seed), tell
 
