@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sepo.audit.arena import ground_of
 from sepo.cli.main import main
 from sepo.errors import InputError
 from sepo.files import write_json, write_text
@@ -191,13 +193,71 @@ def test_anything_else_is_refused_with_what_differs_first(
     if "rules" in change:  # of which kuhn has none, so that its refusal would come first
         kuhn = make("kuhn")
         monkeypatch.setattr("sepo.train.part.make", lambda *_: kuhn)
-        monkeypatch.setattr("sepo.train.part.ground_of", lambda _: None)
+        monkeypatch.setattr("sepo.train.part.ground_of", lambda _: ground_of(kuhn))
     before = files(begun)
     with pytest.raises(InputError) as refused:
         run(parse_recipe(other, "other"), begun, lambda e: None, resume=True)
     assert str(refused.value).startswith(f"'{begun}' holds a run of another recipe: {why}")
     assert "\n" not in str(refused.value)
     assert files(begun) == before
+
+
+def killed(document: dict[str, Any], folder: Path, arms: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kill a run at the first step of its last arm, once its checkpoint is written and before a step is noted."""
+
+    def kill(_: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("sepo.train.target.Target.teach", kill)
+        patched.setattr("sepo.train.optimise.Target.teach", kill)
+        with pytest.raises(KilledError):
+            run(parse_recipe(document | {"seeds": [2], "arms": arms}, "killed"), folder, lambda e: None)
+
+
+@pytest.mark.parametrize("change", [{"train": {"kl": 0.5}}, {"train": {"update": "clipped"}, "about": "another"}])
+def test_an_arm_of_which_no_step_was_taken_may_change(
+    document: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    killed(document, tmp_path / "run", [SFT, {"name": "sepo", "train": {"target": "ceiling"}}], monkeypatch)
+    other = parse_recipe(document | {"seeds": [2], "arms": [SFT, {"name": "sepo"} | change]}, "other")
+    run(other, tmp_path / "run", lambda e: None, resume=True)
+    run(other, tmp_path / "whole", lambda e: None)
+    assert figures(tmp_path / "run") == figures(tmp_path / "whole")
+    assert load_recipe(tmp_path / "run" / "recipe.yaml") == other
+
+
+def test_an_arm_of_which_no_step_was_taken_may_go_and_leaves_nothing(
+    document: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    killed(document, folder, [SFT, {"name": "sepo", "train": {"target": "ceiling"}}], monkeypatch)
+    assert list((folder / "arms" / "sepo").rglob("newest.pt"))
+    run(parse_recipe(document | {"seeds": [2], "arms": [SFT]}, "other"), folder, lambda e: None, resume=True)
+    assert [path.name for path in (folder / "arms").iterdir()] == ["sft"]
+
+
+def test_an_arm_that_is_not_finished_changes_where_what_there_is_of_it_is_deleted(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    def kill(event: Mapping[str, Any]) -> None:
+        if event["arm"] == "sepo" and event["line"].get("step") == 2:
+            raise KilledError
+
+    folder = tmp_path / "run"
+    with pytest.raises(KilledError):
+        run(parse_recipe(document | {"seeds": [2], "arms": [SFT, SEPO]}, "killed"), folder, kill)
+    before = files(folder)
+    other = parse_recipe(document | {"seeds": [2], "arms": [SFT, {"name": "sepo"}]}, "other")
+    with pytest.raises(InputError) as refused:
+        run(other, folder, lambda e: None, resume=True)
+    there = folder / "arms" / "sepo"
+    said = f"choose another --out, or delete what there is of the arm ('{there}')"
+    assert str(refused.value).endswith(f"arms.sepo.train.kl is 0.01 there and not set here: {said}")
+    assert files(folder) == before
+    shutil.rmtree(there)
+    run(other, folder, lambda e: None, resume=True)
+    assert (there / "seed-2" / "done.json").exists()
 
 
 def test_the_program_refuses_with_one_line_and_code_2(

@@ -227,10 +227,34 @@ def test_a_run_killed_again_and_again_ends_with_the_same_figures(finished, docum
     assert figures(folder) == figures(finished[0])
 
 
-def test_only_a_game_that_is_sampled_learns_from_some_replies(document, tmp_path):
-    arms = [{"name": "few", "train": {"start": "base", "mirror": {"learns": "replies"}}}]
-    with pytest.raises(InputError, match="this one is asked whole"):
-        run(parse_recipe({**document, "arms": arms}, "few"), tmp_path / "few", lambda e: None)
+@pytest.mark.parametrize(
+    ("game", "train", "why"),
+    [
+        ({"game": "split"}, {}, "too large for an exact best response: train against exploiter 'pool'"),
+        ({"game": "split"}, {"exploiter": "league"}, "too large for an exact best response"),
+        ({}, {"lambda": {"c": "auto", "budget": 0.1}}, "c has a budget, but does not apply"),
+        ({}, {"mirror": {"learns": "replies"}}, "this one is asked whole"),
+        ({}, {"target": "ceiling", "measures": "paper"}, "has no ceiling that can be proved"),
+        ({}, {"target": "ceiling", "worst_case": 0.1}, "is the worst case itself"),
+        (
+            {"game": "ipd", "rules": {"rounds": 2}},
+            {"target": "ceiling", "worst_case": -1},
+            "no policy keeps its worst-case advantage within -1",
+        ),
+        (
+            {"game": "auction", "rules": {"rounds": 2}, "measures": "paper"},
+            {"target": "ceiling", "worst_case": 1},
+            "histories merge in its tree",
+        ),
+    ],
+)
+def test_what_an_arm_cannot_have_in_its_game_is_refused_before_anything_is_written(
+    document, tmp_path, game, train, why
+):
+    arms = [{"name": "base", "stage": "base"}, {"name": "bad", "train": {"start": "base", **train}}]
+    with pytest.raises(InputError, match=f"^arm 'bad': .*{why}"):
+        run(parse_recipe({**document, **game, "arms": arms}, "bad"), tmp_path / "run", lambda e: None)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_second_run_into_a_folder_is_refused_unless_it_resumes_the_same_recipe(finished, document):

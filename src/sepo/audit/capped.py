@@ -23,7 +23,7 @@ from scipy.optimize import OptimizeResult, linprog
 from scipy.sparse import block_diag, coo_array, csr_array, hstack, vstack
 
 from sepo.audit.arena import Adversary, Arena, Ground, layout, whole_of
-from sepo.audit.ceiling import best_policy, exploiters_of, hold_to_linear, priced
+from sepo.audit.ceiling import best_policy, exploiters_of, hold_to_ceiling, hold_to_linear, priced
 from sepo.audit.measures import BEHIND, Term, charged, objective, terms
 from sepo.audit.sweep import mass_of
 from sepo.errors import InputError
@@ -37,6 +37,8 @@ TREMBLE = 1e-6
 """Share of uniform play in what the cap's opponent does, so that it comes everywhere."""
 UNREACHED = 1e-9
 """Weight of a plan that is none: what the programme's solver may be off by."""
+NEARLY = 1e-6
+"""By how much a cap is below the least before it is refused without the programme, in units of the largest payoff."""
 
 
 class Capped(NamedTuple):
@@ -108,6 +110,32 @@ def capped(ground: Ground, measures: MeasureSet, cap: float, weights: Weights | 
     >>> {a: round(p, 6) for a, p in found.table[""].items()}
     {'COOPERATE': 0.5, 'DEFECT': 0.5}
     """
+    programme = _programme(ground, measures, cap, weights)
+    optimum = programme.solve(cap)
+    strategy = _continued(programme.tree, measures, weights, optimum)
+    at_ground = programme.on_ground(strategy)
+    found = terms(ground, measures, at_ground, weights)
+    hold_to_linear(ground, measures, programme.found, found)
+    own = [info for info in programme.tree.infosets if info.seat in ground.game.seats]
+    table = {i.key: row(i.decision, strategy[i.entries]) for i in own}
+    j = objective(found)
+    return Capped(at_ground, table, j, max(j, optimum.value), optimum.price)
+
+
+def hold_to_capped(ground: Ground, measures: MeasureSet, cap: float, weights: Weights | None = None) -> None:
+    """Refuse a cap as ``capped`` does, without looking for the best policy under it.
+
+    Raises
+    ------
+    InputError
+        As ``capped`` does.
+    """
+    _programme(ground, measures, cap, weights).hold_to(cap)
+    hold_to_ceiling(ground, measures, weights)
+
+
+def _programme(ground: Ground, measures: MeasureSet, cap: float, weights: Weights | None) -> _Programme:
+    """Return the programme of the best policy under a cap, or refuse what has none."""
     if not math.isfinite(cap):
         raise InputError(f"the worst case is capped at a number of points per round, not at {cap:g}")
     if measures.e == "exploitability":
@@ -125,15 +153,7 @@ def capped(ground: Ground, measures: MeasureSet, cap: float, weights: Weights | 
         raise InputError(
             f"game '{ground.game.name}': histories merge in its tree, and a cap on the worst case needs them apart"
         )
-    programme = _Programme(ground, tree, measures, weights)
-    optimum = programme.solve(cap)
-    strategy = _continued(tree, measures, weights, optimum)
-    at_ground = programme.on_ground(strategy)
-    found = terms(ground, measures, at_ground, weights)
-    hold_to_linear(ground, measures, programme.found, found)
-    table = {i.key: row(i.decision, strategy[i.entries]) for i in tree.infosets if i.seat in ground.game.seats}
-    j = objective(found)
-    return Capped(at_ground, table, j, max(j, optimum.value), optimum.price)
+    return _Programme(ground, tree, measures, weights)
 
 
 def _continued(tree: Tree, measures: MeasureSet, weights: Weights | None, optimum: _Optimum) -> Floats:
@@ -233,11 +253,7 @@ class _Programme:
         cost = -np.concatenate([self._linear, np.zeros(self.duals), np.array(self.prices) * self.unit])
         done = self._solved(cost, cap)
         if done.status == 2:
-            least = float(self._solved(self.most, None).fun) * self.unit
-            raise InputError(
-                f"game '{self.ground.game.name}': no policy keeps its worst-case advantage within {cap:g}; "
-                f"{least:.6g} is the least"
-            )
+            raise self._too_low(cap, self._least())
         if done.status != 0:
             raise InputError(
                 f"game '{self.ground.game.name}': the programme of the ceiling has no optimum: {done.message}"
@@ -250,6 +266,21 @@ class _Programme:
             clips=np.clip(clips / self.unit, self.prices, 0.0),
             value=self.constant - float(done.fun),
             price=max(0.0, -float(price[0]) / self.unit),
+        )
+
+    def hold_to(self, cap: float) -> None:
+        """Refuse a cap that no policy keeps to; one that is nearly the least is left to ``solve``."""
+        if (least := self._least()) > cap + NEARLY * self.unit:
+            raise self._too_low(cap, least)
+
+    def _least(self) -> float:
+        """Return the least worst-case advantage that a policy can have, points per round."""
+        return float(self._solved(self.most, None).fun) * self.unit
+
+    def _too_low(self, cap: float, least: float) -> InputError:
+        return InputError(
+            f"game '{self.ground.game.name}': no policy keeps its worst-case advantage within {cap:g}; "
+            f"{least:.6g} is the least"
         )
 
     def _solved(self, cost: Floats, cap: float | None) -> OptimizeResult:

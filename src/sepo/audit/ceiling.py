@@ -20,7 +20,7 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import block_diag, coo_array, hstack
 
-from sepo.audit.arena import Arena, Ground, Meeting, layout, met, passable, passed
+from sepo.audit.arena import Ground, Meeting, layout, met, passable, passed, whole_of
 from sepo.audit.measures import Term, objective, seat_value, terms
 from sepo.audit.sweep import by_meeting
 from sepo.errors import ContractError, InputError
@@ -66,10 +66,32 @@ def ceiling(ground: Ground, measures: MeasureSet, weights: Weights | None = None
         If J is no minimum of linear functions here: a measure divides by what the policy itself decides.
     """
     if measures.e == "exploitability":
-        if isinstance(ground, Arena):
-            ground = ground.whole
-        return _in_sequence_form(ground, measures, weights)
+        return _in_sequence_form(_sequenced(ground, measures), measures, weights)
     return _by_columns(ground, measures, weights)
+
+
+def hold_to_ceiling(ground: Ground, measures: MeasureSet, weights: Weights | None = None) -> None:
+    """Refuse measures that have no ceiling as ``ceiling`` does, by one policy of its programme.
+
+    Raises
+    ------
+    InputError
+        As ``ceiling`` does.
+    """
+    if measures.e == "exploitability":
+        _sequenced(ground, measures)
+        return
+    space = layout(ground)
+    found = terms(ground, measures, space.uniform, weights)
+    pure = best_policy(priced(found, _prices(found)), space)
+    hold_to_linear(ground, measures, found, terms(ground, measures, pure, weights))
+
+
+def _sequenced(ground: Ground, measures: MeasureSet) -> Tree:
+    """Return the tree on which a ceiling with exploitability is found."""
+    if measures.c is not None or measures.x is not None:
+        raise InputError(f"game '{ground.game.name}': a ceiling with exploitability takes no c and no x beside it")
+    return whole_of(ground)
 
 
 class _Column(NamedTuple):
@@ -83,7 +105,7 @@ class _Column(NamedTuple):
 def _by_columns(ground: Ground, measures: MeasureSet, weights: Weights | None) -> Ceiling:
     space = layout(ground)
     found = terms(ground, measures, space.uniform, weights)
-    prices = np.array([ts[0].coefficient * sum(t.share for t in ts) for ts in exploiters_of(found)])
+    prices = _prices(found)
     columns: list[_Column] = []
     at, bound = prices, np.inf
     for _ in range(MOST_COLUMNS):
@@ -150,6 +172,11 @@ def exploiters_of(found: Sequence[Term]) -> list[list[Term]]:
         if term.kind == "e":
             out.setdefault(term.opponent, []).append(term)
     return list(out.values())
+
+
+def _prices(found: Sequence[Term]) -> Floats:
+    """Return what a point of each exploiter's gain costs where it counts. (exploiters,)."""
+    return np.array([ts[0].coefficient * sum(t.share for t in ts) for ts in exploiters_of(found)])
 
 
 def priced(found: Sequence[Term], prices: Floats) -> list[Term]:
@@ -327,8 +354,6 @@ def _in_sequence_form(tree: Tree, measures: MeasureSet, weights: Weights | None)
     B and v are in units of the largest payoff.
     """
     lambdas = weights or measures.weights
-    if measures.c is not None or measures.x is not None:
-        raise InputError(f"game '{tree.game.name}': a ceiling with exploitability takes no c and no x beside it")
     game, size = tree.game, len(tree.seat) + 1
     price = lambdas.e * game.scale / (len(game.seats) * game.rounds)
     harms = {s: payoff_matrix(tree, s, tree.feature("other", s)) for s in game.seats}

@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from sepo.audit.arena import Ground
+from sepo.audit.arena import Ground, layout, whole_of
+from sepo.audit.capped import hold_to_capped
+from sepo.audit.ceiling import hold_to_ceiling
 from sepo.audit.measures import Play, Term, charged
 from sepo.errors import InputError
 from sepo.games.base import MeasureSet
@@ -46,10 +48,39 @@ SUPPORT = 0.02
 """Where only some replies are learnt: the least that a target may give one, against the likeliest."""
 
 
+def hold_to_learnt(ground: Ground, measures: MeasureSet, section: TrainSection) -> None:
+    """Refuse settings of an arm that its game cannot have, which would be seen at one of its steps.
+
+    Raises
+    ------
+    InputError
+        If the game is too large for the exploiter, a measure with a budget does not apply, whole replies are to be
+        learnt where all are asked about, or there is no ceiling to be taught.
+    """
+    held = Opposition(ground, measures, section)
+    if section.exploiter != "pool":
+        whole_of(ground)
+    if _few(section) and not isinstance(layout(ground), Space):
+        raise InputError(
+            "mirror.learns 'replies' is for games that are asked about by samples; this one is asked whole"
+        )
+    if section.target == "ceiling":
+        if section.worst_case is not None:
+            hold_to_capped(ground, measures, section.worst_case, held.lambdas)
+        else:
+            hold_to_ceiling(ground, measures, held.lambdas)
+
+
+def _few(section: TrainSection) -> bool:
+    """Return whether only the replies that the target plays are learnt."""
+    return section.update == "mmd" and section.mirror.learns == "replies"
+
+
 class Optimiser:
     """Training on J as a stage of ``train.loop``, from the policy that the learner holds when this is made.
 
-    That policy is the reference of the KL. What is asked in a large game is told by ``train.asking``.
+    That policy is the reference of the KL. What is asked in a large game is told by ``train.asking``. What the game
+    cannot have is refused before by ``hold_to_learnt``.
 
     Parameters
     ----------
@@ -79,11 +110,7 @@ class Optimiser:
         self.large = isinstance(learner.layout, Space)
         self.target = Target(learner.layout, self.opposition, section, self.rules, key)
         self.asking = Asking(learner, section, self._meets, self.target.stakes, self.opposition.standing, key)
-        self.few = section.update == "mmd" and section.mirror.learns == "replies"
-        if self.few and not self.large:
-            raise InputError(
-                "mirror.learns 'replies' is for games that are asked about by samples; this one is asked whole"
-            )
+        self.few = _few(section)
         self.anchor = snapshot(learner.policy.language_model)
         self.reference: list[Floats] = [] if self.large else learner.look(gradient=False).rows
         self.sample: Sample | None = None

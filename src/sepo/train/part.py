@@ -8,7 +8,7 @@ from pathlib import Path
 from sepo.audit.arena import SETS, Arena, Ground, ground_of
 from sepo.audit.sampled import hold_to_independent
 from sepo.errors import InputError
-from sepo.games.base import Game, MeasureName
+from sepo.games.base import Game, MeasureName, MeasureSet
 from sepo.games.registry import make
 from sepo.games.wording import ORIGINAL, Wording, chosen, wordings
 from sepo.train.recipe import Arm, Recipe
@@ -72,6 +72,11 @@ class Part:
     def key(self) -> tuple[object, ...]:
         """The key of its randomness."""
         return self.recipe.name, self.arm.name, self.seed
+
+    @property
+    def measures(self) -> MeasureSet:
+        """The measures whose J a trained arm is trained on."""
+        return self.domain.game.measures(self.recipe.measure_name(self.arm))
 
     @property
     def sets(self) -> tuple[MeasureName, ...]:

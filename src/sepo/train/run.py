@@ -9,10 +9,11 @@ A joint run trains one model on several games. It is a folder of runs, one for e
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -20,7 +21,7 @@ from sepo.audit.scorecard import versions
 from sepo.errors import InputError
 from sepo.files import read_json, write_json, write_text
 from sepo.lm.adapter import hold_to_whole
-from sepo.train import ranks
+from sepo.train import optimise, ranks
 from sepo.train.part import Domain, Part, drawn
 from sepo.train.recipe import Recipe, load_recipe
 from sepo.train.record import environment
@@ -93,10 +94,14 @@ def _run(
     hold_to_whole(first.model.policy)
     _hold_to_learnt(domains)
     if ranks.first():
-        if folder not in [place for _, place in within.values()]:
+        places = [place for _, place in within.values()]
+        if folder not in places:
             _of_games(list(within), folder)
+        begun = _begun(places)
         for recipe, place in within.values():
-            prepare(recipe, place, resume=resume, command=command, workers=workers)
+            for arm in prepare(recipe, place, begun, resume=resume, command=command, workers=workers):
+                for root in (folder, place):
+                    shutil.rmtree(root / "arms" / arm, ignore_errors=True)
     ranks.wait()
     arms = sorted(first.arms, key=lambda a: STAGES.index(a.stage))
     units = [Unit(domains, arm.name, seed, folder, tell) for seed in first.seeds for arm in arms]
@@ -120,9 +125,14 @@ def _hold_to_learnt(domains: Sequence[Domain]) -> None:
         from sepo.train.reasoned import hold_to_installed, hold_to_learnt
 
         hold_to_installed(first.reasoned)
-        for arm in learning:
-            with _told(arm.name):
-                hold_to_learnt([Part.of(domain, arm.name, first.seeds[0]) for domain in domains])
+    for arm in learning:
+        parts = [Part.of(domain, arm.name, first.seeds[0]) for domain in domains]
+        with _told(arm.name):
+            if first.style == "reasoned":
+                hold_to_learnt(parts)
+            elif arm.stage == "train":
+                for part in parts:
+                    optimise.hold_to_learnt(part.domain.ground, part.measures, part.recipe.settings(part.arm))
 
 
 @contextmanager
@@ -154,8 +164,40 @@ def _of_games(names: Sequence[str], folder: Path) -> None:
     write_json(file, {"games": list(names)})
 
 
-def prepare(recipe: Recipe, folder: Path, *, resume: bool, command: str, workers: int = 1) -> None:
-    """Lay the run folder out, or check that the one in which something was finished is of this recipe or a part."""
+class Begun(NamedTuple):
+    """What there is of an arm in which a step was taken: its folders, and whether something of it is finished."""
+
+    folders: Sequence[Path]
+    finished: bool
+
+
+def _begun(places: Sequence[Path]) -> dict[str, Begun]:
+    """Return the arms of which steps were taken in a run's folders, one a game, by their names."""
+    out: dict[str, Begun] = {}
+    for arm in [found for place in places for found in sorted(place.glob("arms/*"))]:
+        finished = any(arm.glob("seed-*/done.json"))
+        if finished or any(file.stat().st_size for file in arm.glob("seed-*/metrics.jsonl")):
+            before = out.get(arm.name, Begun([], finished=False))
+            out[arm.name] = Begun([*before.folders, arm], finished or before.finished)
+    return out
+
+
+def prepare(
+    recipe: Recipe,
+    folder: Path,
+    begun: Mapping[str, Begun],
+    *,
+    resume: bool,
+    command: str,
+    workers: int = 1,
+) -> list[str]:
+    """Lay the run folder out, or check that the one in which something was finished is of this recipe or a part.
+
+    Returns
+    -------
+    list of str
+        The arms that are other ones now, or none: of none of them was a step taken, and what there is of them goes.
+    """
     file = folder / "recipe.yaml"
     now = environment(command, versions(model=True), threads(workers), workers)
     document = recipe.model_dump(mode="json", by_alias=True)
@@ -163,14 +205,16 @@ def prepare(recipe: Recipe, folder: Path, *, resume: bool, command: str, workers
         if not resume:
             raise InputError(f"'{folder}' already holds a run: continue it with --resume, or choose another --out")
         there = load_recipe(file)
-        if why := refusal(there, recipe):
+        if why := refusal(there, recipe, begun):
             raise InputError(f"'{folder}' holds a run of another recipe: {why}")
         if there != recipe:
             write_text(file, yaml.safe_dump(document, sort_keys=False))
         _continued(folder / "environment.json", now)
-        return
+        old, new = (_by_name(of)["arms"] for of in (there, recipe))
+        return [name for name in old if old[name] != new.get(name)]
     write_text(file, yaml.safe_dump(document, sort_keys=False))
     write_json(folder / "environment.json", now)
+    return []
 
 
 def _continued(file: Path, now: Mapping[str, Any]) -> None:
@@ -182,11 +226,12 @@ def _continued(file: Path, now: Mapping[str, Any]) -> None:
         write_json(file, {**record, "continued": [*further, now]})
 
 
-def refusal(there: Recipe, here: Recipe) -> str | None:
+def refusal(there: Recipe, here: Recipe, begun: Mapping[str, Begun]) -> str | None:
     """Return why a run begun with one recipe cannot go on with another, and what to do; None where it can.
 
     Seeds and arms may be added, in any order, and other things said about them: no finished unit depends on that, but
-    for the untrained model, which is audited with the first seed unless audits draw. All else must be the same.
+    for the untrained model, which is audited with the first seed unless audits draw. An arm of which no step was taken
+    may change or go. All else must be the same.
     """
     old, new = _by_name(there), _by_name(here)
     arms, ours = old.pop("arms"), new.pop("arms")
@@ -194,11 +239,15 @@ def refusal(there: Recipe, here: Recipe) -> str | None:
     if differing := next(_differences(old, new), None):
         return f"{differing}: choose another --out"
     lacking = [f"seed {seed}" for seed in there.seeds if seed not in here.seeds]
-    lacking += [f"arm '{name}'" for name in arms if name not in ours]
     if lacking:
         return f"{lacking[0]} is there and not here: add it, or choose another --out"
-    if differing := next(_differences(arms, {name: ours[name] for name in arms}, "arms"), None):
-        return f"{differing}: choose another --out"
+    for name, of in [(name, of) for name, of in begun.items() if name in arms]:
+        what = ", ".join(f"'{place}'" for place in of.folders)
+        again = "" if of.finished else f", or delete what there is of the arm ({what})"
+        if name not in ours:
+            return f"arm '{name}' is there and not here: add it, or choose another --out{again}"
+        if differing := next(_differences(arms[name], ours[name], f"arms.{name}"), None):
+            return f"{differing}: choose another --out{again}"
     first, now = there.seeds[0], here.seeds[0]
     if first != now and any(arm.stage == "base" for arm in there.arms) and not drawn(here):
         return f"its base is audited with seed {first}, not {now}: put {first} first, or choose another --out"

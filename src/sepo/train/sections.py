@@ -286,6 +286,8 @@ class TrainSection(Schedule):
             raise ValueError("target 'ceiling' needs update 'mmd': a clipped update has no target")
         if self.worst_case is not None and self.target != "ceiling":
             raise ValueError("worst_case is of target 'ceiling': mirror descent knows the opponents of its terms alone")
+        if self.target == "ceiling" and self.lambda_.budgets:
+            raise ValueError("target 'ceiling' is the best policy at fixed weights: give lambda no budget")
         return self
 
     @model_validator(mode="after")

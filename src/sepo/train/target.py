@@ -17,7 +17,6 @@ from sepo.audit.capped import capped
 from sepo.audit.ceiling import ceiling
 from sepo.audit.measures import Play
 from sepo.audit.sweep import mass_of, slope
-from sepo.errors import InputError
 from sepo.solve.gradient import centred
 from sepo.solve.tree import Floats, Layout, Tree
 from sepo.solve.value import own_reach
@@ -67,18 +66,10 @@ class Target:
         self._lost: Kept[Floats] = Kept()
 
     def teach(self) -> None:
-        """Set the target to the best policy there is, once, where that is what the arm is taught.
-
-        Raises
-        ------
-        InputError
-            If a weight has a budget: then no policy is the best.
-        """
+        """Set the target to the best policy there is, once, where that is what the arm is taught."""
         if self.section.target != "ceiling" or self.strategy is not None:
             return
         held = self.opposition
-        if held.dual is not None:
-            raise InputError("target 'ceiling' is the best policy at fixed weights: give lambda no budget")
         if self.section.worst_case is not None:
             found = capped(held.ground, held.measures, self.section.worst_case, held.lambdas)
             self.strategy, self.price = found.strategy, found.price

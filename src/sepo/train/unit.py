@@ -255,4 +255,4 @@ def _stage(part: Part, learner: Learner) -> Stage:
         else:
             shown = of_arena(ground, recipe.sft.examples, part.seed)
         return Imitator(learner, shown, recipe.sft.episodes, (recipe.name, "sft", part.seed))
-    return Optimiser(learner, game.measures(recipe.measure_name(part.arm)), recipe.settings(part.arm), part.key)
+    return Optimiser(learner, part.measures, recipe.settings(part.arm), part.key)
