@@ -232,6 +232,26 @@ def test_a_joint_run_goes_on_with_its_games_in_their_order_alone(
     run_joint(whole, folder, lambda e: None, resume=True)
 
 
+@pytest.mark.parametrize("noted", [True, False], ids=["noted", "of an earlier version"])
+@pytest.mark.parametrize("resume", [True, False])
+def test_runs_of_one_game_and_of_several_keep_out_of_each_others_folders(
+    place: Path, tmp_path: Path, resume: bool, noted: bool
+) -> None:
+    short = ["arms=[{name: sft, stage: sft}]", "sft.steps=1", "sft.examples=20", "episodes=0"]
+    several = load_joint(place / "joint.yaml", short).recipes
+    one = several["kuhn"]
+    run_joint(several, tmp_path / "several", lambda e: None)
+    run(one, tmp_path / "one", lambda e: None)
+    if not noted:
+        (tmp_path / "several" / "games.json").unlink()
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    with pytest.raises(InputError, match="holds a run of several games, and this one is of one: choose another"):
+        run(one, tmp_path / "several", lambda e: None, resume=resume)
+    with pytest.raises(InputError, match="holds a run of one game, and this one is of several: choose another"):
+        run_joint(several, tmp_path / "one", lambda e: None, resume=resume)
+    assert before == {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+
+
 @pytest.mark.no_cover
 def test_a_game_whose_audit_is_done_is_not_audited_again(
     place: Path,

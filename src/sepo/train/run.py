@@ -149,6 +149,8 @@ def _of_games(names: Sequence[str], folder: Path) -> None:
 
     Their order counts, since a checkpoint has what each of them depends on in that order.
     """
+    if (folder / "recipe.yaml").exists():
+        raise InputError(f"'{folder}' holds a run of one game, and this one is of several: choose another --out")
     file = folder / GAMES
     if file.exists():
         there = read_json(file, "list of games").get("games")
@@ -162,6 +164,13 @@ def _of_games(names: Sequence[str], folder: Path) -> None:
             "another --out"
         )
     write_json(file, {"games": list(names)})
+
+
+def _is_joint(folder: Path) -> bool:
+    """Return whether a folder is that of a joint run, which notes its games, or has weights and none of its own."""
+    if (folder / GAMES).exists():
+        return True
+    return (folder / "arms").exists() and not (folder / "recipe.yaml").exists() and any(folder.glob("*/recipe.yaml"))
 
 
 class Begun(NamedTuple):
@@ -199,6 +208,8 @@ def prepare(
         The arms that are other ones now, or none: of none of them was a step taken, and what there is of them goes.
     """
     file = folder / "recipe.yaml"
+    if _is_joint(folder):
+        raise InputError(f"'{folder}' holds a run of several games, and this one is of one: choose another --out")
     now = environment(command, versions(model=True), threads(workers), workers)
     document = recipe.model_dump(mode="json", by_alias=True)
     if file.exists() and (folder / "arms").exists():
