@@ -17,6 +17,8 @@ from sepo.errors import InputError
 from sepo.games.registry import make
 from sepo.train.ablate import Plan, ablate, differences, document, plan, tables
 from sepo.train.recipe import load_recipe, parse_recipe
+from sepo.train.record import read_metrics
+from sepo.train.run import run
 from sepo.train.sections import weights
 from tests.models import tiny_model
 
@@ -172,6 +174,72 @@ def test_a_row_that_cannot_be_had_is_refused_with_its_reason(which: str, name: s
         plan(recipe, [name])
     assert name not in named(plan(recipe))
     assert (name in [row.name for row in plan(recipe).left_out]) == (name == "without_e")
+
+
+REASONED = {"estimator": "sampled", "update": "clipped", "exploiter": "pool"}
+PENALTIES = ["without_e", "without_c", "without_x"]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "rows", "left"),
+    [
+        (
+            variant("ipd", REASONED, measures="paper", style="reasoned"),
+            [*PENALTIES, "group_scale", "immediate", "from_base"],
+            {
+                "best_response": "in the reasoned style train.exploiter is 'pool', not 'best_response'",
+                "exact": "in the reasoned style train.estimator is 'sampled', not 'exact'",
+                "mmd": "in the reasoned style train.update is 'clipped', not 'mmd'",
+            },
+        ),
+        (
+            variant("kuhn", {"target": "ceiling"}),
+            ["without_e", "from_base"],
+            {
+                "pool": "the best policy there is is taught, whoever is met",
+                "sampled": "the best policy there is is taught, whatever is credited",
+                "clipped": "target 'ceiling' needs update 'mmd': a clipped update has no target",
+            },
+        ),
+        (
+            variant("ipd", {"exploiter": "pool", "lambda": {"x": "auto", "budget": 0.1}}, measures="paper"),
+            ["without_e", "without_c", "best_response", "sampled", "immediate", "clipped", "from_base"],
+            {"without_x": "a weight has a budget, and what is compared here has fixed weights"},
+        ),
+    ],
+    ids=["reasoned", "ceiling", "budget"],
+)
+def test_rows_that_a_recipe_cannot_have_are_left_out_and_the_others_are_there(recipe, rows, left):
+    found = plan(recipe)
+    assert named(found) == rows
+    assert left.items() <= dict(found.left_out).items()
+
+
+@pytest.mark.parametrize(("played", "practice", "there"), [(12, 4, True), (4, 1, False), (1, 4, True)])
+def test_rows_are_of_the_game_that_is_trained_on(played, practice, there):
+    arms = [{"name": "sft", "stage": "sft"}, {"name": "sepo"}]
+    document = {"name": "x", "game": "ipd", "measures": "paper", "arms": arms}
+    rules = {"rules": {"rounds": played}, "practice": {"rounds": practice}}
+    found = plan(parse_recipe(document | rules, "x"))
+    assert ("immediate" in named(found)) == there
+
+
+def test_a_best_policy_that_is_not_known_is_no_row():
+    recipe = variant("kuhn", {}, measures="paper")
+    with pytest.raises(InputError, match="row 'distil' is left out: 'paper' x of game 'kuhn' divides by what a policy"):
+        plan(recipe, ["distil"])
+
+
+def test_what_is_taught_is_the_same_whoever_is_met_and_whatever_is_credited(small, tmp_path):
+    rows = [{"name": "taught"}, {"name": "pool", "train": {"exploiter": "pool"}}]
+    rows += [{"name": "sampled", "train": {"estimator": "sampled", "credit": "constant"}}]
+    for row in rows:
+        row["train"] = {"target": "ceiling", "start": "base"} | row.get("train", {})
+    document = small | {"seeds": [3], "arms": rows}
+    run(parse_recipe(document, "taught"), tmp_path, lambda event: None)
+    ends = [read_metrics(tmp_path / "arms" / row["name"] / "seed-3" / "metrics.jsonl")[-1] for row in rows]
+    assert ends[0]["step"] == 2
+    assert ends[0]["measures"] == ends[1]["measures"] == ends[2]["measures"]
 
 
 def test_a_shipped_recipe_can_be_ablated():

@@ -83,11 +83,11 @@ class Recipe(Section):
             try:
                 section = self.settings(arm)
             except ValidationError as error:
-                raise ValueError(f"arm '{arm.name}', {_mistake(error, 'train')}") from None
+                raise ValueError(f"arm '{arm.name}', {mistake(error, 'train')}") from None
             if arm.stage == "train" and section.start == "sft" and "sft" not in stages:
                 raise ValueError(f"arm '{arm.name}' starts from sft, but no arm has stage 'sft'")
-            if arm.stage == "train" and self.style == "reasoned":
-                _check_sampled(arm.name, section)
+            if arm.stage == "train" and self.style == "reasoned" and (why := unsampled(section)):
+                raise ValueError(f"arm '{arm.name}': {why}")
         return self
 
     def settings(self, arm: Arm) -> TrainSection:
@@ -104,12 +104,12 @@ SAMPLED = {"estimator": "sampled", "update": "clipped", "exploiter": "pool", "ba
 """What the reasoned style leaves of training on J: what a model writes is known from episodes alone."""
 
 
-def _check_sampled(arm: str, section: TrainSection) -> None:
+def unsampled(section: TrainSection) -> str | None:
+    """Return what the reasoned style cannot have of training settings; None where it can have them all."""
     for name, wanted in SAMPLED.items():
         if (found := getattr(section, name)) != wanted:
-            raise ValueError(f"arm '{arm}': in the reasoned style train.{name} is '{wanted}', not '{found}'")
-    if section.lambda_.budgets:
-        raise ValueError(f"arm '{arm}': in the reasoned style weights are fixed: give lambda no budget")
+            return f"in the reasoned style train.{name} is '{wanted}', not '{found}'"
+    return "in the reasoned style weights are fixed: give lambda no budget" if section.lambda_.budgets else None
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,11 +167,11 @@ def validated(kind: type[S], document: Mapping[str, Any], where: str) -> S:
     try:
         return kind.model_validate(document)
     except ValidationError as error:
-        found = _mistake(error)
+        found = mistake(error)
         raise InputError(f"recipe '{where}'{', ' if found.startswith('key ') else ': '}{found}") from None
 
 
-def _mistake(error: ValidationError, above: str = "") -> str:
+def mistake(error: ValidationError, above: str = "") -> str:
     """Return the first mistake in a document: its key, which stands under ``above``, and what is wrong."""
     first = error.errors()[0]
     key = ".".join([*([above] if above else []), *(str(part) for part in first["loc"])])

@@ -6,12 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sepo.audit.arena import Arena, ground_of
+from pydantic import ValidationError
+
+from sepo.audit.arena import Ground, ground_of
 from sepo.audit.measures import KINDS
 from sepo.errors import InputError
 from sepo.games.base import Game, MeasureSet
 from sepo.games.registry import make
-from sepo.train.recipe import Arm, Recipe
+from sepo.solve.tree import Tree
+from sepo.train.optimise import hold_to_learnt
+from sepo.train.recipe import Arm, Recipe, merged, mistake, unsampled
 from sepo.train.sections import TrainSection, weights
 
 SEPO = "sepo"
@@ -47,18 +51,52 @@ class LeftOut(NamedTuple):
 
 
 def grid(recipe: Recipe, sepo: Arm) -> tuple[list[Row], list[LeftOut]]:
-    """Return every row of a recipe, and those that it cannot have."""
-    game = make(recipe.game, recipe.rules, recipe.measures)
-    section = recipe.settings(sepo)
+    """Return every row of a recipe, and those that it cannot have.
+
+    Raises
+    ------
+    InputError
+        If the game cannot be trained on as the recipe has it.
+    """
+    game = make(recipe.game, {**recipe.rules, **recipe.practice}, recipe.measures)
+    section, ground = recipe.settings(sepo), ground_of(game)
     measures = game.measures(recipe.measure_name(sepo))
+    if why := _refused(recipe, sepo, ground):
+        raise InputError(f"arm '{SEPO}': {why}")
     found = [
         *_of_penalties(section, measures, game),
-        *_of_exploiters(section, measures, game),
+        *_of_exploiters(section, measures, ground),
         *_of_gradients(section, game),
         *_of_updates(section, tuned=any(arm.stage == "sft" for arm in recipe.arms)),
         *_of_credit(section),
     ]
-    return [row for row in found if isinstance(row, Row)], [row for row in found if isinstance(row, LeftOut)]
+    rows: list[Row] = []
+    left: list[LeftOut] = []
+    for row in found:
+        if isinstance(row, LeftOut):
+            left.append(row)
+        elif why := _refused(recipe, Arm(name=row.name, train=merged(sepo.train, row.change)), ground):
+            left.append(LeftOut(row.name, why))
+        else:
+            rows.append(row)
+    had = {SEPO, *(row.name for row in rows)}
+    alone = [row for row in rows if row.reference not in had]
+    left += [LeftOut(row.name, f"it is set beside '{row.reference}', which is left out") for row in alone]
+    return [row for row in rows if row not in alone], left
+
+
+def _refused(recipe: Recipe, arm: Arm, ground: Ground) -> str | None:
+    """Return why an arm cannot be trained where the game is played; None where it can."""
+    try:
+        section = recipe.settings(arm)
+        if recipe.style == "reasoned":
+            return unsampled(section)
+        hold_to_learnt(ground, ground.game.measures(recipe.measure_name(arm)), section)
+    except ValidationError as error:
+        return mistake(error)
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def _row(
@@ -72,7 +110,8 @@ def _of_penalties(section: TrainSection, measures: MeasureSet, game: Game) -> It
     lambdas = weights(section.lambda_, measures.weights)
     felt = [kind for kind, weight in lambdas._asdict().items() if weight != 0 and kind not in absent]
     for kind in KINDS[1:]:
-        why = _fixed(section) or (None if kind in felt else f"its weight is 0 in '{SEPO}' already")
+        fixed = _fixed(section) if kind in section.lambda_.budgets else None
+        why = fixed or (None if kind in felt else f"its weight is 0 in '{SEPO}' already")
         if kind in absent:
             why = f"{kind} does not apply in the '{measures.name}' measures of {game.name}"
         yield _row(f"without_{kind}", {"lambda": {kind: 0.0}}, f"without the penalty on {kind}", why)
@@ -86,18 +125,23 @@ def _fixed(section: TrainSection) -> str | None:
     return "a weight has a budget, and what is compared here has fixed weights" if section.lambda_.budgets else None
 
 
-def _of_exploiters(section: TrainSection, measures: MeasureSet, game: Game) -> Iterator[Row | LeftOut]:
-    too_large = _too_large(game)
-    if too_large and section.exploiter != "pool":
-        raise InputError(too_large)
-    idle = weights(section.lambda_, measures.weights).e == 0
-    for exploiter, about, why in (
-        ("pool", "against the scripts of the exploiter pool", None),
-        ("best_response", "against the best response", too_large),
+def _taught(section: TrainSection) -> str | None:
+    """Return why it makes no difference what actions are credited with; None where it does."""
+    return "the best policy there is is taught, whatever is credited" if section.target == "ceiling" else None
+
+
+def _of_exploiters(section: TrainSection, measures: MeasureSet, ground: Ground) -> Iterator[Row | LeftOut]:
+    why = None
+    if weights(section.lambda_, measures.weights).e == 0 and "e" not in section.lambda_.budgets:
+        why = "e has weight 0, so no exploiter is met"
+    elif section.target == "ceiling" and isinstance(ground, Tree) and not section.mirror.focus:
+        why = "the best policy there is is taught, whoever is met"
+    for exploiter, about in (
+        ("pool", "against the scripts of the exploiter pool"),
+        ("best_response", "against the best response"),
     ):
         if exploiter != section.exploiter:
-            why_not = "e has weight 0, so no exploiter is met" if idle else why
-            yield _row(exploiter, {"exploiter": exploiter}, f"trained {about}", why_not)
+            yield _row(exploiter, {"exploiter": exploiter}, f"trained {about}", why)
 
 
 def _beside(section: TrainSection) -> str:
@@ -110,9 +154,9 @@ def _of_gradients(section: TrainSection, game: Game) -> Iterator[Row | LeftOut]:
     fallback = exact and section.update == "mmd" and section.mirror.values == "mean"
     if exact:
         about = "weights estimated from rollouts" + (", and by counterfactual values" if fallback else "")
-        yield _row("sampled", SAMPLED, about)
+        yield _row("sampled", SAMPLED, about, _taught(section))
     else:
-        why = "an exact gradient has no groups" if section.scale == "group" else None
+        why = _taught(section) or ("an exact gradient has no groups" if section.scale == "group" else None)
         yield _row("exact", {"estimator": "exact"}, "exact weights from the tree", why)
     unscaled = "mirror descent takes unscaled weights: it has an effect with update 'clipped'"
     why = unscaled if section.update == "mmd" else None
@@ -122,10 +166,10 @@ def _of_gradients(section: TrainSection, game: Game) -> Iterator[Row | LeftOut]:
         change = {**SAMPLED, "scale": "group"}
         yield _row("group_scale", change, "advantages scaled group by group", why, _beside(section))
     if section.returns == "to_go":
-        why = "the game has one round, so no payoff comes later" if game.rounds == 1 else None
+        why = "the game has one round, so no payoff comes later" if game.rounds == 1 else _taught(section)
         yield _row("immediate", {"returns": "immediate"}, "credited with the payoff of its own round only", why)
     else:
-        yield _row("to_go", {"returns": "to_go"}, "credited with all later payoffs")
+        yield _row("to_go", {"returns": "to_go"}, "credited with all later payoffs", _taught(section))
 
 
 def _of_updates(section: TrainSection, *, tuned: bool) -> Iterator[Row | LeftOut]:
@@ -149,15 +193,4 @@ def _of_credit(section: TrainSection) -> Iterator[Row | LeftOut]:
     for rule in ("credited", "rollout", "constant"):
         if rule != section.credit:
             change = {**SAMPLED, "credit": rule}
-            yield _row(rule, change, f"penalties charged by credit '{rule}'", reference=_beside(section))
-
-
-def _too_large(game: Game) -> str | None:
-    """Return why a game has no exact best response to the learner; None where it has."""
-    ground = ground_of(game)
-    if isinstance(ground, Arena):
-        try:
-            ground.whole  # noqa: B018 - it is made when it is asked for
-        except InputError as error:
-            return str(error)
-    return None
+            yield _row(rule, change, f"penalties charged by credit '{rule}'", _taught(section), _beside(section))
