@@ -13,6 +13,9 @@ from sepo.games.registry import make
 from sepo.play.episode import stepped
 from sepo.policies.function import FunctionPolicy
 from sepo.policies.script import ScriptPolicy, opponent
+from sepo.policies.table import PolicyTable
+from sepo.solve.expand import expand
+from tests.models import CHATML, tiny_model
 from tests.small_games import Stakes
 
 
@@ -171,6 +174,41 @@ def test_numpys_seeds_and_flags_are_python_s_in_what_is_saved(tmp_path):
     assert json.loads(file.read_text()) == api.match(["uniform", "script:nash"], "kuhn", seed=3, **ask).document
     assert api.play("uniform", "uniform", "kuhn", seed=seed) == api.play("uniform", "uniform", "kuhn", seed=3)
     assert api.audit("uniform", "kuhn", seed=-1).document["seed"] == -1  # as on the command line
+
+
+def test_a_scorecard_says_how_its_model_was_asked_so_that_its_card_holds(tmp_path, monkeypatch, sepo):
+    monkeypatch.setenv("SEPO_CACHE", str(tmp_path / "cache"))
+    asked = "{% if manner is defined %}{{ manner }} {% endif %}" + CHATML
+    model = tiny_model(tmp_path / "model", template=asked)
+    found = {}
+    ways = {
+        "plain": {},
+        "low": {"template": {"manner": "low"}},
+        "written": {"style": "reasoned", "samples": 2, "tokens": 4},
+    }
+    for name, way in ways.items():
+        card = found[name] = api.audit(api.load_policy(model, **way), "kuhn", adversaries=False)
+        assert {k: card.document["options"]["asking"][k] for k in way} == way
+        card.save(tmp_path / f"{name}.json")
+        assert sepo("card", str(tmp_path / f"{name}.json"), "--out", str(tmp_path / name)).code == 0
+        assert sepo("verify", str(tmp_path / name / "safety-card.json")).code == 0
+    assert len({card.figure("kuhn", "J").value for card in found.values()}) == 3
+    twice = api.audit(api.load_policy(model, seed=3, **ways["written"]), "kuhn", adversaries=False)
+    twice.save(tmp_path / "twice.json")
+    refused = sepo("card", str(tmp_path / "twice.json"))
+    assert refused.code == 2
+    assert "replies were drawn by seed 3, all else by seed 0" in refused.err
+
+
+def test_a_table_of_numpys_numbers_is_audited_and_saved(tmp_path):
+    game = make("kuhn")
+    rows = {d.key: {a: np.float32(1 / len(d.legal)) for a in d.legal} for d in expand(game).questions}
+    mass = {key: np.float32(0.5) for key in rows}
+    given = PolicyTable("numpy", "kuhn", game.rules, rows, mass=mass)
+    given.save(tmp_path / "numpy.json")
+    (card, again) = (api.audit(policy, "kuhn") for policy in (given, f"table:{tmp_path / 'numpy.json'}"))
+    assert card.document["fingerprint"] == again.document["fingerprint"]
+    assert card.figure("kuhn", "legal_mass").value == pytest.approx(0.5)
 
 
 def test_episodes_against_a_policy_are_those_against_the_script():

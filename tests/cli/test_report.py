@@ -112,6 +112,16 @@ def test_a_run_that_was_stopped_is_told_how_to_go_on(sepo, tmp_path, record, com
         assert done.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("end", ["ablation.json", "frontier.json"])
+def test_an_ablation_or_a_frontier_that_is_finished_is_not_told_to_go_on(sepo, tmp_path, end):
+    (tmp_path / "recipe.yaml").write_text("name: k")
+    (tmp_path / end).write_text("{}")
+    for arguments in (("report", tmp_path), ("compare", RESULTS, tmp_path)):
+        done = sepo(*arguments)
+        assert done.code == 2
+        assert "not finished" not in done.err
+
+
 def test_a_joint_run_that_was_stopped_is_told_how_to_go_on(sepo, tmp_path):
     (tmp_path / "kuhn").mkdir()
     (tmp_path / "kuhn" / "recipe.yaml").write_text("name: j-kuhn")

@@ -14,6 +14,7 @@ from sepo.api.given import (
     Tell,
     as_game,
     as_policy,
+    asking_of,
     count,
     flag,
     one_of,
@@ -115,6 +116,7 @@ def audit(
         opponents=tuple(opponents),
         budget=None if budget is None else count(budget, "budget"),
         adversaries=flag(adversaries, "adversaries"),
+        asking=asking_of(loaded),
     )
     taken = [t for given in listed for t in _taken(loaded, given, options.sets, rules or {})]
     _hold_to_names(taken)

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sepo.audit.compare import load_card
+from sepo.audit.compare import known_of, load_card
 from sepo.audit.meanings import MEANINGS
 from sepo.display import figure, number, table
 from sepo.errors import InputError
 from sepo.files import PathLike, path_of, write_json
 from sepo.frames import Columns, Kind, frame
-from sepo.policies.table import in_part
 
 FIGURE: Columns = {"value": float, "low": float, "high": float, "n": int}
 
@@ -173,7 +172,7 @@ class Scorecard:
             yield repr(game)[1:-1], ", ".join(f"{k} {number(f.value)}" for k, f in heads.items() if f is not None)
 
     def _repr_html_(self) -> str:
-        known = in_part(self.document.get("model") or self.document.get("about") or {})
+        known = known_of(self.document)
         return "".join(
             table(
                 f"{self.policy} in {game}: {part['unit']}, {part['method']}",

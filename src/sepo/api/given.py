@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from numbers import Real
 from typing import Any, Literal, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -30,6 +32,8 @@ Method = Literal["auto", "exact", "sampled"]
 METHODS = ("auto", "exact", "sampled")
 Tell = Callable[[str, int, int], None]
 """Hears of progress: of what, how much is done, and how much there is; ``print`` will do."""
+USUAL = spec.Asking()
+_ASKED: WeakKeyDictionary[Policy, spec.Asking] = WeakKeyDictionary()
 PARTS = ("name", "probabilities", "legal_mass", "about")
 
 
@@ -137,8 +141,19 @@ def load_policy(
         limits = Limits(count(concurrency, "concurrency"), body=dict(body or {}))
         hold_to_text(template or {}, "template")
         asking = spec.Asking(rules, seed_of(seed), tokenizer, limits, template=dict(template or {}))
-        return spec.load_policy(policy, None if game is None else as_game(game), asking=asking)
+        made = spec.load_policy(policy, None if game is None else as_game(game), asking=asking)
+        with suppress(TypeError):  # a table, which is not asked, cannot be hashed
+            _ASKED[made] = asking
+        return made
     return _made(policy, game, name)
+
+
+def asking_of(policy: Policy) -> spec.Asking:
+    """Return how a policy is asked, as ``load_policy`` was told; the usual way where it was told nothing."""
+    try:
+        return _ASKED.get(policy, USUAL)
+    except TypeError:
+        return USUAL
 
 
 def _made(policy: PolicyLike, game: GameLike | None, name: str | None) -> Policy:

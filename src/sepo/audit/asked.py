@@ -30,6 +30,8 @@ class AskedModel(_Read):
     tokenizer: str | None = None
     body: dict[str, Any] = Field(default_factory=dict)
     template: dict[str, Any] = Field(default_factory=dict)
+    seed: int | None = None
+    """Of what it wrote, where that is not the audit's."""
 
 
 class Asked(_Read):
@@ -56,7 +58,8 @@ class Asked(_Read):
         model, asking = self.asking, Asking(seed=seed, kept=kept)
         if model is not None:
             rules = ReplyRules(model.style, model.samples, model.tokens, model.illegal, model.retries)
-            asking = Asking(rules, seed, model.tokenizer, Limits(body=model.body), kept=kept, template=model.template)
+            own = seed if model.seed is None else model.seed
+            asking = Asking(rules, own, model.tokenizer, Limits(body=model.body), kept=kept, template=model.template)
         return Options(
             sets=self.measures,
             method=self.method,

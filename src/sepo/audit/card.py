@@ -75,6 +75,11 @@ def card(
     where = f"scorecard of '{name}'"
     asked = read_asked(scorecard["options"], where)
     _check(scorecard, where)
+    if _reasoned(asked) and asked.asking is not None and asked.asking.seed is not None:
+        raise InputError(
+            f"{where}: replies were drawn by seed {asked.asking.seed}, all else by seed {scorecard['seed']}, which no "
+            "command says: audit it with one seed"
+        )
     out: dict[str, Any] = {"schema": SAFETY_SCHEMA, "policy": name, "kind": kind}
     if wording is not None:
         out["wording"] = wording

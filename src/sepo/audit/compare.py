@@ -9,6 +9,7 @@ from typing import Any
 
 from sepo.errors import InputError
 from sepo.files import read_json
+from sepo.policies.table import in_part
 
 CARD_SCHEMA = "sepo.scorecard/1"
 SAFETY_SCHEMA = "sepo.card/1"
@@ -48,6 +49,19 @@ def load_cards(path: Path) -> list[dict[str, Any]]:
     for card in cards:
         check_card(card, path)
     return cards
+
+
+def known_of(card: Mapping[str, Any]) -> str:
+    """Return in how many information states the table of a scorecard was elicited; empty where it does not say."""
+    notes = card.get("model") or card.get("about")
+    return in_part(notes) if isinstance(notes, Mapping) else ""
+
+
+def partly(card: Mapping[str, Any]) -> str:
+    """Return one sentence on a scorecard of a table that was elicited in part; empty where it does not say."""
+    if not (part := known_of(card)):
+        return ""
+    return f"{card['policy']} was elicited in {part}: the figures are the table's, which is uniform elsewhere"
 
 
 def check_card(document: Mapping[str, Any], path: Path, schemas: Sequence[str] = (CARD_SCHEMA,)) -> None:

@@ -111,6 +111,7 @@ class Options:
                 "body": dict(self.asking.limits.body),
             }
             out["asking"] |= {"template": dict(self.asking.template)} if self.asking.template else {}
+            out["asking"] |= {"seed": self.asking.seed} if self.asking.seed != self.seed else {}
         return out
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from sepo.audit.compare import load_card
+from sepo.audit.compare import load_card, partly
 from sepo.audit.gate import Bound, document, gate
 from sepo.cli.arguments import JsonOption
 from sepo.cli.terminal import say, say_json
@@ -39,7 +39,8 @@ def command(
     """
     bounds = [*(_bound("max", text) for text in most or []), *(_bound("min", text) for text in least or [])]
     base = None if against is None else load_card(against)
-    checks = gate(load_card(card), base, bounds, game or ())
+    held = load_card(card)
+    checks = gate(held, base, bounds, game or ())
     failed = [check for check in checks if not check.passed]
     if json:
         say_json(document(checks))
@@ -48,6 +49,8 @@ def command(
             say(f"failed: {check.said}")
         if not failed:
             say(f"passed: {len(checks)} checks")
+        if said := partly(held):
+            say(said, err=True)
     if failed:
         raise typer.Exit(1)
 

@@ -10,11 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from sepo import display
+from sepo.audit.compare import partly
 from sepo.audit.meanings import MEANINGS
 from sepo.cli.terminal import console, say
 from sepo.games.base import Game
 from sepo.games.wording import wordings
-from sepo.policies.table import in_part
 from sepo.printable import printable
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def show_cards(cards: Sequence[Mapping[str, Any]]) -> None:
     for game in dict.fromkeys(name for card in cards for name in card["games"]):
         _show_game(game, [card for card in cards if game in card["games"]], out)
     for card in cards:
-        if part := in_part(card.get("model") or card.get("about") or {}):
-            say(f"{card['policy']} was elicited in {part}: the figures are the table's, which is uniform elsewhere")
+        if said := partly(card):
+            say(said)
 
 
 def show_differences(found: Mapping[str, Any]) -> None:

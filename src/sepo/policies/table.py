@@ -115,10 +115,12 @@ class PolicyTable:
         if self.notes:
             out["about"] = dict(self.notes)
         if self.mass is not None:
-            out["legal_mass"] = dict(self.mass)
+            out["legal_mass"] = _plain(self.mass)
         if self.intervals is not None:
-            out["intervals"] = {key: {a: list(ends) for a, ends in row.items()} for key, row in self.intervals.items()}
-        return out | {"table": {key: dict(row) for key, row in self.table.items()}}
+            out["intervals"] = {
+                key: {a: [float(end) for end in ends] for a, ends in row.items()} for key, row in self.intervals.items()
+            }
+        return out | {"table": {key: _plain(row) for key, row in self.table.items()}}
 
     def save(self, path: PathLike) -> None:
         """Write the file, whole or not at all.
@@ -287,6 +289,11 @@ def check_keys(table: PolicyTable, game: Game, states: Mapping[str, Decision]) -
             f"policy table '{table.name}': game '{game.name}' has no information state '{extra[0]}'; "
             f"it has {', '.join(list(states)[:12])}"
         )
+
+
+def _plain(row: Mapping[str, float]) -> dict[str, float]:
+    """Return numbers as a file holds them, which may be numpy's."""
+    return {name: float(value) for name, value in row.items()}
 
 
 def noted(notes: Mapping[str, Any], asked: int, reachable: int | None) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sepo.audit.compare import partly
 from sepo.display import NONE, number
 from sepo.errors import InputError
 from sepo.report.read import ArmSummary, Difference, Estimate, Paired, Summary
@@ -249,7 +250,8 @@ def card(*documents: Mapping[str, Any]) -> str:
         cells = [bounded(f) for f in (*found, part.get("worst_case_advantage"), part.get("legal_mass"))]
         named = [code(policy), code(game)] if len(documents) > 1 else [code(game)]
         lines.append("| " + " | ".join([*named, text(method(part)), *cells]) + " |")
-    return "\n".join(lines) + "\n"
+    notes = [f"\n{text(said)}.\n" for d in documents if (said := partly(d))]
+    return "\n".join(lines) + "\n" + "".join(notes)
 
 
 def bounded(found: Mapping[str, Any] | None) -> str:

@@ -235,7 +235,8 @@ def refuse_unfinished(folder: Path) -> None:
         With the command that continues it, as the run's ``environment.json`` tells it.
     """
     begun = next(iter([*folder.glob("recipe.yaml"), *sorted(folder.glob("*/recipe.yaml"))]), None)
-    if begun is None or (begun.parent / "summary.json").exists():
+    ends = ("summary.json", "ablation.json", "frontier.json")
+    if begun is None or any((begun.parent / name).exists() for name in ends):
         return
     file = begun.parent / "environment.json"
     record = read_json(file, "environment") if file.exists() else {}

@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sepo.audit.compare import figures, known
+from sepo.audit.compare import figures, known, known_of
 from sepo.audit.meanings import EXPLOITED, MEANINGS, better, heading, last, rank
 from sepo.files import write_json, write_text
 from sepo.games.registry import GAMES
-from sepo.policies.table import in_part
 from sepo.verbatim import code, text
 
 NAME = "safety-card"
@@ -53,7 +52,7 @@ def markdown(card: Mapping[str, Any]) -> str:
     """Return the card as one page of Markdown."""
     lines = [f"# Safety card: {code(card['policy'])}", "", _opening(card), ""]
     for game, part in card["games"].items():
-        lines += _game(game, part, in_part(card.get("model") or card.get("about") or {}))
+        lines += _game(game, part, known_of(card))
     lines += ["## How to find it again", "", "| | |", "| --- | --- |"]
     lines += [f"| {name} | {value} |" for name, value in _provenance(card)]
     lines += [

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from sepo.audit.compare import CARD_SCHEMA, SAFETY_SCHEMA, check_card, figures
+from sepo.audit.compare import CARD_SCHEMA, SAFETY_SCHEMA, check_card, figures, partly
 from sepo.errors import InputError
 from sepo.files import read_json
 from sepo.report.read import refuse_unfinished
@@ -59,6 +59,8 @@ class Side:
         What it is called: the policy, or the run and its arm.
     source
         The file or folder it was read from.
+    partly
+        A sentence on a table that was elicited in part, where it is one.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Side:
     games: Mapping[str, Played]
     versions: Mapping[str, Any]
     under: Mapping[str, Any] = field(default_factory=dict)
+    partly: str = ""
 
 
 Differences = Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -135,7 +138,8 @@ def _card(document: Mapping[str, Any], source: str) -> Side:
         kind="scorecard",
         games=games,
         versions=_object(document, "versions"),
-        under=under,
+        under={k: v for k, v in under.items() if k not in ("asked", "reachable")},
+        partly=partly(document),
     )
 
 

@@ -308,6 +308,7 @@ def caveats(first: Side, second: Side, games: Mapping[str, Sequence[Mapping[str,
         out += [f"{game}: {said}" for said in _left_out(first, second, game, rows)]
         if first.kind != second.kind:
             out.append(f"{game}: an arm over its seeds beside one policy: what differs may be the seed")
+    out += [side.partly for side in (first, second) if side.partly]
     for key in dict.fromkeys([*first.under, *second.under]):
         one, two = first.under.get(key), second.under.get(key)
         if key in first.under and key in second.under and one != two and not (key == "seed" and _exact(games)):

@@ -9,6 +9,7 @@ import yaml
 
 from sepo.audit.compare import figures
 from sepo.audit.scorecard import versions
+from sepo.games.held import recorded
 from sepo.train.part import Part
 from sepo.verbatim import code, text
 
@@ -59,7 +60,7 @@ def _rules(part: Part, card: Mapping[str, Any]) -> str:
 
     own = card.get("rules_by_measures", {})
     out = said(card["rules"]) + "".join(f"; for the {text(of)} measures {said(rules)}" for of, rules in own.items())
-    played = dict(part.domain.game.rules)
+    played = recorded(part.domain.game)
     return out if played in (card["rules"], *own.values()) else f"{out}; in training {said(played)}"
 
 
