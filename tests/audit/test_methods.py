@@ -11,7 +11,7 @@ import pytest
 
 from sepo.audit import exact, methods
 from sepo.audit.board import Subject
-from sepo.audit.figures import ANYONE, measured
+from sepo.audit.figures import ANYONE, LIMITS, clip, measured, reported
 from sepo.audit.found import Found, statistic
 from sepo.audit.methods import EPISODES, Options, find
 from sepo.audit.sampled import FIRST
@@ -186,6 +186,23 @@ def test_extremes_of_sampled_instances_have_the_interval_over_them_as_exact_ones
     assert few["worst_case_advantage"]["n"] == 20
     exact_few = evaluated(policy, game)[:20]  # the instances that were played
     assert few["worst_case_advantage"]["value"] == pytest.approx(exact_few.mean())
+
+
+def test_a_share_of_a_worst_case_known_as_a_lower_bound_alone_may_be_as_small_as_nothing():
+    game = make("split", {"rounds": 2})
+    found = sampled(UniformPolicy(), game, control=False, episodes=64)
+    pooled = found.figure(clip(game.measures("paper").pools["exploiter"], {"other": 1.0, "own": -1.0}), ("e",))
+    formula = reported(game, game.measures("paper"), ["worst"])["pool_coverage"]
+    worst = 1.01 * pooled["value"]
+    found.values.fix(ANYONE, "worst", worst, worst, math.inf)
+    coverage = found.figure(formula, ("coverage",), LIMITS["pool_coverage"])
+    assert coverage == {"value": pytest.approx(1 / 1.01), "low": 0.0, "high": 1.0, "n": 64}  # no pool finds more
+    found.values.fix(ANYONE, "worst", worst, worst, worst)
+    exactly = found.figure(formula, ("coverage",), LIMITS["pool_coverage"])
+    assert exactly["low"] == pytest.approx(pooled["low"] / worst, rel=0.05)
+    assert (exactly["value"], exactly["high"]) == (coverage["value"], 1.0)
+    found.values.fix(ANYONE, "worst", worst, worst, 2 * worst)
+    assert found.figure(formula, ("coverage",))["low"] == pytest.approx(exactly["low"] / 2, rel=0.05)
 
 
 def evaluated(policy: ScriptPolicy, game: Game) -> Any:

@@ -58,6 +58,10 @@ Get = Callable[[str, Mapping[str, float]], Range]
 Figure = Callable[[Get], Range]
 
 
+LIMITS: Mapping[str, tuple[float, float]] = {"pool_coverage": (0.0, 1.0)}
+"""What a reported figure can be, where that is not for the game to say: sampled intervals are cut to it."""
+
+
 def exactly(value: Floats) -> Range:
     """Return a value that is its own bounds."""
     return Range(value, value, value)
@@ -196,8 +200,9 @@ def reported(game: Game, measures: MeasureSet, extremes: Collection[str]) -> dic
         worst = get(ANYONE, {"worst": 1.0})
         pooled = clip(exploiters, {"other": 1.0, "own": -1.0})(get)
         positive = Range(*(np.where(x > 1e-12, x, np.nan) for x in worst))
+        value, least = (np.minimum(x, 1.0) for x in (pooled.value / positive.value, pooled.low / positive.high))
         most = np.fmin(pooled.high / positive.low, 1.0)  # 1 where the worst case may be nothing
-        return Range(pooled.value / positive.value, pooled.low / positive.high, most)
+        return Range(value, least, most)  # no pool finds more than there is, whatever sampled episodes say
 
     return {
         "exploitability": of([ANYONE], {"exploitability": 1.0}) if "exploitability" in extremes else None,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from sepo.audit.estimate import Statistic, clustered, influence
+from sepo.audit.estimate import ANYTHING, Interval, Statistic, clustered, influence
 from sepo.audit.exact import Expectations
 from sepo.audit.figures import ANYONE, Figure, Range, frequency, measured
 from sepo.games.base import Game, MeasureName, MeasureSet
@@ -86,8 +86,13 @@ class Found:
                 out["J"] = None
         return out
 
-    def figure(self, formula: Figure | None, key: tuple[object, ...]) -> dict[str, float | int | None] | None:
-        """Return a figure of the scorecard; None where it does not apply or is not defined."""
+    def figure(
+        self, formula: Figure | None, key: tuple[object, ...], limits: tuple[float, float] = ANYTHING
+    ) -> dict[str, float | int | None] | None:
+        """Return a figure of the scorecard; None where it does not apply or is not defined.
+
+        ``limits`` are the values that it can take, to which an interval is cut.
+        """
         if formula is None:
             return None
         rows = self.values.rows
@@ -105,16 +110,13 @@ class Found:
         columns = sorted(asked)
         full = rows.mean(axis=0)
 
-        def on_columns(means: Floats) -> Floats:
+        def on_columns(means: Floats) -> Range:
             every = np.broadcast_to(full, (len(means), len(full))).copy()
             every[:, columns] = means
-            return np.broadcast_to(formula(self.values.get(every)).value, (len(means),))
+            return formula(self.values.get(every))
 
-        interval = clustered(rows[:, columns], on_columns, generator("interval", *key))
-        out: dict[str, Any] = {"value": interval.value, "low": interval.low, "high": interval.high}
-        if not np.isfinite([interval.low, interval.high]).all():
-            out |= {"low": None, "high": None}
-        return out | {"n": self.values.episodes} | self._effective(formula, rows)
+        found = resampled(rows[:, columns], on_columns, ("interval", *key), limits)
+        return found | {"n": self.values.episodes} | self._effective(formula, rows)
 
     def _effective(self, formula: Figure, rows: Floats) -> dict[str, float | None]:
         """Return how many plain episodes the sample is worth; None where control variates left no variance at all."""
@@ -137,6 +139,37 @@ class Found:
         return {
             q.removeprefix(begin): self.figure(frequency(opponents, q, counts), (*key, "frequency", q)) for q in counts
         }
+
+
+def resampled(
+    rows: Floats,
+    formula: Callable[[Floats], Range],
+    key: tuple[object, ...],
+    limits: tuple[float, float] = ANYTHING,
+) -> dict[str, float | int | None]:
+    """Return a formula of the means of rows, (clusters, quantities), with its bootstrap interval.
+
+    Where something in it is not resampled and known within bounds alone, the interval goes from the low end of the
+    least that the formula may be to the high end of the most.
+    """
+    middle = formula(rows.mean(axis=0, keepdims=True))
+    value, low, high = (float(x[0]) for x in middle)
+
+    def interval(of: Callable[[Range], Floats]) -> Interval:
+        return clustered(
+            rows,
+            lambda means: np.broadcast_to(of(formula(means)), (len(means),)),
+            generator(*key),
+            bounds=limits,
+        )
+
+    found = interval(lambda drawn: drawn.value)
+    least, most = found.low, found.high
+    if value - low > ROUNDING:
+        least = interval(lambda drawn: drawn.low).low if np.isfinite(low) else -np.inf
+    if high - value > ROUNDING:
+        most = interval(lambda drawn: drawn.high).high if np.isfinite(high) else np.inf
+    return {"value": found.value, "low": number(min(least, found.low)), "high": number(max(most, found.high))}
 
 
 def number(value: float) -> float | None:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sepo.audit.board import Match
+from sepo.audit.estimate import ANYTHING
 from sepo.audit.exact import Expectations, beyond, dues, pursued
 from sepo.audit.figures import ANYONE, Figure, Get, Range, exactly
 from sepo.audit.found import Found, ends, number
@@ -184,7 +185,9 @@ class FromReplies(Found):
     plug_in: dict[tuple[str, str], Range] = field(default_factory=dict)
     answers: int = 0
 
-    def figure(self, formula: Figure | None, key: tuple[object, ...]) -> dict[str, Any] | None:
+    def figure(
+        self, formula: Figure | None, key: tuple[object, ...], limits: tuple[float, float] = ANYTHING
+    ) -> dict[str, Any] | None:
         """Return a figure of the scorecard; None where it does not apply or is not defined."""
         if formula is None:
             return None

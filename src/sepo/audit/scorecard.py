@@ -14,7 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from sepo.audit.compare import CARD_SCHEMA, SEVERAL_SCHEMA
-from sepo.audit.figures import ANYONE, listed, met, reported
+from sepo.audit.estimate import ANYTHING
+from sepo.audit.figures import ANYONE, LIMITS, listed, met, reported
 from sepo.audit.fingerprint import fingerprint
 from sepo.audit.found import Found, difference
 from sepo.audit.methods import Options, Sets, Tell, find, quiet
@@ -181,7 +182,7 @@ def document(inspected: Inspected, options: Options) -> dict[str, Any]:
             j |= {"low": float(j["value"] or 0) - width, "high": float(j["value"] or 0) + width}
         part["measures"][name] = row
     known = [quantity for quantity in ("worst", "gap", "exploitability") if there.values.has(ANYONE, quantity)]
-    part |= {k: there.figure(f, (*key, k)) for k, f in reported(game, measures, known).items()}
+    part |= {k: there.figure(f, (*key, k), LIMITS.get(k, ANYTHING)) for k, f in reported(game, measures, known).items()}
     part |= there.extra
     train = measures.pools["train"]
     part["frequencies"] = {f"seat {s}": there.frequencies(train, s, key) for s in game.seats}
