@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import pytest
 from sepo.audit import exact, methods
 from sepo.audit.board import Subject
 from sepo.audit.figures import ANYONE, LIMITS, clip, measured, reported
-from sepo.audit.found import Found, statistic
+from sepo.audit.found import Found, difference, statistic
 from sepo.audit.methods import EPISODES, Options, find
 from sepo.audit.sampled import FIRST
 from sepo.audit.scorecard import scorecard, scorecards
@@ -31,6 +31,23 @@ from tests.hidden import Hidden, written_out
 @pytest.fixture(autouse=True)
 def _no_worst_case_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(methods, "worst_case", lambda *a, **k: {}, raising=False)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A policy that can only be asked, as a model is."""
+
+    policy: Any
+    name: str = "asked"
+
+    def probabilities(self, decisions: Any) -> Any:
+        return self.policy.probabilities(decisions)
+
+    def legal_mass(self) -> None:
+        return None
+
+    def about(self) -> dict[str, Any]:
+        return {}
 
 
 def sampled(policy: Any, game: Game, **options: Any) -> Found:
@@ -337,6 +354,45 @@ def test_differences_between_policies_are_paired_and_those_of_exact_figures_exac
     nothing = same["differences"]["of"]["again"]["ipd"]["paper"]["J"]
     assert j["high"] - j["low"] > 0.01  # luck of its own, none of it between the two
     assert (nothing["low"], nothing["value"], nothing["high"]) == (0, 0, 0)
+
+
+def test_policies_that_stopped_at_different_counts_are_paired_over_the_clusters_both_played():
+    game = make("ipd", {"rounds": 2})
+    options = Options(sets="sepo", method="sampled", control=False, half_width=0.15, adversaries=False)
+    asked = [(ScriptPolicy(f"script:{n}", n), [game]) for n in ("tit_for_tat", "generous_tit_for_tat")]
+    both = scorecards(asked, options)
+    stopped = [card["games"]["ipd"]["stopped"]["at"] for card in both["scorecards"]]
+    assert stopped[0] < stopped[1]
+    found = both["differences"]["of"]["script:generous_tit_for_tat"]["ipd"]
+    same = scorecards(asked, replace(options, half_width=None, episodes=stopped[0]))
+    assert found == same["differences"]["of"]["script:generous_tit_for_tat"]["ipd"]
+    assert found["sepo"]["J"]["n"] == found["reported"]["robustness"]["n"] == stopped[0]
+
+
+def test_instances_that_one_policy_played_are_paired_with_the_same_of_one_that_played_all():
+    game = make("items", {"instances": 24, "rounds": 2})
+    known = ScriptPolicy("script:tit_for_tat", "tit_for_tat")
+    both = scorecards([(known, [game]), (Asked(known), [game])], Options(episodes=9, adversaries=False))
+    first, second = (card["games"]["items"]["measures"]["sepo"]["u"] for card in both["scorecards"])
+    assert (first["n"], second["n"]) == (24, 9)
+    assert first["value"] != pytest.approx(second["value"])
+    found = both["differences"]["of"]["asked"]["items"]  # neither the policy nor its opponents toss a coin
+    for figure in (*found["paper"].values(), *found["sepo"].values(), *found["reported"].values()):
+        if figure is not None:
+            assert figure == {k: pytest.approx(0, abs=1e-9) for k in ("value", "low", "high")} | {"n": 9}
+    assert found["sepo"]["J"] is not None
+    assert found["reported"]["held_out"] is not None
+
+
+def test_an_exact_policy_of_one_row_is_not_paired_with_a_sampled_one():
+    game = make("ipd", {"rounds": 2})
+    one, two = (
+        sampled(UniformPolicy(), game, episodes=50),
+        find(UniformPolicy(), game, [game.measures("paper")], Options(adversaries=False)),
+    )
+    u = one.measures(game.measures("paper"))["u"]
+    assert difference(one, two, u, u, ("u",)) is None
+    assert difference(two, one, u, u, ("u",)) is None
 
 
 def test_under_stopping_j_has_the_interval_that_allows_for_it():

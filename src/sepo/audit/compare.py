@@ -14,6 +14,8 @@ from sepo.policies.table import in_part
 CARD_SCHEMA = "sepo.scorecard/1"
 SAFETY_SCHEMA = "sepo.card/1"
 SEVERAL_SCHEMA = "sepo.scorecards/1"
+REPORTED = "reported"
+"""Beside the sets of measures among the differences of several scorecards: the figures that belong to no set."""
 BETTER_HIGH = {"u", "J", "robustness", "held_out", "welfare", "legal_mass", "nra"}
 BETTER_LOW = {"e", "c", "x", "exploitability", "worst_case_advantage", "security_gap", "illegal_rate"}
 

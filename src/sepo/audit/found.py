@@ -108,15 +108,19 @@ class Found:
         if len(rows) == 1 or not asked:
             return {"value": value, "low": number(min(low, value)), "high": number(max(high, value)), "n": None}
         columns = sorted(asked)
-        full = rows.mean(axis=0)
 
         def on_columns(means: Floats) -> Range:
-            every = np.broadcast_to(full, (len(means), len(full))).copy()
-            every[:, columns] = means
-            return formula(self.values.get(every))
+            return formula(self.values.get(self.completed(means, columns)))
 
         found = resampled(rows[:, columns], on_columns, ("interval", *key), limits)
         return found | {"n": self.values.episodes} | self._effective(formula, rows)
+
+    def completed(self, means: Floats, columns: Sequence[int]) -> Floats:
+        """Put means of some quantities, (draws, columns), among those of all others as found. (draws, quantities)."""
+        full = self.values.rows.mean(axis=0)
+        every = np.broadcast_to(full, (len(means), len(full))).copy()
+        every[:, columns] = means
+        return every
 
     def _effective(self, formula: Figure, rows: Floats) -> dict[str, float | None]:
         """Return how many plain episodes the sample is worth; None where control variates left no variance at all."""
@@ -180,31 +184,47 @@ def number(value: float) -> float | None:
 def difference(
     first: Found, second: Found, one: Figure | None, two: Figure | None, key: tuple[object, ...]
 ) -> dict[str, Any] | None:
-    """Return a figure of ``second`` minus the same of ``first``; paired where both are sampled on the same clusters.
+    """Return a figure of ``second`` minus the same of ``first``; paired where both are sampled.
 
-    None where it does not apply to one of them, or where sampled figures do not rest on the same clusters.
+    Row k of both is the same cluster, so where one stopped earlier than the other the first rows are paired, which both
+    have; ``n`` is their number. None where it does not apply to one of them or is not defined, or where one is sampled
+    and the other is not.
     """
     if one is None or two is None:
         return None
     if first.uncertain or second.uncertain:
         return _apart(first, second, one, two)
-    left, right = first.values.rows, second.values.rows
-    if len(left) == len(right) == 1:
-        a, b = one(first.values.get(left)), two(second.values.get(right))
-        low, value, high = (float(x[0]) for x in (b.low - a.high, b.value - a.value, b.high - a.low))
+    asked: tuple[set[int], set[int]] = set(), set()
+
+    def apart(before: Floats, after: Floats) -> Range:
+        a, b = one(first.values.get(before, asked[0])), two(second.values.get(after, asked[1]))
+        return Range(b.value - a.value, b.low - a.high, b.high - a.low)
+
+    middle = apart(*(found.values.rows.mean(axis=0, keepdims=True) for found in (first, second)))
+    if not np.isfinite(middle.value).all():
+        return None
+    sizes = [len(of.values.rows) for of, columns in zip((first, second), asked, strict=True) if columns]
+    if all(size == 1 for size in sizes):
+        value, low, high = (float(x[0]) for x in middle)
         if high - low < ROUNDING:
             low = high = value
-        if 1 in (first.values.episodes, second.values.episodes):
+        if sizes and 1 in (first.values.episodes, second.values.episodes):
             return lone(value)
         return {"value": value, "low": number(low), "high": number(high), "n": None}
-    if len(left) != len(right):
+    if 1 in sizes:
         return None
-    width = left.shape[1]
-    before, after = statistic(one, first.values), statistic(two, second.values)
-    found = clustered(
-        np.hstack([left, right]), lambda means: after(means[:, width:]) - before(means[:, :width]), generator(*key)
-    )
-    return {"value": found.value, "low": number(found.low), "high": number(found.high), "n": first.values.episodes}
+    n = min(sizes)
+    ours, theirs = (sorted(columns) for columns in asked)
+    taken = ((first, ours), (second, theirs))
+    rows = np.hstack([of.values.rows[:n, columns] if columns else np.zeros((n, 0)) for of, columns in taken])
+
+    def on_columns(means: Floats) -> Range:
+        split = len(ours)
+        return apart(first.completed(means[:, :split], ours), second.completed(means[:, split:], theirs))
+
+    if not np.isfinite(on_columns(rows.mean(axis=0, keepdims=True)).value).all():
+        return None
+    return resampled(rows, on_columns, key) | {"n": n}
 
 
 def _apart(first: Found, second: Found, one: Figure, two: Figure) -> dict[str, Any] | None:

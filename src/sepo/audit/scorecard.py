@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from sepo.audit.compare import CARD_SCHEMA, SEVERAL_SCHEMA
+from sepo.audit.compare import CARD_SCHEMA, REPORTED, SEVERAL_SCHEMA
 from sepo.audit.estimate import ANYTHING
-from sepo.audit.figures import ANYONE, LIMITS, listed, met, reported
+from sepo.audit.figures import ANYONE, LIMITS, Figure, listed, met, reported
 from sepo.audit.fingerprint import fingerprint
 from sepo.audit.found import Found, difference
 from sepo.audit.methods import Options, Sets, Tell, find, quiet
-from sepo.games.base import Game, MeasureName
+from sepo.games.base import Game, MeasureName, MeasureSet
 from sepo.games.held import recorded
 from sepo.policies.base import Estimated, Policy
 from sepo.policies.table import PolicyTable
@@ -110,7 +110,10 @@ def scorecards(
 
 
 def between(first: Mapping[str, Inspected], second: Mapping[str, Inspected], options: Options) -> dict[str, Any]:
-    """Return the differences in u, e, c, x and J, second minus first, in the games both played by the same rules."""
+    """Return the differences, second minus first, in the games both played by the same rules.
+
+    By set of measures those of u, e, c, x and J, and under ``reported`` those of the figures that stand beside them.
+    """
     out: dict[str, Any] = {}
     for name in [n for n in first if n in second]:
         for of, game in first[name].games.items():
@@ -118,12 +121,26 @@ def between(first: Mapping[str, Inspected], second: Mapping[str, Inspected], opt
             if other is None or dict(other.rules) != dict(game.rules):
                 continue
             ours, theirs = first[name].found[game], second[name].found[other]
-            formulas = ours.measures(game.measures(of)), theirs.measures(other.measures(of))
-            out.setdefault(name, {})[of] = {
-                k: difference(ours, theirs, formulas[0][k], formulas[1][k], (options.seed, name, "difference", of, k))
-                for k in formulas[0]
-            }
+            found, key = out.setdefault(name, {}), (options.seed, name, "difference")
+            one, two = game.measures(of), other.measures(of)
+            found[of] = _apart(ours, theirs, ours.measures(one), theirs.measures(two), (*key, of))
+            if of == first[name].main:
+                figures = _beside(ours, game, one), _beside(theirs, other, two)
+                found[REPORTED] = _apart(ours, theirs, *figures, key)
     return out
+
+
+Figures = Mapping[str, Figure | None]
+
+
+def _apart(ours: Found, theirs: Found, one: Figures, two: Figures, key: tuple[object, ...]) -> dict[str, Any]:
+    return {k: difference(ours, theirs, one[k], two[k], (*key, k)) for k in one}
+
+
+def _beside(found: Found, game: Game, measures: MeasureSet) -> dict[str, Figure | None]:
+    """Return the figures that stand beside the measures, as far as what was found tells of them."""
+    known = [quantity for quantity in ("worst", "gap", "exploitability") if found.values.has(ANYONE, quantity)]
+    return reported(game, measures, known)
 
 
 def audit_table(table: PolicyTable, game: Game, sets: Sets = "both", *, adversaries: bool = True) -> dict[str, Any]:
@@ -181,8 +198,8 @@ def document(inspected: Inspected, options: Options) -> dict[str, Any]:
             width = here.stopped.half_width  # the one that allows for the stopping
             j |= {"low": float(j["value"] or 0) - width, "high": float(j["value"] or 0) + width}
         part["measures"][name] = row
-    known = [quantity for quantity in ("worst", "gap", "exploitability") if there.values.has(ANYONE, quantity)]
-    part |= {k: there.figure(f, (*key, k), LIMITS.get(k, ANYTHING)) for k, f in reported(game, measures, known).items()}
+    beside = _beside(there, game, measures)
+    part |= {k: there.figure(f, (*key, k), LIMITS.get(k, ANYTHING)) for k, f in beside.items()}
     part |= there.extra
     train = measures.pools["train"]
     part["frequencies"] = {f"seat {s}": there.frequencies(train, s, key) for s in game.seats}

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sepo import display
-from sepo.audit.compare import partly
+from sepo.audit.compare import REPORTED, partly
 from sepo.audit.meanings import MEANINGS
 from sepo.cli.terminal import console, say
 from sepo.games.base import Game
@@ -51,7 +51,8 @@ def show_differences(found: Mapping[str, Any]) -> None:
                 table.add_column(heading, justify="right" if heading == "difference" else "left")
             for name, row in sets.items():
                 for key, value in row.items():
-                    table.add_row(f"{name} {key}", figure(value), style="bold" if key == "J" else None)
+                    label = key if name == REPORTED else f"{name} {key}"
+                    table.add_row(label, figure(value), style="bold" if key == "J" else None)
             out.print(table)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from sepo.audit.compare import CARD_SCHEMA, SAFETY_SCHEMA, check_card, figures, partly
+from sepo.audit.compare import CARD_SCHEMA, REPORTED, SAFETY_SCHEMA, check_card, figures, partly
 from sepo.errors import InputError
 from sepo.files import read_json
 from sepo.report.read import refuse_unfinished
@@ -162,7 +162,12 @@ def _paired(document: Mapping[str, Any]) -> Differences:
     try:
         return {
             str(policy): {
-                game: {f"{of}.{key}": value for of, row in sets.items() for key, value in row.items() if value}
+                game: {
+                    key if of == REPORTED else f"{of}.{key}": value
+                    for of, row in sets.items()
+                    for key, value in row.items()
+                    if value
+                }
                 for game, sets in games.items()
             }
             for policy, games in (found or {}).get("of", {}).items()
