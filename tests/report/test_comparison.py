@@ -170,6 +170,23 @@ def test_several_scorecards_of_one_audit_are_paired(tmp_path: Path):
             assert row["pairing"] == "paired by deals"
             assert [row[k] for k in ("difference", "low", "high")] == [apart[key][k] for k in ("value", "low", "high")]
             assert row["high"] - row["low"] <= sum(row[s]["high"] - row[s]["low"] for s in ("before", "after")) + 1e-12
+        drawn = [row for name, row in here.items() if row["before"]["n"] is not None]
+        assert {"robustness", "held_out", "welfare", "nra", "cooperation_rate"} <= {row["figure"] for row in drawn}
+        assert {row["pairing"] for row in drawn} == {"paired by deals"}
+        assert here["worst_case_advantage"]["pairing"] == "exact"
+        assert comparison["caveats"] == []  # nobody is told to do what was done
+
+
+def test_what_one_audit_leaves_unpaired_is_named_and_no_remedy(cards: tuple[dict, dict], tmp_path: Path):
+    both = [deepcopy(card) for card in cards]
+    for card, value in zip(both, (0.5, 0.6), strict=True):
+        card["games"]["kuhn"]["legal_mass"] = {"value": value, "low": value - 0.2, "high": value + 0.2, "n": 40}
+    of = {"script:nash": {"kuhn": {"paper": {}}}}
+    (path,) = written(tmp_path, {"schema": "sepo.scorecards/1", "scorecards": both, "differences": {"of": of}})
+    (said,) = comparisons(*read_sides([path]))["caveats"]
+    assert said == "kuhn: not paired by deals, so small differences do not show: legal_mass"
+    (apart,) = comparisons(*read_sides(written(tmp_path, *both)))["caveats"]
+    assert apart.endswith("`sepo audit A B` in one command pairs them, with narrower intervals")
 
 
 @pytest.mark.parametrize(

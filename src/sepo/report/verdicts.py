@@ -17,7 +17,7 @@ not the same as none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from sepo.audit.compare import row_of
@@ -83,7 +83,7 @@ def comparison(first: Side, second: Side, paired: Mapping[str, Mapping[str, Any]
         "sides": [_about(side) for side in (first, second)],
         "summary": _summary(verdicts),
         "verdicts": verdicts,
-        "caveats": caveats(first, second, games),
+        "caveats": caveats(first, second, games, paired),
         "games": games,
     }
 
@@ -288,8 +288,13 @@ def _summary(verdicts: Sequence[Mapping[str, Any]]) -> str:
     return f"Of {count(len(verdicts), 'figure')}: {', '.join(parts)}." if parts else "No figure in common."
 
 
-def caveats(first: Side, second: Side, games: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
-    """Return what the two sides differ in besides their figures, and what that means for them."""
+def caveats(
+    first: Side, second: Side, games: Mapping[str, Sequence[Mapping[str, Any]]], paired: Collection[str] = ()
+) -> list[str]:
+    """Return what the two sides differ in besides their figures, and what that means for them.
+
+    ``paired`` are the games in which one audit found the figures of both.
+    """
     out = []
     for game, rows in games.items():
         ours, theirs = first.games[game], second.games[game]
@@ -301,8 +306,7 @@ def caveats(first: Side, second: Side, games: Mapping[str, Sequence[Mapping[str,
             out.append(f"{game}: {_differ(key, one, two)}")
         pairings = {row["pairing"] for row in rows if row["figure"] != "time_to_exploit"}
         if "unpaired" in pairings and not _exact({game: rows}):
-            remedy = "`sepo audit A B` in one command pairs them, with narrower intervals"
-            out.append(f"{game}: sampled figures are not paired, so small differences do not show: {remedy}")
+            out += _unpaired(game, rows, together=game in paired)
         if "one seed" in pairings:
             out.append(f"{game}: a run of one seed has no interval, and no way to tell skill from luck")
         out += [f"{game}: {said}" for said in _left_out(first, second, game, rows)]
@@ -315,6 +319,19 @@ def caveats(first: Side, second: Side, games: Mapping[str, Sequence[Mapping[str,
             out.append(_differ(key, one, two))
     both = [(name, old, second.versions[name]) for name, old in first.versions.items() if name in second.versions]
     return out + [f"other version of {name}: {old} and {new}" for name, old, new in both if old != new]
+
+
+def _unpaired(game: str, rows: Sequence[Mapping[str, Any]], *, together: bool) -> list[str]:
+    """Say that sampled figures are not paired, and what pairs them; of those of one audit, which it leaves unpaired.
+
+    Where either figure is exact, pairing would narrow nothing.
+    """
+    if not together:
+        remedy = "`sepo audit A B` in one command pairs them, with narrower intervals"
+        return [f"{game}: sampled figures are not paired, so small differences do not show: {remedy}"]
+    sampled = [row for row in rows if row["pairing"] == "unpaired" and row["figure"] != "time_to_exploit"]
+    loose = [r["figure"] for r in sampled if all(r[side]["low"] < r[side]["high"] for side in ("before", "after"))]
+    return [f"{game}: not paired by deals, so small differences do not show: {', '.join(loose)}"] if loose else []
 
 
 def _left_out(first: Side, second: Side, game: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
