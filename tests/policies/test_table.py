@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sepo.audit.fingerprint import fingerprint
 from sepo.audit.methods import Options
 from sepo.audit.scorecard import audit_table, scorecard
 from sepo.errors import InputError
@@ -212,6 +213,28 @@ def test_a_table_for_another_game_is_refused_naming_both(nash: dict[str, Any], t
 def test_a_table_for_other_rules_is_refused_naming_both(nash: dict[str, Any], tree: Tree, tmp_path: Path):
     with pytest.raises(InputError, match="is for game 'kuhn' with ante=2, not for game 'kuhn'"):
         answers(read(nash | {"rules": {"ante": 2}}, tmp_path), tree)
+
+
+@pytest.mark.parametrize("stated", [None, {}, {"rounds": 3}])
+def test_rules_that_a_table_does_not_state_are_the_games_defaults(stated: dict[str, int] | None, tmp_path: Path):
+    game = make("commons", stated)
+    document = {"schema": "sepo.policy/1", "game": "commons", "default": "uniform", "table": {"": {"LOW": 1}}}
+    short = read(document | ({} if stated is None else {"rules": stated}), tmp_path)
+    full = read(document | {"rules": dict(game.rules)}, tmp_path)
+    assert short == full
+    assert fingerprint(short, "table:x") == fingerprint(full, "table:x")
+    first = game.decision(game.root())
+    assert short.probabilities([first])[0] == pytest.approx([1, 0, 0])
+    other = make("commons", {"rounds": 5})
+    asked = other.decision(other.root())
+    with pytest.raises(InputError, match=f"is for game 'commons' with rounds={game.rounds}, .*, not for .* rounds=5"):
+        short.probabilities([asked])
+
+
+def test_rules_stay_as_they_are_written_where_the_game_adds_none(tmp_path: Path):
+    table = {"schema": "sepo.policy/1", "game": "ipd", "rules": {"rounds": 8.0}, "table": {"": {"COOPERATE": 1}}}
+    for document in (table, table | {"rules": {"hands": 3}}, table | {"game": "elsewhere", "rules": {"rounds": 2}}):
+        assert json.dumps(read(document, tmp_path).document()["rules"]) == json.dumps(document["rules"])
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from sepo.files import PathLike, path_of, read_json, write_json
 from sepo.frames import Columns, Kind, frame
 from sepo.games.base import Decision, Game
 from sepo.games.held import read_back, recorded
+from sepo.games.registry import make
 from sepo.keys import generator
 from sepo.policies.base import SUM_TOLERANCE, Estimated, Policy, checked
 from sepo.solve.tree import Floats, Layout, Tree
@@ -197,6 +198,8 @@ def load_table(path: Path, name: str | None = None) -> PolicyTable:
 def parse_table(document: Mapping[str, Any], where: str, name: str) -> PolicyTable:
     """Check the document of a policy table; ``where`` begins what is said of it.
 
+    Rules that it does not state are the game's defaults, where the game is installed and takes those that it states.
+
     Raises
     ------
     InputError
@@ -225,13 +228,22 @@ def parse_table(document: Mapping[str, Any], where: str, name: str) -> PolicyTab
     return PolicyTable(
         name=name,
         game=document["game"],
-        rules=document.get("rules", {}),
+        rules=_completed(document["game"], document.get("rules", {})),
         table=table,
         default=document.get("default"),
         mass=document.get("legal_mass"),
         intervals=document.get("intervals"),
         notes=document.get("about", {}),
     )
+
+
+def _completed(game: str, rules: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Add the game's defaults to the rules that a file states, which stay as they are written."""
+    try:
+        every = recorded(make(game, rules))
+    except InputError:  # said where the table is played: it may be read without the game
+        return rules
+    return {**rules, **{rule: value for rule, value in every.items() if rule not in rules}}
 
 
 def _finite(p: object) -> bool:
