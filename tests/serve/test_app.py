@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from sepo.errors import EndpointError
+from sepo.games.base import Decision
+from sepo.play.session import Session
+from sepo.policies.script import UniformPolicy
 from sepo.serve import house as house_module
 from sepo.serve.app import application
 from sepo.serve.explore import explored, searched
@@ -18,6 +23,7 @@ from sepo.serve.house import House
 from sepo.serve.listen import address
 from sepo.serve.menu import Menu
 from sepo.serve.progress import Watched
+from sepo.solve.tree import Floats
 from tests.report.made_run import made_run
 
 HOST = "http://127.0.0.1:8000"
@@ -270,7 +276,47 @@ def test_a_policy_that_has_no_answer_is_said_to_have_none_and_can_be_asked_again
     assert "lacks information state" in answer.text
     text = there.get(place).text
     assert "The policy has not answered." in text
-    assert there.post(place, data={"move": "2"}, headers=OWN).status_code == 400
+    again = there.post(place, data={"move": "2"}, headers=OWN)
+    assert again.status_code == 400
+    assert "lacks information state" in again.text
+
+
+class Model:
+    """A policy that is no script: it counts what it is asked, and may be away."""
+
+    name = "model"
+
+    def __init__(self) -> None:
+        self.asked, self.away = 0, False
+
+    def probabilities(self, decisions: Sequence[Decision]) -> list[Floats]:
+        if self.away:
+            raise EndpointError("the server is away")
+        self.asked += len(decisions)
+        return UniformPolicy().probabilities(decisions)
+
+    def legal_mass(self) -> Mapping[str, float] | None:
+        return None
+
+    def about(self) -> Mapping[str, Any]:
+        return {}
+
+
+def test_a_game_goes_on_when_a_policy_that_was_away_is_asked_again(menu: Menu):
+    house, model = House(menu), Model()
+    session = Session(menu.game("ipd"), model, key=(1,))
+    session.advance()
+    there, place = client(house), f"/play/{house.open('play', 'ipd', session, 1).name}"
+    model.away = True
+    for form in ({"move": "1", "action": "DEFECT"}, {"move": "2"}):
+        answer = there.post(place, data=form, headers=OWN)
+        assert (answer.status_code, "the server is away" in answer.text) == (502, True)
+    assert "The policy has not answered." in there.get(place).text
+    model.away = False
+    assert there.post(place, data={"move": "2"}, headers=OWN).status_code == 303
+    text = there.get(place).text
+    assert 'name="move" value="3"' in text
+    assert re.search(r'data-said="Round 1: you', text) is not None  # what came of the move is read out
 
 
 def test_games_are_bounded_in_number_and_the_oldest_goes_first(menu: Menu, monkeypatch: pytest.MonkeyPatch):

@@ -105,13 +105,14 @@ class Site:
         """Take the person's action, if it is for the move that is due, and let the policy move."""
         room, form = self._room(request, "play"), await _form(request)
         async with room.lock:
-            if _one(form, "move", "") == str(room.session.count):
-                before = len(room.session.rounds)
-                room.session.act(pages.action_of(form))
-                await self.house.work(room.session.advance)
-                room.said = pages.news(room.session, before)
-            elif not room.session.over and room.session.decision is None:
-                await self.house.work(room.session.advance)  # a policy that failed before is asked again
+            session = room.session
+            due = not session.over and session.decision is None  # a policy that failed before is asked again
+            if not due and _one(form, "move", "") == str(session.count):
+                session.act(pages.action_of(form))
+                due = True
+            if due:
+                await self.house.work(session.advance)
+                room.said, room.told = pages.news(session, room.told), len(session.rounds)
         return _see(f"/play/{room.name}")
 
     async def debrief(self, request: Request) -> Response:

@@ -34,7 +34,10 @@ T = TypeVar("T")
 
 @dataclass
 class Room:
-    """A game that is played in the browser; ``said`` is what happened last, as it is read out."""
+    """A game that is played in the browser.
+
+    ``said`` is what happened last, as it is read out, and ``told`` how many rounds were read out so far.
+    """
 
     name: str
     kind: Kind
@@ -42,6 +45,7 @@ class Room:
     session: Session
     seed: int
     said: str = ""
+    told: int = 0
     debrief: tuple[int, Debrief] | None = None
     lock: anyio.Lock = field(default_factory=anyio.Lock)
 
