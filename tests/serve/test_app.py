@@ -371,9 +371,13 @@ def test_reach_is_that_against_an_opponent_that_tries_everything(menu: Menu):
     assert "J:pb" in reach
     assert reach["J:pb"] == pytest.approx(1 / 6 * 2 / 3 * 1 / 2)
     assert [row.key for row in searched(found.rows, "q:P")] == ["Q:p", "Q:pb"]
-    few = explored(menu.policy("ipd", "uniform"), menu.game("ipd"), cheap=False)
-    assert not few.whole
-    assert len(few.rows) == 64
+
+
+def test_a_model_of_any_kind_is_asked_about_few_situations(menu: Menu):
+    model, game = Model(), menu.game("ipd")
+    few, many = explored(model, game), explored(menu.policy("ipd", "uniform"), game)
+    assert (model.asked, len(few.rows), few.whole) == (64, 64, False)
+    assert len(many.rows) == 5_000
 
 
 # ---- the menu

@@ -25,7 +25,6 @@ from sepo.serve import pages
 from sepo.serve.explore import Explored, explored
 from sepo.serve.guard import REPORT_POLICY, Door, Guard
 from sepo.serve.house import House, Kind, Room
-from sepo.serve.menu import LentPolicy
 from sepo.serve.progress import Watched
 
 BODY = 8_192
@@ -171,9 +170,7 @@ class Site:
         slug, name = asked.get("game", ""), asked.get("policy", "")
         policy = self.house.menu.policy(slug, name)
         if (slug, name) not in self.house.tables:
-            found: Explored = await self.house.work(
-                explored, policy, self.house.menu.game(slug), cheap=not isinstance(policy, LentPolicy)
-            )
+            found: Explored = await self.house.work(explored, policy, self.house.menu.game(slug))
             self.house.remember(slug, name, found)
         page = asked.get("page", "1")
         text = asked.get("q", "")[:200]

@@ -13,6 +13,7 @@ import numpy as np
 
 from sepo.games.base import CHANCE, TERMINAL, Decision, Game, State
 from sepo.policies.base import Policy, checked
+from sepo.policies.script import ScriptPolicy, UniformPolicy
 from sepo.policies.table import PolicyTable
 from sepo.solve.tree import Floats
 
@@ -37,13 +38,11 @@ class Explored(NamedTuple):
     whole: bool
 
 
-def explored(policy: Policy, game: Game, *, cheap: bool = True) -> Explored:
+def explored(policy: Policy, game: Game) -> Explored:
     """Return a policy's situations, most reached first.
 
-    Parameters
-    ----------
-    cheap
-        Whether it may be asked as often as need be; a model may not.
+    Scripts are asked as often as need be. Whatever else there is may be a model, here or behind a server that is paid,
+    and is asked about few situations.
 
     Raises
     ------
@@ -52,7 +51,7 @@ def explored(policy: Policy, game: Game, *, cheap: bool = True) -> Explored:
     """
     if isinstance(policy, PolicyTable):
         return Explored([Row(key, None, row) for key, row in policy.table.items()], True)
-    most = STATES if cheap else ASKED
+    most = STATES if isinstance(policy, ScriptPolicy | UniformPolicy) else ASKED
     reached: dict[str, float] = {}
     rows: dict[str, tuple[Decision, Floats]] = {}
     whole = True
