@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sepo.errors import InputError
-from sepo.files import dump_json, read_json, write_atomic, write_json, write_text
+from sepo.files import check_writable, dump_json, read_json, write_atomic, write_json, write_text
 
 
 def listing(folder: Path) -> dict[str, str]:
@@ -194,6 +194,21 @@ def test_a_folder_in_the_place_of_the_file_is_an_error_and_stays(tmp_path: Path)
     with pytest.raises(InputError, match="cannot write"):
         write_json(tmp_path / "out.json", {})
     assert listing(tmp_path) == {"out.json/precious": "kept"}
+
+
+def test_a_place_that_cannot_be_written_is_refused_beforehand_and_nothing_is_left_there(tmp_path: Path):
+    (tmp_path / "file").write_text("in the way")
+    for path in ("out.json", "new/folder/out.json", "file"):
+        check_writable(tmp_path / path)
+    for path in ("file/out.json", "file/deeper/out.json", "x" * 300 + "/out.json", "x" * 300):
+        for folder in (False, True):
+            with pytest.raises(InputError, match=rf"cannot write '.*{path}'"):
+                check_writable(tmp_path / path, folder=folder)
+    check_writable(tmp_path, folder=True)
+    with pytest.raises(InputError, match="it is a folder; name a file"):
+        check_writable(tmp_path)
+    assert listing(tmp_path) == {"file": "in the way"}
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])

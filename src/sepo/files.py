@@ -6,7 +6,6 @@ A link stays one, and the file that it names is written; a file that was there k
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 import os
@@ -77,8 +76,13 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
             shutil.rmtree(scratch, ignore_errors=True)
 
 
-def check_writable(path: Path) -> None:
-    """Refuse a place where no file can be written, before there is anything to write.
+def check_writable(path: Path, *, folder: bool = False) -> None:
+    """Refuse a place that cannot be written, before there is anything to write; nothing is left there.
+
+    Parameters
+    ----------
+    folder
+        Whether it is a folder that will be written, rather than a file.
 
     Raises
     ------
@@ -86,12 +90,13 @@ def check_writable(path: Path) -> None:
         As ``write_atomic`` does.
     """
     try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.is_dir() and not folder:
+            raise InputError(f"cannot write '{path}': it is a folder; name a file")
         if not _is_sink(path):
             place = Path(os.path.realpath(path))
-            place.parent.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=place.parent).cleanup()
+            there = next((above for above in place.parents if above.exists()), place)
+            with tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=there) as scratch:
+                (scratch / place.relative_to(there)).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot write '{path}': {error.strerror or error}") from error
 

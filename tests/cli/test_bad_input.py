@@ -128,6 +128,37 @@ def test_an_output_that_cannot_be_written(sepo: Program, tmp_path: Path, argumen
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("audit", "table:absent.json"),
+        ("match", "table:absent.json", "uniform", "--game", "kuhn"),
+        ("solve", "chess"),
+        ("exploit", "table:absent.json", "--game", "kuhn"),
+        ("elicit", "table:absent.json", "--game", "kuhn"),
+        ("compare", "absent.json", "absent.json"),
+        ("report", "absent.json"),
+        ("report", "absent.json", "--markdown"),
+        ("bench", "exploitability"),
+    ],
+)
+def test_an_output_that_is_a_folder_is_refused_before_anything_is_done(
+    sepo: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+):
+    if arguments[0] == "bench":
+        (tmp_path / "benchmarks").mkdir()
+        (tmp_path / "benchmarks" / "__init__.py").write_text("BENCHMARKS = ['exploitability']\n")  # but no such module
+        monkeypatch.chdir(tmp_path)
+    refused(sepo(*arguments, "--out", tmp_path), "cannot write", "it is a folder; name a file")
+
+
+def test_a_card_that_cannot_be_written_is_refused_before_anything_is_done(sepo: Program, tmp_path: Path):
+    (tmp_path / "safety-card.md").mkdir()
+    for out in (tmp_path, tmp_path / "safety-card.json"):
+        refused(sepo("card", "table:absent.json", "--out", out), "cannot write", "safety-card.md': it is a folder")
+    assert [p.name for p in tmp_path.iterdir()] == ["safety-card.md"]
+
+
 def test_input_that_ends_before_a_person_has_answered(sepo: Program):
     done = sepo("audit", "human", "--game", "kuhn", "--json", input="check\n")
     assert (done.code, done.out) == (2, "")

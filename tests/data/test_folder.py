@@ -12,7 +12,7 @@ import yaml
 
 from sepo.data.card import SPLITS, folder
 from sepo.data.episodes import demonstrate
-from sepo.data.folder import write_folder
+from sepo.data.folder import check_free, write_folder
 from sepo.errors import InputError
 from sepo.games.registry import make
 from tests.models import tiny_model
@@ -136,3 +136,11 @@ def test_the_folder_that_one_stands_in_is_refused(tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="is the folder that you are in"):
         write_folder(Path(), [], ["direct"], "sepo data")
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_there_are_demonstrations(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match=r"cannot write '.*file/data'"):
+        check_free(tmp_path / "file" / "data")
+    check_free(tmp_path / "new" / "data")
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]

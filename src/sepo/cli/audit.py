@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -22,7 +21,7 @@ from sepo.cli.arguments import (
 from sepo.cli.asking import asks_models, parse_options
 from sepo.cli.terminal import say, say_json
 from sepo.cli.variations import asked, parse_horizons
-from sepo.files import write_json
+from sepo.files import check_writable, write_json
 from sepo.policies.base import Policy
 from sepo.policies.spec import Asking, load_policy
 
@@ -62,6 +61,8 @@ def command(
     out: OutOption = None,
 ) -> None:
     """Audit policies: payoff, exploitability, collusion, externality and what stands behind them."""
+    if out is not None:
+        check_writable(out)
     options = parse_options(
         asking, measures, method, episodes, half_width, opponent, budget, control=control, adversaries=adversaries
     )
@@ -80,7 +81,7 @@ def command(
         else:
             document = scorecards([(p, _games(p, game, options.sets, rules)) for p in loaded], options, tell)
     if out is not None:
-        write_json(Path(out), document)
+        write_json(out, document)
     if json:
         say_json(document)
     elif varied:

@@ -24,7 +24,7 @@ from sepo import __version__
 from sepo.cli.arguments import JsonOption, OutOption
 from sepo.cli.terminal import console, say, say_json
 from sepo.errors import InputError
-from sepo.files import write_json
+from sepo.files import check_writable, write_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -53,6 +53,8 @@ def command(
     for name in names or ():
         if name not in known:
             raise InputError(f"unknown benchmark '{name}': it is one of {', '.join(known)}")
+    if out is not None:
+        check_writable(out)
     before = load()
     if before is not None and before > 0.5:
         tell(f"other processes keep {before:.1f} processors busy: figures will be unsteady")
@@ -60,7 +62,7 @@ def command(
         found = [run_benchmark(package, name, repeats) for name in dict.fromkeys(names or known)]
     document = {"schema": SCHEMA, "machine": machine() | {"load": before}, "benchmarks": found}
     if out is not None:
-        write_json(Path(out), document)
+        write_json(out, document)
     if json:
         say_json(document)
     else:

@@ -24,10 +24,11 @@ from sepo.cli.arguments import (
 from sepo.cli.asking import asks_models, parse_options
 from sepo.cli.terminal import say, say_json, show
 from sepo.errors import InputError
+from sepo.files import check_writable
 from sepo.games.wording import chosen
 from sepo.policies.reworded import worded
 from sepo.policies.spec import Asking, load_policy
-from sepo.report.safety import markdown, write_card
+from sepo.report.safety import card_files, markdown, write_card
 
 
 @asks_models
@@ -65,6 +66,8 @@ def command(
 ) -> None:
     """Write a policy's safety card: figures, what they mean, and all it takes to recompute them (see `sepo verify`)."""
     day = _parse_date(date)
+    for path in () if out is None else card_files(out):
+        check_writable(path)
     if subject.endswith(".json") and ":" not in subject:
         if given := _given(context):
             raise InputError(f"a scorecard says itself how it was made: {', '.join(given)} goes with a POLICY")

@@ -9,6 +9,7 @@ import typer
 
 from sepo.cli.arguments import JsonOption
 from sepo.cli.terminal import say, say_json, show
+from sepo.files import check_writable
 
 
 def command(
@@ -30,6 +31,8 @@ def command(
     from sepo.report.sides import read_sides
     from sepo.report.verdicts import comparisons
 
+    if html is not None:
+        check_writable(html)
     found, paired = read_sides(sides)
     document = comparisons(found, paired)
     if html is not None:

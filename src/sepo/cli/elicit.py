@@ -18,6 +18,7 @@ from sepo.cli.arguments import (
 )
 from sepo.cli.asking import asks_models
 from sepo.cli.terminal import say
+from sepo.files import check_writable
 from sepo.games.registry import make
 from sepo.policies.spec import Asking, load_policy
 from sepo.policies.table import in_part
@@ -39,6 +40,7 @@ def command(
     In a game too large to walk whole, or with a budget, that is its behaviour against the game's own opponents: the
     table is uniform elsewhere.
     """
+    check_writable(out)
     played = make(game, parse_rules(rule or []))
     asked = parse_budget(budget)
     with reporting() as tell:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal, cast
 
 import typer
@@ -19,7 +18,7 @@ from sepo.cli.arguments import (
 )
 from sepo.cli.asking import asks_models
 from sepo.cli.terminal import say_json
-from sepo.files import write_json
+from sepo.files import check_writable, write_json
 from sepo.games.registry import make
 from sepo.policies.spec import Asking, load_policy
 
@@ -45,13 +44,15 @@ def command(
     """Let policies meet, each pair in both seats and on the same deals: payoffs, ratings and the Nash average."""
     from sepo.audit.tournament import MatchOptions, tournament
 
+    if out is not None:
+        check_writable(out)
     chosen = cast(Literal["auto", "exact", "sampled"], parse_choice(method, METHODS, "method"))
     played = make(game, parse_rules(rule or []))
     with reporting() as tell:
         loaded = [load_policy(text, played, asking=asking) for text in policies]
         document = tournament(loaded, played, MatchOptions(chosen, deals, asking.seed, parse_budget(budget)), tell)
     if out is not None:
-        write_json(Path(out), document)
+        write_json(out, document)
     if json:
         say_json(document)
     else:

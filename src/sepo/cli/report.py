@@ -36,10 +36,12 @@ def command(
     if beside is not None and not markdown:
         raise InputError("--beside goes with --markdown")
     if markdown:
-        from sepo.files import write_text
+        from sepo.files import check_writable, write_text
 
         if len(sources) > 1:
             raise InputError(f"--markdown takes one run, scorecard or folder, not {len(sources)}")
+        if out is not None:
+            check_writable(out)
         text = _table(sources[0]) if beside is None else _gains(sources[0], beside)
         write_text(out, text) if out is not None else show(text)
         return

@@ -11,6 +11,7 @@ from sepo.audit.measures import KINDS
 from sepo.cli.arguments import RuleOption, parse_choice, parse_rules, parse_weights
 from sepo.cli.terminal import say, say_json
 from sepo.display import number
+from sepo.files import check_writable
 from sepo.games.base import MeasureName
 from sepo.games.registry import make
 
@@ -38,6 +39,8 @@ def command(
     """Find the policy that maximises J over all behavioural strategies: the ceiling."""
     from sepo.audit.solved import solved  # scipy takes half a second to import
 
+    if out is not None:
+        check_writable(out)
     name: MeasureName = "paper" if parse_choice(measures, ("paper", "sepo"), "measures") == "paper" else "sepo"
     played = make(game, parse_rules(rule or []), name)
     lambdas = parse_weights(weights, played.measures(name).weights)

@@ -9,21 +9,23 @@ from sepo.data.card import SPLITS, card, path
 from sepo.data.episodes import Demonstrations
 from sepo.data.styles import Style, line
 from sepo.errors import InputError
-from sepo.files import write_atomic
+from sepo.files import check_writable, write_atomic
 
 
 def check_free(out: Path) -> None:
-    """Refuse a folder that holds something.
+    """Refuse a folder that holds something, or cannot be written.
 
     Raises
     ------
     InputError
-        If ``out`` is a file, a folder that is not empty, or the one that the program was started in.
+        If ``out`` is a file, a folder that is not empty, or the one that the program was started in, or it cannot be
+        written.
     """
     if out.exists() and out.samefile(Path.cwd()):  # it is replaced whole, and whoever stands in it would stand nowhere
         raise InputError(f"'{out}' is the folder that you are in: name another, new or empty")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"'{out}' is {'not empty' if out.is_dir() else 'no folder'}: name a new or empty folder")
+    check_writable(out, folder=True)
 
 
 def write_folder(out: Path, sets: Sequence[Demonstrations], styles: Sequence[Style], command: str) -> None:

@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 from sepo import __version__
 from sepo.audit.meanings import MEANINGS, better, heading, last, rank
 from sepo.display import NONE
-from sepo.errors import InputError
-from sepo.files import write_text
+from sepo.files import check_writable, write_text
 from sepo.games.registry import GAMES
 from sepo.printable import printable
 from sepo.report.packing import packed
@@ -92,8 +91,7 @@ def write_comparison(document: Mapping[str, Any], path: Path) -> Path:
     InputError
         If Plotly is missing or the file cannot be written.
     """
-    if path.is_dir():
-        raise InputError(f"cannot write '{path}': it is a folder; name a file")
+    check_writable(path)
     write_text(path, render(document, plotly()))
     return path
 

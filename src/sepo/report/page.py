@@ -18,7 +18,7 @@ from markupsafe import Markup
 from sepo import __version__
 from sepo.audit.compare import load_cards
 from sepo.errors import InputError
-from sepo.files import write_text
+from sepo.files import check_writable, write_text
 from sepo.printable import visible
 from sepo.report.cards import cards, heading, opening
 from sepo.report.curves import curves
@@ -73,8 +73,7 @@ def write_report(sources: Path | Sequence[Path], out: Path | None = None) -> Pat
     given = [sources] if isinstance(sources, Path) else list(sources)
     first = given[0]
     path = out if out is not None else first.with_suffix(".html") if first.is_file() else first / "report.html"
-    if path.is_dir():
-        raise InputError(f"cannot write '{path}': it is a folder; name a file")
+    check_writable(path)
     write_text(path, render(read_all(given), plotly()))
     return path
 

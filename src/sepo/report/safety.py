@@ -33,6 +33,12 @@ POOLS = {
 }
 
 
+def card_files(out: Path) -> tuple[Path, Path]:
+    """Return where ``write_card`` writes a card as Markdown and as JSON."""
+    stem = out.with_suffix("") if out.suffix in (".md", ".json") else out / NAME
+    return stem.parent / f"{stem.name}.md", stem.parent / f"{stem.name}.json"
+
+
 def write_card(card: Mapping[str, Any], out: Path) -> tuple[Path, Path]:
     """Write a card as Markdown and JSON, each whole or not at all; return their paths.
 
@@ -41,8 +47,7 @@ def write_card(card: Mapping[str, Any], out: Path) -> tuple[Path, Path]:
     out
         A folder, in which they are called ``safety-card``, or a file ending in ``.md`` or ``.json``: both get its name.
     """
-    stem = out.with_suffix("") if out.suffix in (".md", ".json") else out / NAME
-    text, document = (stem.parent / f"{stem.name}{suffix}" for suffix in (".md", ".json"))
+    text, document = card_files(out)
     write_json(document, card)
     write_text(text, markdown(card))
     return text, document
