@@ -18,6 +18,7 @@ UNSEEN = re.compile(
     "\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f]"
 )
 """Those of them that JSON leaves as they are."""
+BEYOND_ASCII = re.compile("[^\x00-\x7f]")
 
 
 def printable(text: object, kept: str = "") -> str:
@@ -39,6 +40,11 @@ def visible(text: object) -> str:
 def json_printable(text: str) -> str:
     """Return a JSON text that means the same, with what cannot be seen in its strings escaped."""
     return UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], text)
+
+
+def json_ascii(text: str) -> str:
+    """Return a JSON text that means the same, with every character beyond ASCII in its strings escaped."""
+    return BEYOND_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def _written(character: str) -> str:

@@ -1,12 +1,14 @@
-"""What the program does where nobody reads what it says any more."""
+"""What the program does where nobody reads what it says any more, and where not every character can be written."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,3 +56,22 @@ def test_an_audit_whose_output_nobody_reads_still_writes_its_file(tmp_path: Path
 @pytest.mark.no_cover
 def test_an_error_that_nobody_reads_has_its_exit_code():
     assert unread("audit", "nash", stream="stderr") == (2, "")
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_what_cannot_be_written_in_an_encoding_is_written_out(
+    sepo: Program, nash: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+):
+    path = tmp_path / "\u0161\U0001f600.json"
+    path.write_text(json.dumps(nash))
+    arguments = ("audit", f"table:{path}", "--game", "kuhn", "--measures", "sepo")
+    monkeypatch.setenv("COLUMNS", "40")  # too few, so that tables end in an ellipsis
+    whole = sepo(*arguments, fresh=True)
+    assert "\u2026" in whole.out
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    shown = sepo(*arguments, fresh=True)
+    assert (shown.code, shown.err) == (0, "")
+    assert "\\u2026" in shown.out
+    found = sepo(*arguments, "--json", fresh=True)
+    assert (found.code, found.document["policy"]) == (0, f"table:{path}")

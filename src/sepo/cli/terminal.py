@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any
 import typer
 
 from sepo.files import dump_json
-from sepo.printable import printable, visible
+from sepo.printable import json_ascii, printable, visible
 
 if TYPE_CHECKING:
     from rich.console import Console as Console
@@ -41,8 +41,13 @@ def show(document: str) -> None:
 
 
 def say_json(document: Any) -> None:
-    """Print a JSON document on stdout; hidden characters are escaped in its strings."""
-    _echo(dump_json(document))
+    """Print a JSON document on stdout; in its strings, what is hidden or stdout cannot write is escaped."""
+    text = dump_json(document)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        text = json_ascii(text)
+    _echo(text)
 
 
 def _echo(text: str, *, err: bool = False, nl: bool = True) -> None:
@@ -98,10 +103,13 @@ class _Record(logging.LogRecord):
 def guard() -> None:
     """Hold what is not said through here to the same: log messages, warnings, and errors that nobody expected.
 
-    A program that was started without an input has an empty one.
+    A program that was started without an input has an empty one. What stdout has no character for, as in Latin-1, is
+    written out, as it is on stderr.
     """
     if sys.stdin is None:
         sys.stdin = io.StringIO()
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in ("strict", "surrogateescape"):
+        sys.stdout.reconfigure(errors="backslashreplace")
     logging.setLogRecordFactory(_Record)
     warnings.formatwarning = _warning
     sys.excepthook = _unexpected
