@@ -13,7 +13,7 @@ HEAD = """# Commands
 
 What `sepo COMMAND --help` says. How a POLICY is written is said under [methods](methods.md#policies). Exit codes: 0
 done; 1 a check failed; 2 wrong usage or input, with one line that says what and where; 3 an endpoint or worker failed
-after its retries.
+after its retries; 130 interrupted.
 """
 
 

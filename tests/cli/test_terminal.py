@@ -1,9 +1,10 @@
-"""What the program does where nobody reads what it says any more, and where not every character can be written."""
+"""What the program does where nobody reads on, where not every character can be written, and when it is interrupted."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -75,3 +76,23 @@ def test_what_cannot_be_written_in_an_encoding_is_written_out(
     assert "\\u2026" in shown.out
     found = sepo(*arguments, "--json", fresh=True)
     assert (found.code, found.document["policy"]) == (0, f"table:{path}")
+
+
+@pytest.mark.no_cover
+def test_a_command_that_is_interrupted_says_so():
+    code = "from sepo.cli.main import main\nmain()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "audit", "human", "--game", "kuhn"],
+        env=os.environ | {"PYTHONPATH": str(SOURCE)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline()  # it asks
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert err.endswith("sepo: interrupted; finished work is kept\n")
+    assert "Traceback" not in err

@@ -1,6 +1,6 @@
 """The ``sepo`` program: its commands, and how an error becomes one line and an exit code.
 
-0 done; 1 a gate failed; 2 wrong usage or input; 3 an endpoint or worker failed after its retries.
+0 done; 1 a gate failed; 2 wrong usage or input; 3 an endpoint or worker failed after its retries; 130 interrupted.
 Results go to stdout, progress and messages to stderr.
 """
 
@@ -33,7 +33,7 @@ from sepo.cli import (
     solve,
     verify,
 )
-from sepo.cli.terminal import guard, say
+from sepo.cli.terminal import INTERRUPTED, guard, say
 from sepo.errors import EndpointError, InputError
 
 app = typer.Typer(
@@ -74,7 +74,10 @@ def main() -> None:
     guard()
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # two busy processes otherwise slow each other manyfold
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        code = app(standalone_mode=False) or 0
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt  # what typer makes its exit code of
+        sys.exit(code)
     except InputError as error:
         say(f"sepo: {' '.join(str(error).split())}", err=True)
         sys.exit(2)
@@ -94,4 +97,4 @@ def main() -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         say("sepo: interrupted; finished work is kept", err=True)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)

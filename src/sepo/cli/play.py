@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 import typer
 
 from sepo.cli.arguments import RuleOption, parse_choice, parse_rules, reporting
-from sepo.cli.terminal import say
+from sepo.cli.terminal import INTERRUPTED, say
 from sepo.errors import InputError
 from sepo.files import check_writable, write_text
 from sepo.games.base import Game
@@ -73,7 +73,7 @@ def command(
     except KeyboardInterrupt:
         say(err=True)
         say(f"sepo: the game was broken off{kept}", err=True)
-        raise
+        raise SystemExit(INTERRUPTED) from None
     with reporting() as tell:
         found = debrief(session, questions, lambda done, total: tell("looking back", done, total))
     table.look_back(found)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sepo.cli.terminal import say
+from sepo.cli.terminal import INTERRUPTED, say
 from sepo.errors import InputError
 
 
@@ -31,4 +31,7 @@ def command(
             raise
         raise InputError("the server needs starlette and uvicorn: pip install 'sepo[serve]'") from None
 
-    listen(host, port, policy or [], run or [], lambda address: say(f"open {address} (ctrl-C ends)", err=True))
+    try:
+        listen(host, port, policy or [], run or [], lambda address: say(f"open {address} (ctrl-C ends)", err=True))
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None

@@ -27,6 +27,8 @@ from sepo.printable import json_ascii, printable, visible
 if TYPE_CHECKING:
     from rich.console import Console as Console
 
+INTERRUPTED = 130
+"""Exit code of a program that was interrupted; a command that has said so itself ends by ``SystemExit`` with it."""
 _format_warning = warnings.formatwarning
 
 
