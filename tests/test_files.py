@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sepo.errors import InputError
-from sepo.files import check_writable, dump_json, read_json, write_atomic, write_json, write_text
+from sepo.files import cache_folder, check_writable, dump_json, read_json, write_atomic, write_json, write_text
 
 
 def listing(folder: Path) -> dict[str, str]:
@@ -248,3 +248,27 @@ def test_a_file_without_a_json_object_is_an_error_that_names_kind_file_and_fault
 def test_a_missing_file_is_an_error_that_names_kind_and_place(tmp_path: Path):
     with pytest.raises(InputError, match=r"no scorecard at '.*x\.json'"):
         read_json(tmp_path / "x.json", "scorecard")
+
+
+def test_the_cache_folder_is_its_own_or_in_the_users(monkeypatch: pytest.MonkeyPatch):
+    for own, shared, found in (
+        ("/own", "/shared", "/own"),
+        ("", "/shared", "/shared/sepo"),
+        (None, "/shared", "/shared/sepo"),
+        (None, "", "/home/me/.cache/sepo"),
+        ("", None, "/home/me/.cache/sepo"),
+    ):
+        monkeypatch.setenv("HOME", "/home/me")
+        for name, value in (("SEPO_CACHE", own), ("XDG_CACHE_HOME", shared)):
+            monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(name, value)
+        assert cache_folder() == Path(found)
+
+
+def test_without_a_home_the_cache_folder_is_as_told_or_asked_for(monkeypatch: pytest.MonkeyPatch):
+    for name in ("HOME", "SEPO_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 7)  # a user whom no one knows, as in a container
+    with pytest.raises(InputError, match="set SEPO_CACHE to a folder"):
+        cache_folder()
+    monkeypatch.setenv("XDG_CACHE_HOME", "/shared")
+    assert cache_folder() == Path("/shared/sepo")

@@ -154,7 +154,20 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
 
 
 def cache_folder() -> Path:
-    """Return where converted models and kept answers go: ``$SEPO_CACHE``, or ``sepo`` in the user's cache folder."""
-    if "SEPO_CACHE" in os.environ:
-        return Path(os.environ["SEPO_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sepo"
+    """Return where converted models and kept answers go: ``$SEPO_CACHE``, or ``sepo`` in the user's cache folder.
+
+    A variable that is empty counts as unset.
+
+    Raises
+    ------
+    InputError
+        If neither is known.
+    """
+    if own := os.environ.get("SEPO_CACHE"):
+        return Path(own)
+    if shared := os.environ.get("XDG_CACHE_HOME"):
+        return Path(shared) / "sepo"
+    try:
+        return Path.home() / ".cache" / "sepo"
+    except RuntimeError:
+        raise InputError("no home folder is known to keep models and answers in: set SEPO_CACHE to a folder") from None
