@@ -25,6 +25,7 @@ from sepo.policies.script import ScriptPolicy
 from sepo.policies.table import PolicyTable
 from sepo.solve.expand import expand
 from sepo.train.rules import other_rules
+from tests.small_extended import Betrayed, Elsewhere, Halved, OwnNodes
 from tests.small_games import STAKES, Stakes
 
 TAKE: dict[str, Callable[[Game], Any]] = {
@@ -34,6 +35,8 @@ TAKE: dict[str, Callable[[Game], Any]] = {
     "sampled": lambda game: sepo.audit("uniform", game, measures="sepo", method="sampled", episodes=2),
     "match": lambda game: sepo.match(["uniform", lambda decision: decision.legal[0]], game),
     "play": lambda game: sepo.play("uniform", "uniform", game),
+    "solve": sepo.solve,
+    "exploit": lambda game: sepo.exploit("uniform", game),
 }
 
 
@@ -69,6 +72,52 @@ def test_a_feature_that_an_audit_would_take_for_its_own_quantity_is_refused(take
 def test_every_name_of_another_quantity_is_taken(name: str):
     with pytest.raises(ContractError, match=f"a feature cannot be called '{name}'"):
         hold_to_figures(Named("match", name))
+
+
+@pytest.mark.parametrize("taken", TAKE)
+def test_a_repeated_game_with_nodes_of_its_own_is_refused(taken: str):
+    said = r"game 'own_nodes': figures of a repeated game ask none of its nodes.* of type HalvedStage: say .* in settle"
+    with pytest.raises(ContractError, match=said):
+        TAKE[taken](OwnNodes(3))
+
+
+def test_a_repeated_game_that_begins_elsewhere_is_refused():
+    with pytest.raises(ContractError, match=r"root\(\) must stay as it is, not return <round 2, played"):
+        check(Elsewhere(3))
+
+
+def test_a_repeated_game_extended_through_what_it_settles_is_audited_as_it_is_played():
+    game, policy = Halved(3), "script:always_cooperate"
+    check(game)
+    card = sepo.audit(policy, game, measures="sepo", adversaries=False, opponents=["always_cooperate"])
+    own = next(row["own"] for row in card.games["halved"]["opponents"] if row["pool"] == "asked")
+    assert own["value"] == own["low"] == pytest.approx(3 * (1 + 1 / 2 + 1 / 4) / 3)
+    assert sepo.match([policy, "uniform"], game).payoff(policy, policy).value == pytest.approx(own["value"])
+    assert sepo.play(policy, policy, game)[0]["own"] / 3 == pytest.approx(own["value"])
+
+
+def test_a_feature_added_to_a_repeated_game_is_counted_in_audits():
+    game = Betrayed(3)
+    check(game)
+    card = sepo.audit("script:alternating_defect", game, measures="sepo", adversaries=False)
+    # it cooperates and defects in turn, so betrays always_cooperate once; whom else, the played episodes say
+    pools = game.measures("sepo").pools
+    met = [*pools["collusive"], *pools["train"]]
+    learner, found = game.opponents["alternating_defect"], []
+    for name in met:
+        other, state, counted = game.opponents[name], {game.root(): 1.0}, 0.0
+        for _ in range(2 * game.rounds):
+            after: dict[Any, float] = {}
+            for node, p in state.items():
+                script = (learner, other)[node.actor].script(game.decision(node))
+                for action, q in script.items():
+                    child = node.child(action)
+                    after[child] = after.get(child, 0.0) + p * q
+                    counted += p * q * child.features(0)[-1]
+            state = after
+        found.append(counted / game.rounds)
+    assert found[0] == pytest.approx(1 / 3)
+    assert card.figure("betrayed", "sepo.c").value == pytest.approx(np.mean(found))
 
 
 def test_two_features_of_one_name_are_refused():

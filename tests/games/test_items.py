@@ -411,3 +411,21 @@ def test_wrong_rules_are_refused_in_one_line(rules, named):
     with pytest.raises(InputError, match=f"rule '{named}' of game 'items'") as caught:
         Items(**rules)
     assert "\n" not in str(caught.value)
+
+
+class Doubled(Items):
+    """A deal pays twice."""
+
+    def settle(self, public, private, first, second):
+        end = super().settle(public, private, first, second)
+        return end._replace(rewards=(2 * end.rewards[0], 2 * end.rewards[1]))
+
+
+def test_an_extended_game_of_redrawn_values_is_the_same_game_where_its_past_is_forgotten():
+    game = Doubled(rounds=2, instances=1, redraw_opponent_values=True)
+    paid = []
+    for state in (game.root(), game.forgetful("last"), Items(**game.rules).root()):
+        dealt = state.child(state.chance()[0][0])
+        paid.append(dealt.child(dealt.legal()[0]).child(dealt.legal()[-1]).rewards())
+    assert paid[0] == paid[1] == (2 * paid[2][0], 2 * paid[2][1])
+    assert any(paid[0])

@@ -9,17 +9,18 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from sepo.errors import TooLargeError
+from sepo.errors import ContractError, TooLargeError
 from sepo.games.auction import Auction
 from sepo.games.base import Decision, Memory
 from sepo.games.commons import Commons
 from sepo.games.ipd import Ipd
-from sepo.games.repeated import RepeatedGame
+from sepo.games.repeated import Deal, RepeatedGame, Settled
 from sepo.games.split import Split
 from sepo.keys import generator
 from sepo.solve.expand import plain_walk, walk
 from sepo.solve.tree import Floats, Tree
 from sepo.solve.value import expected, reach
+from tests.small_extended import Betrayed, Halved
 
 GAMES: dict[str, RepeatedGame] = {
     "ipd": Ipd(4),
@@ -29,6 +30,8 @@ GAMES: dict[str, RepeatedGame] = {
     "commons": Commons(3, stock=4),
     "one round": Ipd(1),
     "one auction": Auction(1),
+    "extended, with what is public": Halved(3),
+    "extended, with a feature": Betrayed(3),
 }
 ARRAYS = ("parent", "child", "actor", "infoset", "entry", "round", "chance", "first", "count", "features", "last")
 MEMORIES: tuple[Memory, ...] = get_args(Memory)
@@ -125,3 +128,42 @@ def test_one_node_more_than_allowed_is_refused_by_both(name: str, memory: Memory
         assert how(GAMES[name], fixed, memory, max_nodes=nodes).nodes == nodes
         with pytest.raises(TooLargeError, match=f"more than {nodes - 1} nodes"):
             how(GAMES[name], fixed, memory, max_nodes=nodes - 1)
+
+
+class Later(Ipd):
+    """Chance deals in the second round alone."""
+
+    def deals(self, number, public, private):
+        return [Deal("x", 0.5, None, ("x", None)), Deal("y", 0.5, None, ("y", None))] if number == 1 else ()
+
+
+class Kept(Ipd):
+    """What is dealt in the first round stays private."""
+
+    def settle(self, public, private, first, second):
+        return Settled((0.0, 0.0), ((0.0,) * 3, (0.0,) * 3), public, ("x", None))
+
+
+class Narrowed(Ipd):
+    """Once both have defected nobody can cooperate."""
+
+    def actions(self, public):
+        return ("DEFECT",) if public else super().actions(public)
+
+    def settle(self, public, private, first, second):
+        return super().settle(public, private, first, second)._replace(public=first == second == "DEFECT" or None)
+
+
+@pytest.mark.parametrize(
+    ("game", "why"),
+    [
+        (Later, "round 2 is dealt otherwise than round 1"),
+        (Kept, r"\('x', None\) is still private once a round is settled"),
+        (Narrowed, "round 2 has other actions than round 1"),
+    ],
+)
+def test_a_game_whose_rounds_are_not_alike_must_say_so(game: type[Ipd], why: str):
+    with pytest.raises(ContractError, match=f"game 'ipd': its rounds are not alike, so set alike = False: {why}"):
+        walk(game(3))
+    game.alike = False
+    assert walk(game(3)).nodes == plain_walk(game(3)).nodes

@@ -12,6 +12,7 @@ from typing import Any
 
 from sepo.errors import ContractError
 from sepo.games.base import CHANCE, Game
+from sepo.games.repeated import RepeatedGame, Stage
 
 COUNTED = ("own", "other", "round")
 """Features that every game has."""
@@ -58,8 +59,8 @@ def hold_to_figures(game: Game) -> None:
     Raises
     ------
     ContractError
-        If files cannot hold its rules, a feature has the name of another quantity, or of instances one is likelier
-        than another.
+        If files cannot hold its rules, a feature has the name of another quantity, of instances one is likelier
+        than another, or a repeated game has nodes of its own.
     """
     recorded(game)
     if wrong := [name for name in game.features if name in TAKEN or name.startswith(PLAY)]:
@@ -74,3 +75,16 @@ def hold_to_figures(game: Game) -> None:
                 f"game '{game.name}': the instances of sampled_chance must be equally likely, since each counts alike "
                 f"in every figure; their probabilities are from {min(chances):g} to {max(chances):g}"
             )
+    if isinstance(game, RepeatedGame):
+        _hold_to_stages(game)
+
+
+def _hold_to_stages(game: RepeatedGame) -> None:
+    """Refuse nodes of a repeated game's own: its figures are found from what it settles, by ways that ask no node."""
+    root: object = game.root()
+    if type(root) is not Stage or root != RepeatedGame.forgetful(game, "all"):
+        raise ContractError(
+            f"game '{game.name}': figures of a repeated game ask none of its nodes, so root() must stay as it is, not "
+            f"return {root!r} of type {type(root).__name__}: say what a round pays and counts in settle, and keep what "
+            "that needs of earlier rounds in what is public"
+        )

@@ -138,7 +138,7 @@ class Items(RepeatedGame):
 
     @cached_property
     def _forgetting(self) -> Items:
-        game = Items(**self.rules)
+        game = type(self)(**self.rules)
         game._forgets = True
         return game
 

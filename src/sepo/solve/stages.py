@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from sepo.errors import TooLargeError
+from sepo.errors import ContractError, TooLargeError
 from sepo.games.base import CHANCE, TERMINAL, Decision, Memory
 from sepo.games.repeated import KEPT, Pair, RepeatedGame, View
 from sepo.solve.tree import Floats, Infoset, Ints, Tree
@@ -89,6 +89,7 @@ class _Grower:
         n, D, A = len(histories.public), len(self.chances), len(self.actions)
         F = len(self.names)
         at = np.arange(n)
+        self._hold_to_alike(number)
         if self.deals:
             levels.append(Level(np.full(n, CHANCE), np.full(n, -1), np.full(n, D), *into))
             self._count(n * D)
@@ -166,21 +167,38 @@ class _Grower:
         return _Histories(rounds, public[met]), (parent, rank[child], entry, chance, due, number)
 
     def _tabulate(self) -> None:
-        """Settle a round of every deal and pair of actions, for each thing that may be public and has not been yet."""
+        """Settle a round of every deal and pair of actions, for each thing that may be public only since now.
+
+        What is public then may be new, such as a count of the rounds: it is settled when its round has come.
+        """
         A, D = len(self.actions), len(self.chances)
-        while len(self.dues) < len(self.publics):
-            public = list(self.publics)[len(self.dues)]
+        for public in list(self.publics)[len(self.dues) :]:
             due, after = np.zeros((D, A, A, 2, len(self.names))), np.zeros((A, A), dtype=np.int64)
             for d, private in enumerate(self.privates):
                 for a, x in enumerate(self.actions):
                     for b, y in enumerate(self.actions):
                         end = self.game.settled(public, private, x, y)
+                        if end.private != (None, None):
+                            self._refuse(f"{end.private!r} is still private once a round is settled")
                         after[a, b] = self.publics.setdefault(end.public, len(self.publics))
                         for seat in (0, 1):
                             paid = (end.rewards[seat], end.rewards[1 - seat], 0.0)
                             due[d, a, b, seat] = (*paid, *end.features[seat])
             self.dues.append(due)
             self.after.append(after)
+
+    def _hold_to_alike(self, number: int) -> None:
+        """Refuse a round whose deals or actions are others than the first one's."""
+        usual = [(d.label, d.probability, d.private) for d in self.deals]
+        for public in self.publics:
+            deals = self.game.deals(number, public, (None, None))
+            if [(d.label, d.probability, d.private) for d in deals] != usual or any(d.public != public for d in deals):
+                self._refuse(f"round {number + 1} is dealt otherwise than round 1")
+            if self.game.actions(public) != self.actions:
+                self._refuse(f"round {number + 1} has other actions than round 1")
+
+    def _refuse(self, why: str) -> NoReturn:
+        raise ContractError(f"game '{self.game.name}': its rounds are not alike, so set alike = False: {why}")
 
     def _refuse_early(self, asked: int) -> None:
         """Refuse before anyone is asked what a round must come to: a free seat makes every move, a fixed one some."""
