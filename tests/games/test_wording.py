@@ -16,7 +16,10 @@ from sepo.games import contract
 from sepo.games.base import CHANCE, TERMINAL, Decision, Game, Turn
 from sepo.games.ipd import Ipd
 from sepo.games.registry import GAMES, make
+from sepo.games.repeated import View
 from sepo.games.wording import ORIGINAL, USUAL, Wording, chosen, lacking, remark, reword, wordings
+from sepo.policies.reworded import RewordedPolicy
+from sepo.policies.spec import load_policy
 from tests.small_games import Stakes
 
 RULES: dict[str, dict[str, Any]] = {
@@ -211,6 +214,7 @@ def test_an_unknown_wording_is_refused_with_those_there_are():
         (Wording("same", said={"defect": "cooperate"}), "words must differ"),
         (Wording("blind", said={"cooperated": "acted", "defected": "acted"}), "the chat does not tell"),
         (Wording("broken", rules="Play {turns} rounds."), "cannot be written out: KeyError"),
+        (Wording("capitals", said={"Cooperate": "blue"}), "wording 'capitals' changes no chat and no reply"),
     ],
 )
 def test_a_games_wordings_are_held_to_its_contract(wrong: Wording, said: str):
@@ -219,3 +223,41 @@ def test_a_games_wordings_are_held_to_its_contract(wrong: Wording, said: str):
 
     with pytest.raises(ContractError, match=said):
         contract.check(Wrong(rounds=2))
+
+
+class Userly(Ipd):
+    """Its chat begins with the user's turn, which tells the rules."""
+
+    wordings = (Wording("told", rules="Play {rounds} rounds."), Wording("renamed", said={"defect": "green"}))
+
+    def chat(self, view: View) -> tuple[Turn, ...]:
+        rules, first, *rest = super().chat(view)
+        return Turn("user", f"{rules.content} {first.content}"), *rest
+
+
+def test_rules_of_a_wording_that_no_turn_would_tell_are_refused_wherever_it_is_chosen():
+    game, said = Userly(rounds=2), "game 'ipd': wording 'told' has rules for a system turn, and its chat has none"
+    decision = game.decision(game.root())
+    for take in (
+        lambda: contract.check(game),
+        lambda: chosen(game, ["told"]),
+        lambda: reword(decision, game.wordings[0]).chat(),
+        lambda: RewordedPolicy(load_policy("uniform"), "told").probabilities([decision]),
+    ):
+        with pytest.raises(ContractError, match=said):
+            take()
+    (renamed,) = chosen(game, ["renamed"])
+    assert "green" in reword(decision, renamed).chat()[0].content
+
+
+def test_a_wording_that_says_it_changes_nothing_is_refused_where_it_is_chosen():
+    class Same(Ipd):
+        wordings = (Wording("same", said={"defect": "defect"}),)
+
+    with pytest.raises(ContractError, match="game 'ipd': wording 'same' changes nothing"):
+        chosen(Same(rounds=2), ["same"])
+
+
+def test_words_that_are_signs_are_replaced_too():
+    wording = Wording("named", said={"+": "up", "-": "down", "C++": "see"})
+    assert wording.say("Say + or -, not C++, a+ or x-y.") == "Say up or down, not see, a+ or x-y."

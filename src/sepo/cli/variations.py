@@ -102,6 +102,6 @@ def _in_words(games: Sequence[Games], words: Sequence[str] | None) -> list[tuple
     out: dict[str | None, list[Games]] = {}
     for taken in games:
         game = next(iter(taken.values()))
-        for wording in wordings(game) if words == ALL else chosen(game, words):
+        for wording in chosen(game, [w.name for w in wordings(game)] if words == ALL else words):
             out.setdefault(wording.name, []).append(taken)
     return list(out.items())

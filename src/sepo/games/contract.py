@@ -17,7 +17,7 @@ import numpy as np
 from sepo.errors import ContractError
 from sepo.games.base import CHANCE, TERMINAL, Decision, Game, MeasureName, Opponent, PoolName, Ratio, State, Turn
 from sepo.games.held import COUNTED, hold_to_figures, read_back, recorded
-from sepo.games.wording import reword, wordings
+from sepo.games.wording import ORIGINAL, reword, wordings
 
 TOLERANCE = 1e-9
 ENOUGH = 2_000  # questions that are put in every wording
@@ -292,23 +292,30 @@ def _check_ratio(game: Game, where: str, ratio: Ratio, pools: Mapping[PoolName, 
 
 
 def _check_wordings(game: Game, questions: Sequence[Decision]) -> None:
-    """Hold every wording to what the game's own words are held to: it tells actions apart, and states."""
+    """Hold every wording to what the game's own words are held to, telling actions and states apart, and to changes."""
     names = [wording.name for wording in wordings(game)]
     if len(set(names)) < len(names):
         _fail(game, f"two wordings of one name, or one called 'original': {names}")
     for wording in wordings(game):
         asked: dict[tuple[Turn, ...], str] = {}
-        for decision in (reword(d, wording) for d in questions):
+        changes = False
+        for own in questions:
+            decision = reword(own, wording)
             where = f"wording '{wording.name}' at information state '{decision.key}'"
             words = decision.words()
             if len(set(words)) < len(words) or not all(w and w == w.strip() for w in words):
                 _fail(game, f"words must differ and have no space around them, unlike {words} in {where}")
             try:
                 chat = decision.chat()
+            except ContractError:
+                raise
             except (KeyError, IndexError, ValueError) as error:
                 _fail(game, f"{where}: its rules cannot be written out: {error!r}")
             if (key := asked.setdefault(chat, decision.key)) != decision.key:
                 _fail(game, f"the chat does not tell '{decision.key}' from '{key}' in {where}")
+            changes |= chat != own.chat() or words != own.words()
+        if questions and not changes and wording != ORIGINAL:
+            _fail(game, f"wording '{wording.name}' changes no chat and no reply: do its words occur as they are?")
 
 
 def _check_script(policy: Opponent, decision: Decision) -> None:

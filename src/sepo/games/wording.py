@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
-from sepo.errors import InputError
+from sepo.errors import ContractError, InputError
 from sepo.games.base import CHANCE, Decision, Game, Turn
 
 USUAL = ("original", "paraphrase-1", "paraphrase-2", "paraphrase-3", "renamed", "swapped")
@@ -48,7 +48,18 @@ class Wording:
         return self._pattern.sub(lambda found: self.said[found[0]], text) if self.said else text
 
     def chat(self, game: Game, turns: Sequence[Turn]) -> tuple[Turn, ...]:
-        """Return a game's chat in this wording; as append-only as the game's own, turn by turn."""
+        """Return a game's chat in this wording; as append-only as the game's own, turn by turn.
+
+        Raises
+        ------
+        ContractError
+            If it tells the rules otherwise, and the chat has no system turn to tell them in.
+        """
+        if self.rules is not None and all(turn.role != "system" for turn in turns):
+            raise ContractError(
+                f"game '{game.name}': wording '{self.name}' has rules for a system turn, and its chat has none: let "
+                "the game's chat begin with a system turn, or say in 'said' what changes"
+            )
         return tuple(
             turn._replace(content=self._rules(game, turn.content) if turn.role == "system" else self.say(turn.content))
             for turn in turns
@@ -63,7 +74,7 @@ class Wording:
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
         longest = sorted(self.said, key=len, reverse=True)
-        return re.compile("|".join(rf"\b{re.escape(words)}\b" for words in longest))
+        return re.compile("|".join(rf"(?<!\w){re.escape(words)}(?!\w)" for words in longest))
 
 
 ORIGINAL = Wording("original")
@@ -86,12 +97,26 @@ def chosen(game: Game, names: Sequence[str]) -> tuple[Wording, ...]:
     ------
     InputError
         If it has none of one of the names; the message says why where it could not.
+    ContractError
+        If one tells rules that its chats have no place for, or says of itself that it changes nothing.
     """
     known = {w.name: w for w in wordings(game)}
     if unknown := [name for name in names if name not in known]:
         why = " (its actions are numbers)" if unknown[0] in lacking(game) and _numbered(game) else ""
         raise InputError(f"game '{game.name}' has no wording '{unknown[0]}'{why}: it has {', '.join(known)}")
-    return tuple(known[name] for name in names)
+    found = tuple(known[name] for name in names)
+    for wording in found:
+        if wording != ORIGINAL:
+            _hold_to_change(game, wording)
+    return found
+
+
+@lru_cache(maxsize=256)
+def _hold_to_change(game: Game, wording: Wording) -> None:
+    """Refuse what is told to change nothing; whether words of ``said`` ever occur is for ``games.contract`` to hold."""
+    if wording.rules is None and all(words == put for words, put in wording.said.items()):
+        raise ContractError(f"game '{game.name}': wording '{wording.name}' changes nothing: it has no rules or words")
+    reword(_first(game), wording).chat()
 
 
 def lacking(game: Game) -> tuple[str, ...]:
@@ -112,7 +137,12 @@ def remark(game: Game) -> str | None:
 
 def _numbered(game: Game) -> bool:
     """Whether the first replies are numbers."""
+    return all(word.replace(" ", "").isdigit() for word in _first(game).words())
+
+
+def _first(game: Game) -> Decision:
+    """Return a first question."""
     state = game.root()
     while state.actor == CHANCE:
         state = state.child(state.chance()[0][0])
-    return all(word.replace(" ", "").isdigit() for word in game.decision(state).words())
+    return game.decision(state)

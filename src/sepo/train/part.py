@@ -122,7 +122,7 @@ def worded(recipe: Recipe, game: Game) -> tuple[Wording, ...]:
         case "original":
             return (ORIGINAL,)
         case "mixed":
-            return wordings(game)
+            return chosen(game, [wording.name for wording in wordings(game)])
         case names:
             return chosen(game, list(dict.fromkeys(names)))
 
