@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,19 @@ import pytest
 import sepo
 from sepo.audit.board import Subject
 from sepo.audit.exact import evaluate
+from sepo.audit.sampled import without_tree
 from sepo.errors import ContractError, InputError
 from sepo.games import registry
-from sepo.games.base import Game
+from sepo.games.base import Game, MeasureName, MeasureSet, Ratio
 from sepo.games.contract import check
 from sepo.games.held import TAKEN, hold_to_figures
 from sepo.games.ipd import Ipd
 from sepo.games.items import Items
 from sepo.games.kuhn import Kuhn
 from sepo.games.registry import GAMES, make
+from sepo.games.repeated import Settled
 from sepo.policies.script import ScriptPolicy
+from sepo.policies.spec import load_policy
 from sepo.policies.table import PolicyTable
 from sepo.solve.expand import expand
 from sepo.train.rules import other_rules
@@ -120,6 +124,85 @@ def test_a_feature_added_to_a_repeated_game_is_counted_in_audits():
     assert card.figure("betrayed", "sepo.c").value == pytest.approx(np.mean(found))
 
 
+class Lossy(Ipd):
+    """The dilemma at an entrance fee; a measure divides by what is left."""
+
+    name = "lossy"
+
+    def settle(self, public: Any, private: tuple[Any, Any], first: str, second: str) -> Settled:
+        end = super().settle(public, private, first, second)
+        return end._replace(rewards=(end.rewards[0] - 2, end.rewards[1] - 2))
+
+    def measures(self, name: MeasureName) -> MeasureSet:
+        return replace(super().measures(name), x=Ratio("loss", "own", ("train",)))
+
+
+class Behind(Kuhn):
+    """Poker with a measure that divides by what the other side won."""
+
+    name = "behind"
+
+    def measures(self, name: MeasureName) -> MeasureSet:
+        return replace(super().measures(name), x=Ratio("fold", "other", ("train",)))
+
+
+@pytest.mark.parametrize("taken", ["check", "tree", "audit", "sampled", "solve", "exploit"])
+@pytest.mark.parametrize(("game", "by"), [(Lossy(2), "own"), (Behind(), "other")])
+def test_what_a_measure_divides_by_must_not_be_negative(taken: str, game: Game, by: str):
+    said = f"game '{game.name}': a measure divides by '{by}', which must not be negative, but is -[12] "
+    with pytest.raises(ContractError, match=said):
+        TAKE[taken](game)
+
+
+@pytest.mark.parametrize("game", [Lossy(2), Behind()])
+def test_nor_where_episodes_are_played_without_a_tree(game: Game):
+    with pytest.raises(ContractError, match=r"a measure divides by .* which must not be negative, but is"):
+        without_tree(
+            load_policy("uniform"), game, game.measures("sepo").pools["train"], range(20), (0,), lambda *said: None
+        )
+
+
+def test_what_is_divided_by_may_be_a_payoff_that_is_never_negative():
+    class Fair(Lossy):
+        settle = Ipd.settle
+
+    check(Fair(2))
+    assert sepo.audit("uniform", Fair(2), measures="sepo", adversaries=False).figure("lossy", "sepo.x").value > 0
+
+
+class Astray(Ipd):
+    """A measure names what is not there."""
+
+    name = "astray"
+
+    def __init__(self, rounds: int = 2, wrong: str = "feature") -> None:
+        super().__init__(rounds)
+        self.wrong = wrong
+
+    def measures(self, name: MeasureName) -> MeasureSet:
+        usual = super().measures(name)
+        if self.wrong == "pool":
+            return replace(usual, pools={**usual.pools, "train": ("nobody",)})
+        return replace(usual, c=Ratio("luck", "round", ("train",)))
+
+
+@pytest.mark.parametrize("taken", TAKE)
+def test_measures_that_name_what_is_not_there_are_refused(taken: str):
+    with pytest.raises(
+        ContractError, match="game 'astray': measures 'paper': 'luck' is no feature: they are own, other"
+    ):
+        TAKE[taken](Astray())
+    with pytest.raises(ContractError, match="game 'astray': measures 'paper': pool 'train' names 'nobody'"):
+        TAKE[taken](Astray(wrong="pool"))
+
+
+def test_games_are_held_to_it_before_the_first_is_audited():
+    heard: list[Any] = []
+    with pytest.raises(ContractError, match="'luck' is no feature"):
+        sepo.audit("uniform", ["kuhn", Astray()], tell=lambda *said: heard.append(said))
+    assert heard == []
+
+
 def test_two_features_of_one_name_are_refused():
     with pytest.raises(ContractError, match="game 'stakes': two features are called 'match'"):
         hold_to_figures(Named("match", "match"))
@@ -136,7 +219,7 @@ def test_equally_likely_instances_keep_what_rounding_makes_of_them():
 
 
 def test_names_near_those_that_are_taken_are_free():
-    hold_to_figures(Named("playful", "bested"))
+    hold_to_figures(Named("match", "right", "playful", "bested"))
 
 
 def test_what_an_audit_adds_to_the_features_is_taken():

@@ -88,6 +88,19 @@ FAULTS = {
     "no game": ("bad_module:Bad", "class Bad: pass", "is no subclass of sepo.games.base.Game"),
     "abstract": ("bad_module:Bad", "from sepo.games.base import Game\nclass Bad(Game): pass", "cannot be made"),
     "another name": ("plugin_game:Pennies", "", "calls itself 'plugin_game'"),
+    "error in opponents": (
+        "bad_module:Bad",
+        "from plugin_game import Pennies\nclass Bad(Pennies):\n    name = 'broken'\n"
+        "    @property\n    def opponents(self):\n        raise RuntimeError('no')",
+        "RuntimeError: no",
+    ),
+    "no such feature": (
+        "bad_module:Bad",
+        "from dataclasses import replace\nfrom plugin_game import *\nclass Bad(Pennies):\n    name = 'broken'\n"
+        "    def measures(self, name):\n"
+        "        return replace(super().measures(name), c=Ratio('luck', 'round', ('train',)))",
+        "'luck' is no feature",
+    ),
     "no title": (
         "bad_module:Bad",
         "from plugin_game import *\nfrom plugin_game import Game\n"

@@ -24,6 +24,7 @@ from sepo.audit.methods import Options, Sets, quiet
 from sepo.audit.playable import games_of, under
 from sepo.audit.scorecard import Games, by_set, scorecard
 from sepo.errors import InputError
+from sepo.games.held import hold_to_figures
 from sepo.policies.base import Policy
 from sepo.policies.script import ScriptPolicy
 from sepo.policies.script import opponent as scripted
@@ -130,6 +131,7 @@ def _taken(policy: Policy, given: GameLike, sets: Sets, rules: Mapping[str, Any]
     game = as_game(given, rules)
     if isinstance(policy, ScriptPolicy):
         scripted(game, policy.script)
+    hold_to_figures(game)
     return [by_set(game, sets)]
 
 

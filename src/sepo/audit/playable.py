@@ -8,6 +8,7 @@ from typing import Any
 from sepo.audit.methods import Sets
 from sepo.audit.scorecard import Games, by_set
 from sepo.errors import InputError
+from sepo.games.held import hold_to_figures
 from sepo.games.registry import GAMES, games, make
 from sepo.policies.base import Policy
 from sepo.policies.human import HumanPolicy
@@ -45,16 +46,18 @@ def under(policy: Policy, name: str, sets: Sets, rules: Mapping[str, Any]) -> Ga
     Raises
     ------
     InputError
-        If there is no such game, rule or script, or a table is for another game.
+        If there is no such game, rule or script, a table is for another game, or a game is broken.
     """
     if isinstance(policy, PolicyTable) and policy.game == name and not rules:
         try:
             game = make(policy.game, policy.rules)
         except InputError as error:
             raise InputError(f"policy table '{policy.name}': {error}") from None
+        hold_to_figures(game)
         return by_set(game, sets)
     out = {of: make(name, rules, preset=of) for of in by_set(make(name, rules), sets)}
-    if isinstance(policy, ScriptPolicy):
-        for game in out.values():
+    for game in out.values():
+        hold_to_figures(game)
+        if isinstance(policy, ScriptPolicy):
             opponent(game, policy.script)
     return out

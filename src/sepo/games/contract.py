@@ -16,7 +16,7 @@ import numpy as np
 
 from sepo.errors import ContractError
 from sepo.games.base import CHANCE, TERMINAL, Decision, Game, MeasureName, Opponent, PoolName, Ratio, State, Turn
-from sepo.games.held import COUNTED, hold_to_figures, read_back, recorded
+from sepo.games.held import hold_to_divisors, hold_to_figures, read_back, recorded
 from sepo.games.wording import ORIGINAL, reword, wordings
 
 TOLERANCE = 1e-9
@@ -169,6 +169,10 @@ class _Walk:
             found = state.features(seat)
             if len(found) != len(self.game.features) or not all(math.isfinite(f) for f in found):
                 self.fail(f"features {found} are not one finite number for each of {self.game.features}", state)
+            if seat in self.game.seats:
+                own = {"own": rewards[seat], "other": rewards[1 - seat]}
+                due = own | dict(zip(self.game.features, found, strict=True))
+                hold_to_divisors(self.game, due, f"at {state!r}")
 
     def _decision(self, node: Node) -> tuple[Decision, tuple[Turn, ...]]:
         """Put a node's question; at an information state met before, it must be the same question."""
@@ -275,8 +279,6 @@ def _check_pools(game: Game, where: str, pools: Mapping[PoolName, Sequence[str]]
     if set(pools) != set(get_args(PoolName)):
         _fail(game, f"{where}: the pools must be {', '.join(get_args(PoolName))}, not {', '.join(pools)}")
     for pool, members in pools.items():
-        if unknown := [name for name in members if name not in game.opponents]:
-            _fail(game, f"{where}: pool '{pool}' names '{unknown[0]}', which is no opponent")
         if not members and pool in NEEDED:
             _fail(game, f"{where}: pool '{pool}' is empty")
         if pool != "held_out" and (both := set(members) & set(pools["held_out"])):
@@ -284,9 +286,6 @@ def _check_pools(game: Game, where: str, pools: Mapping[PoolName, Sequence[str]]
 
 
 def _check_ratio(game: Game, where: str, ratio: Ratio, pools: Mapping[PoolName, Sequence[str]]) -> None:
-    for feature in (ratio.numerator, ratio.denominator):
-        if feature not in (*COUNTED, *game.features):
-            _fail(game, f"{where}: '{feature}' is no feature: they are {', '.join((*COUNTED, *game.features))}")
     if not any(pools[name] for name in ratio.pools):
         _fail(game, f"{where}: no opponent in the pools {ratio.pools} of '{ratio.numerator}/{ratio.denominator}'")
 

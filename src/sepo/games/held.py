@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, get_args
 
 from sepo.errors import ContractError
-from sepo.games.base import CHANCE, Game
+from sepo.games.base import CHANCE, Game, MeasureName, MeasureSet
 from sepo.games.repeated import RepeatedGame, Stage
 
 COUNTED = ("own", "other", "round")
@@ -59,8 +59,8 @@ def hold_to_figures(game: Game) -> None:
     Raises
     ------
     ContractError
-        If files cannot hold its rules, a feature has the name of another quantity, of instances one is likelier
-        than another, or a repeated game has nodes of its own.
+        If files cannot hold its rules, a feature has the name of another quantity, a measure names what is not there,
+        of instances one is likelier than another, or a repeated game has nodes of its own.
     """
     recorded(game)
     if wrong := [name for name in game.features if name in TAKEN or name.startswith(PLAY)]:
@@ -68,6 +68,8 @@ def hold_to_figures(game: Game) -> None:
         raise ContractError(f"game '{game.name}': a feature cannot be called '{wrong[0]}': {taken}")
     if twice := [name for name in game.features if game.features.count(name) > 1]:
         raise ContractError(f"game '{game.name}': two features are called '{twice[0]}'")
+    for measures in _measures(game):
+        _hold_to_names(game, measures, f"game '{game.name}': measures '{measures.name}'")
     if game.sampled_chance and (root := game.root()).actor == CHANCE:
         chances = [p for _, p in root.chance()]
         if chances and max(chances) - min(chances) > TOLERANCE:
@@ -77,6 +79,50 @@ def hold_to_figures(game: Game) -> None:
             )
     if isinstance(game, RepeatedGame):
         _hold_to_stages(game)
+
+
+def _measures(game: Game) -> list[MeasureSet]:
+    """Return a game's measures; one that has none, as it is only to be walked, raises NotImplementedError."""
+    names: tuple[MeasureName, ...] = get_args(MeasureName)
+    try:
+        return [game.measures(name) for name in names]
+    except NotImplementedError:
+        return []
+
+
+def _hold_to_names(game: Game, measures: MeasureSet, where: str) -> None:
+    """Refuse measures that name opponents or features that are not there."""
+    for pool, members in measures.pools.items():
+        if unknown := [name for name in members if name not in game.opponents]:
+            raise ContractError(f"{where}: pool '{pool}' names '{unknown[0]}', which is no opponent")
+    known = (*COUNTED, *game.features)
+    for ratio in (measures.c, measures.x):
+        for feature in () if ratio is None else (ratio.numerator, ratio.denominator):
+            if feature not in known:
+                raise ContractError(f"{where}: '{feature}' is no feature: they are {', '.join(known)}")
+
+
+@lru_cache(maxsize=256)
+def divisors(game: Game) -> frozenset[str]:
+    """Return what a game's measures divide by."""
+    ratios = [ratio for measures in _measures(game) for ratio in (measures.c, measures.x)]
+    return frozenset(ratio.denominator for ratio in ratios if ratio is not None)
+
+
+def hold_to_divisors(game: Game, due: Mapping[str, float], where: str) -> None:
+    """Refuse what falls due on a move if a measure divides by it and it is negative; ``where`` ends the message.
+
+    Raises
+    ------
+    ContractError
+        If so.
+    """
+    for name in divisors(game):
+        if due.get(name, 0.0) < 0:
+            raise ContractError(
+                f"game '{game.name}': a measure divides by '{name}', which must not be negative, but is {due[name]:g} "
+                f"{where}"
+            )
 
 
 def _hold_to_stages(game: RepeatedGame) -> None:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 
-from sepo.errors import InputError
+from sepo.errors import ContractError, InputError
 from sepo.games.base import Game
+from sepo.games.held import hold_to_figures
 
 GROUP = "sepo.games"
 STATED = ("title", "features", "max_payoff", "zero_sum", "rounds", "seats")
@@ -51,13 +52,28 @@ class Plugin:
             raise InputError(f"{where}: '{value}' is no subclass of sepo.games.base.Game")
         try:
             game = found()
+            broken = _broken(game)
         except (Exception, SystemExit) as error:
             raise InputError(f"{where} cannot be made: {described(error)}") from error
+        if broken is not None:
+            raise InputError(f"{where} is broken: {broken}")
         if lacking := [name for name in ("name", *STATED) if not hasattr(game, name)]:
             raise InputError(f"{where} lacks the attribute '{lacking[0]}'")
         if game.name != self.name:
             raise InputError(f"{where} calls itself '{game.name}': the entry point must have the same name")
         return found
+
+
+def _broken(game: Game) -> str | None:
+    """Return why no figures can be had of a game that is all there; what its own code raises is not caught."""
+    if any(not hasattr(game, name) for name in ("name", *STATED)):
+        return None  # said by name
+    _ = game.opponents, game.demonstrators
+    try:
+        hold_to_figures(game)
+    except ContractError as error:
+        return str(error)
+    return None
 
 
 @lru_cache(maxsize=1)

@@ -14,7 +14,7 @@ import numpy as np
 
 from sepo.errors import ContractError
 from sepo.games.base import CHANCE, TERMINAL, Decision, Game, Opponent, State
-from sepo.games.held import hold_to_figures
+from sepo.games.held import hold_to_divisors, hold_to_figures
 from sepo.games.repeated import RepeatedGame, Stage
 from sepo.keys import generator
 from sepo.policies.base import Estimated, Policy, answered
@@ -243,6 +243,7 @@ def _move(e: Episode, game: Game, legal: Sequence[str], p: Floats, lots: Lots, p
     due |= {name: value for name, value in zip(game.features, e.state.features(e.seat), strict=True) if value}
     for name, value in due.items():
         _add(e.plain, name, value)
+    hold_to_divisors(game, due, f"at {e.state!r}")
     over = {"round": float(game.rounds)} if e.state.actor == TERMINAL else {}
     e.fell.append(Fell(party == "learner", e.state.round, due | over))
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from sepo.errors import ContractError, ShortcutError, TooLargeError
 from sepo.games.base import CHANCE, TERMINAL, Game, Memory, State
-from sepo.games.held import hold_to_figures
+from sepo.games.held import divisors, hold_to_divisors, hold_to_figures
 from sepo.games.repeated import RepeatedGame, Stage
 from sepo.solve.rounds import Hidden
 from sepo.solve.stages import Answer, grow
@@ -78,13 +78,28 @@ def walk(
     hold_to_figures(game)
     with _uncollected():
         if isinstance(game, RepeatedGame) and game.alike:
-            return grow(game, dict(fixed or {}), memory, max_nodes)
-        return plain_walk(game, fixed, memory, max_nodes)
+            tree = grow(game, dict(fixed or {}), memory, max_nodes)
+        else:
+            tree = plain_walk(game, fixed, memory, max_nodes)
+    _hold_to_divisors(tree)
+    return tree
 
 
 def remembered(game: Game, memory: Memory) -> Memory:
     """Return what a walk of a game by that memory remembers: all where the game knows no shorter form."""
     return "all" if type(game).forgetful is Game.forgetful else memory
+
+
+def _hold_to_divisors(tree: Tree) -> None:
+    """Refuse a tree on a move of which something is negative that a measure divides by."""
+    for name in divisors(tree.game):
+        for seat in tree.game.seats:
+            due = tree.features[seat, tree.names.index(name)]
+            move = int(due.argmin())
+            if due[move] < 0:
+                which = int(tree.infoset[tree.parent[move]])
+                where = f"after '{tree.infosets[which].decision.key}'" if which >= 0 else "after a move of chance"
+                hold_to_divisors(tree.game, {name: float(due[move])}, f"for seat {seat} {where}")
 
 
 @contextmanager
