@@ -49,6 +49,8 @@ def test_tables_are_those_of_the_commands(sepo, tmp_path, objective):
 def test_ceilings_are_those_of_the_command(sepo, tmp_path, given, asked):
     command = sepo("solve", "kuhn", *asked, "--json", "--out", tmp_path / "t.json")
     found = api.solve("kuhn", **given)
+    found.save(tmp_path / "c.json")
+    assert json.loads((tmp_path / "c.json").read_text()) == found.document
     assert found.document == command.document
     assert found.table.document() == json.loads((tmp_path / "t.json").read_text())
     assert command.document["J"] == found.J <= found.bound

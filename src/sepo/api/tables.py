@@ -24,6 +24,7 @@ from sepo.audit.methods import quiet
 from sepo.audit.solved import solved
 from sepo.display import number, table
 from sepo.errors import InputError
+from sepo.files import PathLike, path_of, write_json
 from sepo.frames import Kind, frame
 from sepo.games.base import MeasureName, Weights
 from sepo.policies.table import PolicyTable
@@ -65,6 +66,10 @@ class Ceiling:
         of = self.document["measures"]
         rows = [(self.document["game"], of, key, value) for key, value in self._parts()]
         return frame(rows, {"game": str, "measures": str, "figure": str, "value": float}, kind)
+
+    def save(self, path: PathLike) -> None:
+        """Write the document to a file, whole or not at all; ``table.save`` writes the policy."""
+        write_json(path_of(path), dict(self.document))
 
     def _parts(self) -> Iterator[tuple[str, float]]:
         return ((key, self.document[key]) for key in (*KINDS, "J") if self.document[key] is not None)
