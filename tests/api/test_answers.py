@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from sepo import api
 from sepo.errors import ContractError, InputError
+from sepo.games.contract import check
 from sepo.games.registry import make
 from sepo.play.episode import stepped
 from sepo.policies.function import FunctionPolicy
@@ -17,6 +19,41 @@ from sepo.policies.table import PolicyTable
 from sepo.solve.expand import expand
 from tests.models import CHATML, tiny_model
 from tests.small_games import Stakes
+
+
+@dataclass
+class Loose(Stakes):
+    """A game that cannot be hashed."""
+
+    size: int = 1
+
+
+class Listed:
+    """A policy that answers with lists."""
+
+    name = "listed"
+
+    def __init__(self, answer=None):
+        self.answer = answer
+
+    def probabilities(self, decisions):
+        return [self.answer or [1 / len(d.legal)] * len(d.legal) for d in decisions]
+
+    def legal_mass(self):
+        return None
+
+    def about(self):
+        return {}
+
+
+def test_answers_may_be_lists_of_numbers():
+    one, other = (api.audit(policy, "kuhn").figure("kuhn", "exploitability") for policy in (Listed(), "uniform"))
+    assert one == other
+
+
+def test_one_name_is_one_opponent():
+    one, other = (api.audit("uniform", "kuhn", opponents=names).games for names in ("nash", ["nash"]))
+    assert one == other
 
 
 def test_audit_answers_as_the_command_does(sepo):
@@ -260,6 +297,20 @@ def test_episodes_against_a_policy_are_those_against_the_script():
         (lambda: api.elicit("uniform", "kuhn", budget=0), "budget must be"),
         (lambda: api.exploit("uniform", "kuhn", objective="money"), "unknown objective 'money'"),
         (lambda: api.solve("kuhn", "both"), "unknown measures 'both'"),
+        (lambda: api.audit("uniform", "kuhn", opponents=None), "opponents must be a list of them, not None"),
+        (lambda: api.audit("uniform", "kuhn", opponents=[min]), "opponents must be names, not <built-in function min>"),
+        (lambda: api.audit("uniform", "kuhn", opponents="nobody"), "unknown script 'nobody'"),
+        (lambda: api.audit("uniform", "kuhn", rules=5), "rules must be a mapping, such as {'name': value}, not 5"),
+        (lambda: api.audit("uniform", Loose()), "game 'stakes' cannot be hashed: a dataclass must be frozen"),
+        (lambda: check(Loose()), "game 'stakes' cannot be hashed: a dataclass must be frozen"),
+        (lambda: api.match(5, "kuhn"), "policies must be a list of them, not 5"),
+        (lambda: api.match("uniform", "kuhn"), "two"),
+        (lambda: api.load_game("ipd", rules=5), "rules must be a mapping"),
+        (lambda: api.load_game(5), "a game's name is text, not int"),
+        (lambda: api.load_policy("uniform", body=5), "body must be a mapping"),
+        (lambda: api.load_policy("uniform", template=5), "template must be a mapping"),
+        (lambda: api.train({"name": "a", "game": "kuhn"}, settings=["a=1"]), "settings must be a mapping"),
+        (lambda: api.audit(Listed("x"), "kuhn"), "policy 'listed' must answer each decision with probabilities"),
         (lambda: api.solve("kuhn", weights={"z": 1}), "weights are three numbers"),
         (lambda: api.solve("kuhn", weights=(1, -1, 0)), "weights are three numbers"),
         (lambda: api.solve("ipd", worst_case="x"), "worst_case must be a number of points per round, not 'x'"),

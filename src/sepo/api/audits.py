@@ -17,8 +17,10 @@ from sepo.api.given import (
     asking_of,
     count,
     flag,
+    mapping,
     one_of,
     seed_of,
+    words,
 )
 from sepo.audit.methods import Options, Sets, quiet
 from sepo.audit.playable import games_of, under
@@ -114,12 +116,12 @@ def audit(
         episodes=None if episodes is None else count(episodes, "episodes", least=2),
         half_width=None if half_width is None else positive(half_width),
         control=flag(control, "control"),
-        opponents=tuple(opponents),
+        opponents=words(opponents, "opponents"),
         budget=None if budget is None else count(budget, "budget"),
         adversaries=flag(adversaries, "adversaries"),
         asking=asking_of(loaded),
     )
-    taken = [t for given in listed for t in _taken(loaded, given, options.sets, rules or {})]
+    taken = [t for given in listed for t in _taken(loaded, given, options.sets, mapping(rules, "rules"))]
     _hold_to_names(taken)
     return Scorecard(scorecard(loaded, taken, options, tell or quiet))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from numbers import Real
 from typing import Any, Literal, TypeVar, cast
@@ -14,6 +14,7 @@ import numpy as np
 
 from sepo.errors import InputError
 from sepo.games.base import Decision, Game, MeasureName, Opponent
+from sepo.games.held import hold_to_hashing
 from sepo.games.registry import make
 from sepo.lm.endpoint import Limits
 from sepo.lm.template import hold_to_text
@@ -68,7 +69,9 @@ def load_game(
     >>> sepo.load_game("ipd", rules={"rounds": 4}).rounds
     4
     """
-    return make(name, rules, preset)
+    if not isinstance(name, str):
+        raise InputError(f"a game's name is text, not {type(name).__name__}")
+    return make(name, mapping(rules, "rules"), preset)
 
 
 def load_policy(
@@ -138,9 +141,10 @@ def load_policy(
             one_of(illegal, ("forfeit", "random", "retry"), "illegal-move rule"),
             count(retries, "retries", least=0),
         )
-        limits = Limits(count(concurrency, "concurrency"), body=dict(body or {}))
-        hold_to_text(template or {}, "template")
-        asking = spec.Asking(rules, seed_of(seed), tokenizer, limits, template=dict(template or {}))
+        limits = Limits(count(concurrency, "concurrency"), body=mapping(body, "body"))
+        chat = mapping(template, "template")
+        hold_to_text(chat, "template")
+        asking = spec.Asking(rules, seed_of(seed), tokenizer, limits, template=chat)
         made = spec.load_policy(policy, None if game is None else as_game(game), asking=asking)
         with suppress(TypeError):  # a table, which is not asked, cannot be hashed
             _ASKED[made] = asking
@@ -204,9 +208,10 @@ def as_game(given: GameLike, rules: Mapping[str, Any] | None = None, preset: Mea
         If there is none, or rules are given for one that is made already.
     """
     if isinstance(given, str):
-        return make(given, rules, preset)
+        return make(given, mapping(rules, "rules"), preset)
     if not isinstance(given, Game):
         raise InputError(f"a game is a name or a Game, not {type(given).__name__}")
+    hold_to_hashing(given)
     if rules:
         raise InputError(f"game '{given.name}' is made already and keeps its rules: leave out 'rules', or give a name")
     return given
@@ -215,6 +220,48 @@ def as_game(given: GameLike, rules: Mapping[str, Any] | None = None, preset: Mea
 def as_policy(policy: PolicyLike, game: GameLike | None = None, seed: int = 0) -> Policy:
     """Return a policy given in any form, a model being asked in the direct style."""
     return load_policy(policy, game, seed=seed)
+
+
+def mapping(given: Mapping[str, Any] | None, what: str) -> dict[str, Any]:
+    """Return what is given by name; empty where nothing is.
+
+    Raises
+    ------
+    InputError
+        If it is no mapping.
+    """
+    if not isinstance(given, Mapping | None):
+        raise InputError(f"{what} must be a mapping, such as {{'name': value}}, not {given!r}")
+    return dict(given or {})
+
+
+def several(given: Iterable[Any], what: str) -> list[Any]:
+    """Return what is given as a list; what is one thing by itself, as text and mappings are, is a list of it.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
+    if isinstance(given, str | Mapping):
+        return [given]
+    if not isinstance(given, Iterable):
+        raise InputError(f"{what} must be a list of them, not {given!r}")
+    return list(given)
+
+
+def words(given: Iterable[str], what: str) -> tuple[str, ...]:
+    """Return names; one name alone is one.
+
+    Raises
+    ------
+    InputError
+        If one is no text.
+    """
+    found = several(given, what)
+    if wrong := [name for name in found if not isinstance(name, str)]:
+        raise InputError(f"{what} must be names, not {wrong[0]!r}")
+    return tuple(found)
 
 
 def one_of(value: T, choices: Sequence[str], what: str) -> T:

@@ -19,6 +19,7 @@ from sepo.api.given import (
     count,
     one_of,
     seed_of,
+    several,
 )
 from sepo.audit.methods import quiet
 from sepo.audit.tournament import MatchOptions, tournament
@@ -248,7 +249,7 @@ def match(
     0.1666666666666666
     """
     played, seed = as_game(game, rules), seed_of(seed)
-    loaded = [as_policy(policy, played, seed) for policy in policies]
+    loaded = [as_policy(policy, played, seed) for policy in several(policies, "policies")]
     options = MatchOptions(
         one_of(method, METHODS, "method"),
         None if deals is None else count(deals, "deals", least=2),

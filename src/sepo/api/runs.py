@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sepo.api.card import FIGURE, Scorecard, load_scorecard
-from sepo.api.given import as_json, count, flag
+from sepo.api.given import as_json, count, flag, mapping
 from sepo.display import figure, table
 from sepo.errors import InputError
 from sepo.files import PathLike, path_of, read_json
@@ -235,7 +235,7 @@ def train(
     """
     from sepo.train.recipe import is_joint, parse_recipe, read_document, set_key
 
-    said = [f"{key}={as_json(value, f'setting {key}')}" for key, value in (settings or {}).items()]
+    said = [f"{key}={as_json(value, f'setting {key}')}" for key, value in mapping(settings, "settings").items()]
     if isinstance(recipe, Mapping):
         where, document = "recipe", json.loads(as_json(recipe, "the recipe"))
         for setting in said:

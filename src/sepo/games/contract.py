@@ -16,7 +16,7 @@ import numpy as np
 
 from sepo.errors import ContractError
 from sepo.games.base import CHANCE, TERMINAL, Decision, Game, MeasureName, Opponent, PoolName, Ratio, State, Turn
-from sepo.games.held import hold_to_divisors, hold_to_figures, read_back, recorded
+from sepo.games.held import hold_to_divisors, hold_to_figures, hold_to_hashing, read_back, recorded
 from sepo.games.wording import ORIGINAL, reword, wordings
 
 TOLERANCE = 1e-9
@@ -75,6 +75,7 @@ def check(
     ContractError
         At the first breach; the message names the game, and the state where there is one.
     """
+    hold_to_hashing(game)
     hold_to_figures(game)
     _check_measures(game)
     _check_rules(game)

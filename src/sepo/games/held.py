@@ -6,7 +6,7 @@ Audits, matches, play and trees ask for it here; all else that a game promises i
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import lru_cache
 from typing import Any, get_args
 
@@ -50,6 +50,20 @@ def recorded(game: Game) -> Mapping[str, Any]:
             f"game '{game.name}': rules must be numbers, text, true, false, or lists of these, to stand in files, "
             f"unlike {dict(game.rules)!r}: {error}"
         ) from None
+
+
+def hold_to_hashing(game: Game) -> None:
+    """Refuse a game that cannot be a key, as what is found of games is kept by game.
+
+    Raises
+    ------
+    ContractError
+        If so.
+    """
+    if not isinstance(game, Hashable):
+        raise ContractError(
+            f"game '{game.name}' cannot be hashed: a dataclass must be frozen, or made with eq=False, to be a game"
+        )
 
 
 @lru_cache(maxsize=256)

@@ -13,7 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from sepo.errors import ContractError, InputError
 from sepo.games.base import Game
-from sepo.games.held import hold_to_figures
+from sepo.games.held import hold_to_figures, hold_to_hashing
 
 GROUP = "sepo.games"
 STATED = ("title", "features", "max_payoff", "zero_sum", "rounds", "seats")
@@ -70,6 +70,7 @@ def _broken(game: Game) -> str | None:
         return None  # said by name
     _ = game.opponents, game.demonstrators
     try:
+        hold_to_hashing(game)
         hold_to_figures(game)
     except ContractError as error:
         return str(error)

@@ -193,8 +193,12 @@ def spoken(policy: Policy, decisions: Sequence[Decision]) -> list[Spoken]:
     return found
 
 
-def _held(policy: Policy, decisions: Sequence[Decision], answers: list[Floats]) -> list[Floats]:
-    """Hold answers to the contract."""
+def _held(policy: Policy, decisions: Sequence[Decision], given: Sequence[Floats]) -> list[Floats]:
+    """Hold answers to the contract; what is a list of numbers counts as an array."""
+    try:
+        answers = [p if isinstance(p, np.ndarray) else np.asarray(p, dtype=float) for p in given]
+    except (TypeError, ValueError) as error:
+        raise ContractError(f"policy '{policy.name}' must answer each decision with probabilities: {error}") from None
     if len(answers) != len(decisions):
         raise ContractError(f"policy '{policy.name}' gave {len(answers)} answers to {len(decisions)} decisions")
     sizes = [len(d.legal) for d in decisions]
