@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from importlib.util import find_spec
 from typing import Any
 
 from sepo.errors import EndpointError, InputError
+from sepo.extras import hold_to_extra
 from sepo.policies.workers import Answer
 
 RETRIES = 5
@@ -37,8 +37,7 @@ class RayWorkers:
     """
 
     def __init__(self, address: str = "local", gpus: float = 0.0) -> None:
-        if find_spec("ray") is None:
-            raise InputError("--ray needs Ray: pip install 'sepo[ray]'")
+        hold_to_extra("ray", "--ray needs")
         self.address, self.gpus = address, gpus
 
     def run(self, what: Callable[..., Answer], units: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Answer]]:

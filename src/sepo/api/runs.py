@@ -13,6 +13,7 @@ from sepo.api.card import FIGURE, Scorecard, load_scorecard
 from sepo.api.given import as_json, count, flag, mapping
 from sepo.display import figure, table
 from sepo.errors import InputError
+from sepo.extras import hold_to_extra
 from sepo.files import PathLike, path_of, read_json
 from sepo.frames import Columns, Kind, frame
 from sepo.policies.table import PolicyTable, load_table
@@ -221,7 +222,7 @@ def train(
     ------
     InputError
         If the recipe is wrong or of several games, which ``sepo run`` trains; if ``workers`` is no positive whole
-        number; or if the folder holds a run and ``resume`` is not set.
+        number; if the folder holds a run and ``resume`` is not set; or if language models are not installed.
     EndpointError
         If a worker failed; what is finished is kept.
 
@@ -247,6 +248,7 @@ def train(
         raise InputError(f"recipe '{where}' is of several games: train it by `sepo run`, then load_run FOLDER/GAME")
     loaded = parse_recipe(document, where)
     workers, resume = count(workers, "workers"), flag(resume, "resume")
+    hold_to_extra("lm", "training needs")
     from sepo.train.run import run  # torch takes seconds to import
 
     folder = Path("runs") / loaded.name if out is None else path_of(out)

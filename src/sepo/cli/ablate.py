@@ -10,6 +10,7 @@ import typer
 
 from sepo.cli.arguments import WorkersOption, parse_list
 from sepo.cli.terminal import say, show
+from sepo.extras import hold_to_extra
 
 
 def command(
@@ -33,6 +34,7 @@ def command(
         *(w for s in settings or [] for w in ("--set", s)),
         *(w for n in names for w in ("--only", n)),
     ]
+    hold_to_extra("lm", "training needs")
     from sepo.train.ablate import ablate, plan
 
     planned = plan(loaded, names)

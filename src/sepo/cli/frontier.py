@@ -11,6 +11,7 @@ import typer
 from sepo.cli.arguments import WorkersOption
 from sepo.cli.terminal import say, show
 from sepo.errors import InputError
+from sepo.extras import hold_to_extra
 
 
 def command(
@@ -31,6 +32,7 @@ def command(
     if (vary2 is None) != (values2 is None):
         raise InputError("--vary2 and --values2 go together")
     pairs = [(vary, values)] if vary2 is None or values2 is None else [(vary, values), (vary2, values2)]
+    hold_to_extra("lm", "training needs")
     from sepo.train.frontier import derive, frontier, parse_axis
     from sepo.train.recipe import load_recipe
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import typer
 
 from sepo.cli.arguments import WorkersOption
 from sepo.cli.terminal import console, say
+from sepo.extras import hold_to_extra, install, missing
 
 
 def command(
@@ -33,6 +33,7 @@ def command(
         plan = Plan(loaded.name, {loaded.name: loaded})
     folder = out or Path("runs") / plan.name
     words = ["sepo", "run", str(recipe), *(w for s in settings or [] for w in ("--set", s))]
+    hold_to_extra("lm", "training needs")
     from sepo.cli.progress import RunDisplay, announce
     from sepo.cli.show_run import show_run
     from sepo.train import ranks
@@ -62,7 +63,7 @@ def report(name: str, folder: Path) -> None:
     """Write a run's report, or say how to have it where its charts cannot be made: what was trained is not lost."""
     from sepo.report.page import write_report
 
-    if find_spec("plotly") is None:
-        say(f"{name}: it needs plotly: pip install 'sepo[report]', then sepo report {folder}", err=True)
+    if missing("report"):
+        say(f"{name}: it needs plotly: {install('report')}, then sepo report {folder}", err=True)
     else:
         say(f"{name}: {write_report(folder)}", err=True)

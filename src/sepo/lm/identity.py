@@ -141,9 +141,11 @@ def _files(folder: Path) -> list[object]:
 
 def _cached(name: str, file: str) -> Path | None:
     """Return the folder of a hub model's snapshot on this machine, if that file of it is there."""
-    from huggingface_hub import try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError
-
+    try:
+        from huggingface_hub import try_to_load_from_cache
+        from huggingface_hub.errors import HFValidationError
+    except ImportError:  # models are loaded elsewhere, by workers
+        return None
     try:
         path = try_to_load_from_cache(name, file)
     except HFValidationError:  # no name of a repository: what is wrong with it is said where it is loaded

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sepo.errors import InputError
+from sepo.extras import hold_to_extra
 from sepo.games.base import Game
 from sepo.lm.endpoint import SAMPLING, Endpoint, EndpointWriter, Limits
 from sepo.policies.base import Policy
@@ -75,7 +76,7 @@ def load_policy(text: str, game: Game | None = None, tell: Tell | None = None, a
     Raises
     ------
     InputError
-        If the string is of no known form, or what it names is not there.
+        If the string is of no known form, or what it names is not there, or needs what is not installed.
     EndpointError
         If an endpoint does not answer.
     """
@@ -89,7 +90,9 @@ def load_policy(text: str, game: Game | None = None, tell: Tell | None = None, a
 
 
 def _model(reference: str, tell: Tell | None, asking: Asking) -> Policy:
-    if asking.workers is not None:
+    if asking.workers is None:
+        hold_to_extra("lm", "language models need")
+    else:  # who loads the model looks there
         from sepo.policies.spread import SpreadScorer, SpreadWriter
     if asking.rules.style == "reasoned":
         if asking.workers is not None:

@@ -12,10 +12,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
-from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from sepo.errors import InputError
+from sepo.extras import missing
 from sepo.games.base import Decision, Game
 from sepo.games.registry import games, make
 from sepo.policies.base import Policy
@@ -183,7 +183,7 @@ def bundled() -> bool:
         distribution(PACKAGE)
     except PackageNotFoundError:
         return False
-    return all(find_spec(name) is not None for name in ("torch", "transformers"))
+    return not missing("lm")
 
 
 def _about(policy: Policy) -> str:

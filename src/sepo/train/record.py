@@ -21,7 +21,6 @@ from sepo.files import write_text
 from sepo.games.base import MeasureName
 from sepo.solve.response import best_response, exploitability
 from sepo.solve.tree import Floats, Tree
-from sepo.train import ranks
 from sepo.train.objective import LedgerRow
 
 ALARM = 0.25
@@ -144,6 +143,8 @@ def environment(command: str, versions: Mapping[str, str], threads: int, workers
     workers
         Processes that run units side by side; those that train one model together are counted here.
     """
+    from sepo.train import ranks  # torch takes seconds to import, and `sepo serve` reads runs without it
+
     found = None
     if shutil.which("git"):
         asked = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
