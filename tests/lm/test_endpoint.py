@@ -123,7 +123,16 @@ def test_without_log_probabilities_it_is_sampled_and_said_so(
     assert isinstance(policy, Estimated)
     assert "gives no log-probabilities" in caplog.text
     assert isinstance(load_policy(f"openai:nobody/knows@{table_server.url}"), Estimated)
-    assert "its tokenizer is not at hand" in caplog.text
+    assert "its tokenizer is not at hand: name it by --tokenizer" in caplog.text
+
+
+def test_where_nothing_loads_tokenizers_it_is_sampled_and_said_so(
+    table_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    tiny_model(tmp_path / "tiny")
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    assert isinstance(load_policy(f"openai:{tmp_path / 'tiny'}@{table_server.url}"), Estimated)
+    assert "its tokenizer is not at hand: it needs transformers: pip install 'sepo[lm]'" in caplog.text
 
 
 def test_a_server_that_has_log_probabilities_when_it_is_started_anew_is_asked_for_them_again(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sepo.extras import install, missing
 from sepo.games.base import Decision
 from sepo.lm.chat import Question, encode
 from sepo.lm.endpoint import Endpoint, scored, scores
@@ -74,7 +75,9 @@ def scored_policy(
     source = tokenizer or endpoint.model
     found = _tokenizer(source)
     if found is None:
-        log.warning("%s: sampled, not scored, since its tokenizer is not at hand: name it by --tokenizer", name)
+        without = "transformers" in missing("lm")
+        remedy = f"it needs transformers: {install('lm')}" if without else "name it by --tokenizer"
+        log.warning("%s: sampled, not scored, since its tokenizer is not at hand: %s", name, remedy)
         return None
     asked = saved_template(source) | dict(template or {})
     if not scores(endpoint, _probe(found, asked)):
@@ -89,9 +92,9 @@ def _probe(tokenizer: Any, template: Mapping[str, Any]) -> Question:
 
 def _tokenizer(source: str) -> Any:
     """Return a tokenizer with a chat template; None where there is none of that name."""
-    from transformers import AutoTokenizer
-
     try:
+        from transformers import AutoTokenizer
+
         found = AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError, KeyError, ImportError):
         return None
