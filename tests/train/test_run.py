@@ -23,6 +23,7 @@ from sepo.policies.table import load_table
 from sepo.solve.expand import expand
 from sepo.solve.response import exploitability
 from sepo.train.data import demonstrations
+from sepo.train.part import Domain
 from sepo.train.recipe import parse_recipe
 from sepo.train.record import read_metrics
 from sepo.train.run import run
@@ -282,6 +283,18 @@ def test_a_model_with_an_adapter_is_refused_before_anything_is_written(document,
     assert said.startswith(f"sepo: model '{policy}' has an adapter already")
     assert "docs/recipes.md" in said
     assert not (tmp_path / "out").exists()
+
+
+def test_what_can_be_refused_without_the_game_is_refused_before_it_is_made(document, finished, tmp_path, monkeypatch):
+    monkeypatch.setattr(Domain, "of", lambda *of: pytest.fail("a game is made, which may take minutes"))
+    with pytest.raises(InputError, match="already holds a run"):
+        run(parse_recipe(document, "small"), finished[0], lambda e: None)
+    with pytest.raises(InputError, match="holds a run of another recipe: episodes is 1 there and 2 here"):
+        run(parse_recipe(document | {"episodes": 2}, "small"), finished[0], lambda e: None, resume=True)
+    written = {"style": "reasoned", "reasoned": {"report_to": ["nobody"]}, "arms": [{"name": "sft", "stage": "sft"}]}
+    with pytest.raises(InputError, match=r"reasoned\.report_to: 'nobody' is no tracker"):
+        run(parse_recipe(document | written, "small"), tmp_path / "out", lambda e: None)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_full_disk_stops_the_run_with_one_line_and_leaves_whole_files(document, tmp_path, sepo):

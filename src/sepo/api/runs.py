@@ -222,7 +222,8 @@ def train(
     ------
     InputError
         If the recipe is wrong or of several games, which ``sepo run`` trains; if ``workers`` is no positive whole
-        number; if the folder holds a run and ``resume`` is not set; or if language models are not installed.
+        number; if the folder holds a run and ``resume`` is not set, or another process is at it; or if language models
+        are not installed.
     EndpointError
         If a worker failed; what is finished is kept.
 

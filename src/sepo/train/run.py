@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from sepo.errors import InputError
 from sepo.files import read_json, write_json, write_text
 from sepo.lm.adapter import hold_to_whole
 from sepo.train import optimise, ranks
+from sepo.train.lock import locked
 from sepo.train.part import Domain, Part, drawn
 from sepo.train.recipe import Recipe, load_recipe
 from sepo.train.record import environment
@@ -48,7 +49,8 @@ def run(
     ------
     InputError
         If the folder holds a run and ``resume`` is not set, or holds one of another recipe, or the model has an adapter
-        already. A recipe that only adds seeds or arms is no other: what is finished stays, and the rest is run.
+        already, or another process is at the folder. A recipe that only adds seeds or arms is no other: what is
+        finished stays, and the rest is run.
     EndpointError
         If a worker failed, or an endpoint.
     """
@@ -89,20 +91,24 @@ def _run(
 ) -> dict[str, dict[str, Any]]:
     if workers > 1 and ranks.size() > 1:
         raise InputError("several processes train one model here already: leave --workers away")
-    domains = [Domain.of(name, recipe, place) for name, (recipe, place) in within.items()]
-    first = domains[0].recipe
+    first = next(iter(within.values()))[0]
     hold_to_whole(first.model.policy)
-    _hold_to_learnt(domains)
-    if ranks.first():
-        places = [place for _, place in within.values()]
-        if folder not in places:
-            _of_games(list(within), folder)
-        begun = _begun(places)
-        for recipe, place in within.values():
-            for arm in prepare(recipe, place, begun, resume=resume, command=command, workers=workers):
-                for root in (folder, place):
-                    shutil.rmtree(root / "arms" / arm, ignore_errors=True)
-    ranks.wait()
+    _hold_to_installed(first)
+    with locked(folder) if ranks.first() else nullcontext():
+        if ranks.first():
+            _hold_to_folder(within, folder, resume=resume)
+        # a large game takes minutes to make: what can be refused without it was
+        domains = [Domain.of(name, recipe, place) for name, (recipe, place) in within.items()]
+        _hold_to_learnt(domains)
+        if ranks.first():
+            _lay_out(within, folder, resume=resume, command=command, workers=workers)
+        ranks.wait()
+        return _trained(domains, folder, tell, workers)
+
+
+def _trained(domains: Sequence[Domain], folder: Path, tell: Tell, workers: int) -> dict[str, dict[str, Any]]:
+    """Run every arm and seed, and return the summaries, which are also written."""
+    first = domains[0].recipe
     arms = sorted(first.arms, key=lambda a: STAGES.index(a.stage))
     units = [Unit(domains, arm.name, seed, folder, tell) for seed in first.seeds for arm in arms]
     if workers > 1:
@@ -110,10 +116,18 @@ def _run(
     else:
         for unit in units:
             unit.run()
-    summaries = {name: summarise(recipe, place) for name, (recipe, place) in within.items()}
-    for name, (_, place) in within.items() if ranks.first() else ():
-        write_json(place / "summary.json", summaries[name])
+    summaries = {domain.name: summarise(domain.recipe, domain.folder) for domain in domains}
+    for domain in domains if ranks.first() else ():
+        write_json(domain.folder / "summary.json", summaries[domain.name])
     return summaries
+
+
+def _hold_to_installed(recipe: Recipe) -> None:
+    """Refuse a style that is trained by what is not installed."""
+    if recipe.style == "reasoned" and any(arm.stage != "base" for arm in recipe.arms):
+        from sepo.train.reasoned import hold_to_installed  # TRL takes seconds to import, and is an extra
+
+        hold_to_installed(recipe.reasoned)
 
 
 def _hold_to_learnt(domains: Sequence[Domain]) -> None:
@@ -121,10 +135,7 @@ def _hold_to_learnt(domains: Sequence[Domain]) -> None:
     first = domains[0].recipe
     learning = [arm for arm in first.arms if arm.stage != "base"]
     if first.style == "reasoned" and learning:
-        # TRL takes seconds to import, and is an extra
-        from sepo.train.reasoned import hold_to_installed, hold_to_learnt
-
-        hold_to_installed(first.reasoned)
+        from sepo.train.reasoned import hold_to_learnt
     for arm in learning:
         parts = [Part.of(domain, arm.name, first.seeds[0]) for domain in domains]
         with _told(arm.name):
@@ -144,8 +155,32 @@ def _told(arm: str) -> Iterator[None]:
         raise InputError(f"arm '{arm}': {error}") from None
 
 
-def _of_games(names: Sequence[str], folder: Path) -> None:
-    """Note in a joint run's folder which games its weights are of, or check that they are the ones noted.
+def _hold_to_folder(within: Mapping[str, tuple[Recipe, Path]], folder: Path, *, resume: bool) -> dict[str, Begun]:
+    """Refuse a folder that holds another run, or one that is not to go on; return what there is of its arms."""
+    places = [place for _, place in within.values()]
+    if folder not in places:
+        _hold_to_games(list(within), folder)
+    begun = _begun(places)
+    for recipe, place in within.values():
+        _kept(recipe, place, begun, resume=resume)
+    return begun
+
+
+def _lay_out(
+    within: Mapping[str, tuple[Recipe, Path]], folder: Path, *, resume: bool, command: str, workers: int
+) -> None:
+    """Write what a run's folder holds before anything is trained, and remove what there is of arms that are others."""
+    begun = _hold_to_folder(within, folder, resume=resume)  # where there are no locks it may have changed
+    if folder not in [place for _, place in within.values()]:
+        write_json(folder / GAMES, {"games": list(within)})
+    for recipe, place in within.values():
+        for arm in prepare(recipe, place, begun, resume=resume, command=command, workers=workers):
+            for root in (folder, place):
+                shutil.rmtree(root / "arms" / arm, ignore_errors=True)
+
+
+def _hold_to_games(names: Sequence[str], folder: Path) -> None:
+    """Refuse a joint run's folder that notes other games as those its weights are of.
 
     Their order counts, since a checkpoint has what each of them depends on in that order.
     """
@@ -163,7 +198,6 @@ def _of_games(names: Sequence[str], folder: Path) -> None:
             f"'{folder}' holds a run of another recipe: its games are {told} there and {', '.join(names)} here: choose "
             "another --out"
         )
-    write_json(file, {"games": list(names)})
 
 
 def _is_joint(folder: Path) -> bool:
@@ -208,16 +242,10 @@ def prepare(
         The arms that are other ones now, or none: of none of them was a step taken, and what there is of them goes.
     """
     file = folder / "recipe.yaml"
-    if _is_joint(folder):
-        raise InputError(f"'{folder}' holds a run of several games, and this one is of one: choose another --out")
+    there = _kept(recipe, folder, begun, resume=resume)
     now = environment(command, versions(model=True), threads(workers), workers)
     document = recipe.model_dump(mode="json", by_alias=True)
-    if file.exists() and (folder / "arms").exists():
-        if not resume:
-            raise InputError(f"'{folder}' already holds a run: continue it with --resume, or choose another --out")
-        there = load_recipe(file)
-        if why := refusal(there, recipe, begun):
-            raise InputError(f"'{folder}' holds a run of another recipe: {why}")
+    if there is not None:
         if there != recipe:
             write_text(file, yaml.safe_dump(document, sort_keys=False))
         _continued(folder / "environment.json", now)
@@ -226,6 +254,21 @@ def prepare(
     write_text(file, yaml.safe_dump(document, sort_keys=False))
     write_json(folder / "environment.json", now)
     return []
+
+
+def _kept(recipe: Recipe, folder: Path, begun: Mapping[str, Begun], *, resume: bool) -> Recipe | None:
+    """Return the recipe of the run that a folder holds, if that may go on with this one; None where it holds none."""
+    file = folder / "recipe.yaml"
+    if _is_joint(folder):
+        raise InputError(f"'{folder}' holds a run of several games, and this one is of one: choose another --out")
+    if not file.exists() or not (folder / "arms").exists():
+        return None
+    if not resume:
+        raise InputError(f"'{folder}' already holds a run: continue it with --resume, or choose another --out")
+    there = load_recipe(file)
+    if why := refusal(there, recipe, begun):
+        raise InputError(f"'{folder}' holds a run of another recipe: {why}")
+    return there
 
 
 def _continued(file: Path, now: Mapping[str, Any]) -> None:
