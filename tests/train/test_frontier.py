@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -174,3 +176,22 @@ def test_the_command_leaves_page_table_and_document_and_one_seed_has_no_interval
     assert [point["J"]["interval"] for point in found["points"]] == [None, pytest.approx([j["low"], j["high"]])]
     refused = sepo("frontier", file, "--vary", "x", "--values", "0,2", "--out", out)
     assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
+
+
+def test_a_frontier_is_finished_where_its_page_cannot_be_drawn_and_says_how_to_have_it(
+    sepo: Callable[..., Finished], document: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    file, out = tmp_path / "small.yaml", tmp_path / "out"
+    file.write_text(yaml.safe_dump(document))
+    settings = [w for s in ("seeds=[5]", "sft.steps=1", "train.steps=1") for w in ("--set", s)]
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "plotly", None)
+        done = sepo("frontier", file, "--vary", "e", "--values", "0,2", "--out", out, *settings)
+    assert done.code == 0
+    assert done.out == (out / "frontier.md").read_text()
+    assert not (out / "frontier.html").exists()
+    before, _, command = done.err.splitlines()[-1].partition(", then ")
+    assert before == "frontier: its page needs plotly: pip install 'sepo[report]'"
+    again = sepo(*shlex.split(command)[1:])
+    assert again.code == 0, again.err
+    assert (out / "frontier.html").exists()

@@ -11,7 +11,8 @@ import typer
 from sepo.cli.arguments import WorkersOption
 from sepo.cli.terminal import say, show
 from sepo.errors import InputError
-from sepo.extras import hold_to_extra
+from sepo.extras import hold_to_extra, install, missing
+from sepo.files import write_text
 
 
 def command(
@@ -50,8 +51,14 @@ def command(
     with RunDisplay({derived.name: derived}) as display:
         said = shlex.join(words)
         document = frontier(loaded, arm, axes, folder, display.tell, resume=resume, workers=workers, command=said)
-    show(markdown(document))
+    table = markdown(document)
+    show(table)
     for point in document["points"]:
         for warning in point["warnings"]:
             say(f"{point['arm']}: {warning}", err=True)
-    say(f"frontier: {write_frontier(document, folder)}", err=True)
+    if missing("report"):  # what was trained is not lost
+        write_text(folder / "frontier.md", table)
+        again = shlex.join([*words, *(["--out", str(out)] if out else []), "--resume"])
+        say(f"frontier: its page needs plotly: {install('report')}, then {again}", err=True)
+    else:
+        say(f"frontier: {write_frontier(document, folder)}", err=True)
