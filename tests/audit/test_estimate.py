@@ -20,6 +20,7 @@ from sepo.audit.estimate import (
     mean,
     paired,
     split_maximum,
+    unvarying,
 )
 from sepo.errors import InputError
 from sepo.keys import generator
@@ -157,12 +158,62 @@ def test_the_order_of_clusters_does_not_matter() -> None:
     assert b[1:3] == pytest.approx(a[1:3], abs=0.03 * (a.high - a.low))
 
 
-def test_a_quantity_that_never_varies_is_a_point() -> None:
+def test_a_settled_quantity_is_a_point() -> None:
     x = np.full((30, 2), 0.1)
-    assert clustered(x, mean, generator(0)) == Interval(pytest.approx(0.1), pytest.approx(0.1), pytest.approx(0.1), 30)
+    point = pytest.approx(0.1)
+    assert clustered(x, mean, generator(0), settled=True) == Interval(point, point, point, 30)
     varied = np.column_stack([x[:, 0], generator(1).normal(size=30)])
-    only = clustered(varied, lambda means: means[:, 0], generator(2))
+    only = clustered(varied, lambda means: means[:, 0], generator(2), settled=[True, False])
     assert only.low == only.value == only.high
+    assert unvarying(varied, lambda means: means[:, 0], [False, True])
+
+
+def test_what_is_the_same_in_all_clusters_drawn_need_not_be_in_others() -> None:
+    """The ends are those at which n clusters all alike have a probability of 2.5 %; without a range there are none."""
+    x = np.full(40, 0.1)
+    found = clustered(x, mean, generator(0), span=(0, 1))
+    w = 1 - 0.025 ** (1 / 40)
+    assert found[1:3] == pytest.approx([0.1 - 0.1 * w, 0.1 + 0.9 * w])
+    assert stats.binomtest(0, 40).proportion_ci(0.95).high == pytest.approx(w)
+    assert clustered(0 * x, mean, generator(0), bounds=(0, 1))[1:3] == pytest.approx([0, w])
+    assert clustered(0 * x, mean, generator(0), span=(0, math.inf))[1:3] == (0, math.inf)
+    assert clustered(x, mean, generator(0))[1:3] == (-math.inf, math.inf)
+    assert clustered(x, mean, generator(0), span=(1, 2))[1:3] == (-math.inf, math.inf)  # it is outside: no such range
+    x[0] = 0
+    assert clustered(x, mean, generator(0), span=(0, 1)) == clustered(x, mean, generator(0))
+
+
+@pytest.mark.parametrize("n", [30, 100])
+def test_a_share_hardly_ever_above_0_is_covered_where_no_point_would(n: int) -> None:
+    for p in (0.3 / n, 1 / n, 2 / n):
+        rng = generator("rare event", n, p)
+        samples = (rng.random(size=(300, n)) < p).astype(float)
+        found = [clustered(x, mean, rng, draws=100, span=(0, 1)) for x in samples]
+        assert np.mean([i.low <= p <= i.high for i in found]) >= 0.95
+        assert np.mean([i.high > 0 for i in found]) == 1
+        assert samples.any(axis=1).mean() < 0.9
+
+
+def test_what_varies_only_together_or_not_at_all() -> None:
+    normal = generator("together").normal(size=50)
+    gains = np.column_stack([normal, 3 - normal, np.zeros(50), 1 + normal**2])
+
+    def total(means: Floats) -> Floats:
+        return means[:, 0] + means[:, 1]
+
+    def share(means: Floats) -> Floats:
+        return means[:, 2] / means[:, 3]
+
+    def nothing(means: Floats) -> Floats:
+        return means[:, 0] - means[:, 0]
+
+    def far_below(means: Floats) -> Floats:
+        return np.maximum(means[:, 0] - 10, 0)
+
+    assert [unvarying(gains, t) for t in (total, share, nothing, far_below)] == [True, True, False, False]
+    assert not unvarying(gains, total, [True, True, False, False])
+    assert unvarying(np.full((50, 1), -2.0), lambda means: np.maximum(means[:, 0], 0))
+    assert unvarying(1e-15 * gains, total)
 
 
 def test_a_rare_event_has_a_finite_interval_within_the_bounds() -> None:
@@ -189,10 +240,11 @@ def test_common_random_numbers_narrow_a_difference() -> None:
     b = np.stack([cards + 0.3 * rng.normal(size=200), 2 + cards**2], axis=1)
     together = paired(a, b, ratio, generator("paired", "draws"))
     apart = paired(a, generator("elsewhere").permutation(b), ratio, generator("paired", "draws"))
+    w = 1 - 0.025 ** (1 / 200)  # two that played alike in all clusters may not in others
     assert together.value == pytest.approx(a[:, 0].mean() / a[:, 1].mean() - b[:, 0].mean() / b[:, 1].mean())
     assert together.low > 0
     assert together.high - together.low < 0.5 * (apart.high - apart.low)
-    assert paired(a, a, ratio, generator(0))[:3] == (0, 0, 0)
+    assert paired(a, a, ratio, generator(0), bounds=(-1, 1))[:3] == pytest.approx([0, -w, w])
     back = paired(b, a, ratio, generator("paired", "draws"))
     assert back[:3] == pytest.approx([-together.value, -together.high, -together.low])
 

@@ -353,7 +353,15 @@ def test_differences_between_policies_are_paired_and_those_of_exact_figures_exac
     j = same["scorecards"][0]["games"]["ipd"]["measures"]["paper"]["J"]
     nothing = same["differences"]["of"]["again"]["ipd"]["paper"]["J"]
     assert j["high"] - j["low"] > 0.01  # luck of its own, none of it between the two
-    assert (nothing["low"], nothing["value"], nothing["high"]) == (0, 0, 0)
+    assert nothing == {
+        "value": 0,
+        "low": None,
+        "high": None,
+        "n": 1000,
+    }  # nor is there any way to tell that none can be
+    settled = scorecards([(UniformPolicy(), [game]), (UniformPolicy("again"), [game])], Options(method="sampled"))
+    nothing = settled["differences"]["of"]["again"]["ipd"]["paper"]["J"]
+    assert [nothing[end] for end in ("low", "value", "high")] == pytest.approx([0, 0, 0], abs=1e-12)
 
 
 def test_policies_that_stopped_at_different_counts_are_paired_over_the_clusters_both_played():
@@ -379,7 +387,9 @@ def test_instances_that_one_policy_played_are_paired_with_the_same_of_one_that_p
     found = both["differences"]["of"]["asked"]["items"]  # neither the policy nor its opponents toss a coin
     for figure in (*found["paper"].values(), *found["sepo"].values(), *found["reported"].values()):
         if figure is not None:
-            assert figure == {k: pytest.approx(0, abs=1e-9) for k in ("value", "low", "high")} | {"n": 9}
+            assert (figure["value"], figure["n"]) == (pytest.approx(0, abs=1e-9), 9)
+            away = 1 - 0.025 ** (1 / 9)  # they play alike in nine instances: a share is nowhere known to differ more
+            assert (figure["low"], figure["high"]) in ((None, None), (pytest.approx(-away), pytest.approx(away)))
     assert found["sepo"]["J"] is not None
     assert found["reported"]["held_out"] is not None
 
@@ -414,3 +424,46 @@ def test_nothing_is_audited_or_matched_on_instances_that_share_a_hand() -> None:
     ):
         with pytest.raises(InputError, match="not independent, so no interval over them would hold"):
             act()
+
+
+@pytest.mark.parametrize("control", [True, False])
+def test_what_nothing_random_bears_on_is_a_point_and_all_else_is_one_by_control_variates_alone(control: bool):
+    game = make("ipd", {"rounds": 3})
+    script = ScriptPolicy("script", "tit_for_tat")
+    found = scorecard(script, [game], Options(method="sampled", control=control, adversaries=False, episodes=12))
+    part = found["games"]["ipd"]
+    rows = {row["name"]: row["own"] for row in part["opponents"]}
+    for name in ("always_cooperate", "always_defect", "grim_trigger"):
+        row = rows[name]
+        assert row["low"] == row["high"] == pytest.approx(row["value"])
+    assert (rows["mixed"]["high"] - rows["mixed"]["low"] < 1e-9) == control
+    for name, quantity in (("always_defect", "own"), ("mixed", "own"), ("mixed", "best")):
+        values = sampled(script, game, control=control, episodes=12).values
+        assert ((name, quantity) in values.settled) == (control or (name, quantity) != ("mixed", "own"))
+
+
+def test_what_is_the_same_in_all_instances_drawn_may_not_be_in_others():
+    game, policy = make("items", {"instances": 20, "rounds": 1}), ScriptPolicy("script:fair", "fair")
+    for options in (Options(adversaries=False), Options(method="sampled", adversaries=False)):
+        found = find(policy, game, [game.measures("paper")], options)
+        part = scorecard(policy, [game], options)["games"]["items"]
+        c = part["measures"]["paper"]["c"]
+        assert [c[k] for k in ("value", "low", "high", "n")] == pytest.approx([0, 0, 1 - 0.025 ** (1 / 20), 20])
+        assert {quantity for _, quantity in found.values.settled} == {"round"}
+
+
+def test_a_j_that_has_not_varied_yet_stops_nothing_and_leaves_no_infinite_number(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(methods, "MOST_EPISODES", 200)
+    game = make("kuhn")
+    still = exact.Expectations.sure.fget
+
+    def unsettled(values: exact.Expectations) -> Any:
+        return np.zeros_like(still(values))
+
+    options = Options(method="sampled", half_width=0.1, sets="paper", adversaries=False)
+    assert scorecard(UniformPolicy(), [game], options)["games"]["kuhn"]["stopped"]["at"] == FIRST
+    monkeypatch.setattr(exact.Expectations, "sure", property(unsettled))
+    part = scorecard(UniformPolicy(), [game], options)["games"]["kuhn"]
+    assert part["stopped"] == {"at": 200, "half_width": None, "of": "paper J"}
+    j = part["measures"]["paper"]["J"]
+    assert (j["low"], j["high"]) == (None, None)

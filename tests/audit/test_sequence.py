@@ -129,7 +129,8 @@ def test_the_widest_measure_decides() -> None:
 def test_no_look_before_the_minimum() -> None:
     rule = Stopping(0.1, minimum=50)
     assert rule.look(np.zeros(49)) == (49, math.inf, False)
-    assert rule.look(np.zeros(50)) == (50, 0, True)
+    assert rule.look(np.zeros(50)) == (50, math.inf, False)
+    assert rule.look(np.zeros(50), settled=True) == (50, 0, True)
     assert rule.look_at(np.zeros((10, 2)), lambda means: means[:, 0] / means[:, 1]) == (10, math.inf, False)
 
 
@@ -138,6 +139,26 @@ def test_a_ratio_that_is_hardly_defined_is_not_enough(met: int) -> None:
     rows = np.zeros((120, 2))
     rows[:met] = 1
     assert Stopping(0.1).look_at(rows, lambda means: means[:, 0] / means[:, 1]) == (120, math.inf, False)
+
+
+def test_an_event_not_met_yet_does_not_end_the_play() -> None:
+    """Of probability 1 %, it is missing from the first hundred clusters of one audit in three."""
+    rng = generator("not met")
+    rule, covered = Stopping(0.02), []
+
+    def objective(means: Floats) -> Floats:
+        return 1 - np.maximum(means[:, 1] - 10, 0) - means[:, 0]
+
+    for _ in range(200):
+        rows = np.column_stack([rng.random(6400) < 0.01, rng.normal(size=6400)]).astype(float)
+        looks = (rule.look_at(rows[: 100 * 2**k], objective) for k in range(7))
+        look = next(look for look in looks if look.stop)
+        assert look.half_width > 0
+        covered.append(abs(objective(rows[: look.n].mean(axis=0)[None])[0] - 0.99) <= look.half_width)
+    assert np.mean(covered) >= 0.93
+    still = np.column_stack([np.full(100, 0.1), rng.normal(size=100)])
+    assert rule.look_at(still, objective) == (100, math.inf, False)
+    assert rule.look_at(still, objective, [True, False])[1:] == (pytest.approx(0, abs=1e-12), True)
 
 
 def test_a_ratio_covers_when_it_stops_early() -> None:

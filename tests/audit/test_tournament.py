@@ -109,6 +109,15 @@ def test_sampled_figures_cover_the_exact_ones(kuhn: Game):
     assert again == found
 
 
+def test_what_a_pair_earned_in_all_deals_is_proven_of_a_zero_sum_game_with_oneself_alone(kuhn: Game):
+    same = tournament(scripts("always_pass", "always_bet"), kuhn, MatchOptions(method="sampled", deals=20), quiet)
+    assert [same["payoffs"][i][i][end] for i in range(2) for end in ("low", "high")] == [0] * 4
+    ipd = make("ipd", {"rounds": 2})
+    found = tournament(scripts("always_defect", "tit_for_tat"), ipd, MatchOptions(method="sampled", deals=20), quiet)
+    assert [found["advantages"][0][0][end] for end in ("low", "high")] == [0, 0]
+    assert found["payoffs"][0][1] == {"value": 3.0, "low": None, "high": None, "n": 20}
+
+
 def test_a_model_that_writes_plays_episodes(kuhn: Game):
     table = random_table(kuhn, 1)
     model = ReasonedPolicy(TableWriter(kuhn, table), "model", ReplyRules(samples=32, tokens=2))

@@ -38,6 +38,10 @@ BLOCK = 2_000_000
 """Drawn cluster numbers held at once."""
 FLOOR = 1 / 3
 """The least standard error a draw is studentised by, as a share of the sample's."""
+ROUNDING = 1e-12
+"""Numbers closer than this share of the largest differ by rounding alone."""
+NUDGE = 1e-4
+"""A step that shows whether a statistic depends on a mean, as a share of the largest number."""
 
 
 class Interval(NamedTuple):
@@ -90,6 +94,9 @@ def clustered(
     level: float = 0.95,
     draws: int = 2000,
     bounds: tuple[float, float] = ANYTHING,
+    *,
+    span: tuple[float, float] | None = None,
+    settled: ArrayLike = False,
 ) -> Interval:
     """Return a statistic of the quantities' means with its bootstrap interval.
 
@@ -106,9 +113,13 @@ def clustered(
     to 99 % where a cluster's value is one of two or three. The floor under s* is a departure from the textbook:
     without it, draws that hold the common value of a rare event only make the upper end infinite.
 
-    Two limits. A sample without any variation gives a point, though an event seen in none of n clusters may still have
-    a probability of about 3 / n. And what has hardly been met cannot be drawn again: an event of which fewer than
-    about three are expected in the sample is beyond any bootstrap.
+    A sample in which the statistic does not vary at all leaves a bootstrap nothing to draw, though what was seen in
+    none of n clusters may still have a probability of about 4 / n: the interval is then that of ``unseen``. It is a
+    point only where the quantities are ``settled``.
+
+    Two limits. What has hardly been met cannot be drawn again: an event of which fewer than about three are expected in
+    the sample is beyond any bootstrap. And fewer than about ten clusters do not show skewness, two or three hardly the
+    spread.
 
     Parameters
     ----------
@@ -123,6 +134,12 @@ def clustered(
     bounds
         The values the measure can take; the interval is cut to them. It is all of them where the statistic is undefined
         without one of the clusters, or in more draws than lie beyond one end.
+    span
+        The least and the most that the measure can be in a cluster; ``bounds`` unless given. It matters only where the
+        sample does not vary: where it does, the interval is not cut to it.
+    settled : (quantities,) or a bool
+        Which quantities are known to be the same in every cluster that could be drawn, as what is left of a payoff when
+        control variates took all chance out of it, or a payoff that nothing random bears on.
 
     Raises
     ------
@@ -141,6 +158,8 @@ def clustered(
     l_ = influence(rows, statistic)
     if np.isnan(l_).any():
         return whole
+    if _unvarying(rows, statistic, l_, settled):
+        return unseen(theta, n, bounds if span is None else span, level)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         s = _deviation(l_) / math.sqrt(n)
         thetas, errors = [], []
@@ -190,6 +209,31 @@ def paired(
     return clustered(
         np.hstack([a, b]), lambda means: statistic(means[:, :k]) - statistic(means[:, k:]), rng, level, draws, bounds
     )
+
+
+def unseen(value: float, n: int, span: tuple[float, float], level: float = 0.95) -> Interval:
+    """Return the interval of a measure that was the same in each of n clusters.
+
+    A cluster that is otherwise has a probability of at most w = 1 - ((1 - level) / 2)^(1/n), about 3.7 / n at 95 %, or
+    one would have been met (Clopper & Pearson 1934, The use of confidence or fiducial limits, Biometrika 26; at one
+    end alone it is the rule of three). So a mean of values in ``span`` = (a, b) is at most w of the way to a or to b,
+    and one of values that may be anything may be anything.
+    """
+    low, high = span
+    if not low <= value <= high:
+        return Interval(value, -math.inf, math.inf, n)
+    w = 1 - ((1 - level) / 2) ** (1 / n)
+    return Interval(value, value - w * (value - low), value + w * (high - value), n)
+
+
+def unvarying(sample: ArrayLike, statistic: Statistic, settled: ArrayLike = False) -> bool:
+    """Whether a statistic is the same in all clusters of a sample but need not be in those that were not drawn.
+
+    So it is where it does not vary though it depends on quantities that are not ``settled``, see ``clustered``: on some
+    that were the same in all clusters, or on several that only together were, as the sum of two payoffs. A clip
+    ``max(0, .)`` of what varies and is far below 0 does not depend on it, and is 0 with good reason.
+    """
+    return _unvarying(_rows(sample), statistic, influence(sample, statistic), settled)
 
 
 def influence(sample: ArrayLike, statistic: Statistic, reach: float = 0.0) -> Floats:
@@ -283,6 +327,33 @@ def _rows(sample: ArrayLike) -> Floats:
         bad = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
         raise InputError(f"a sample holds finite numbers only; cluster {bad} does not")
     return rows
+
+
+def _unvarying(rows: Floats, statistic: Statistic, l_: Floats, settled: ArrayLike) -> bool:
+    middle, _ = _centred(rows)
+    open_ = ~np.broadcast_to(np.asarray(settled, dtype=bool), middle.shape)
+    theta = float(statistic(middle[None, :])[0])
+    size = float(max(np.abs(rows).max(), abs(theta)))
+    if not open_.any() or not _deviation(l_) <= ROUNDING * size * len(rows):  # NaN is no sameness
+        return False
+    same = np.ptp(rows, axis=0) <= ROUNDING * size
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        if _moves(statistic, middle, open_ & same, 2 * size or 1.0):
+            return True
+        alike = np.abs(statistic(rows) - theta) <= ROUNDING * size
+        return bool(alike.all()) and _moves(statistic, middle, open_ & ~same, NUDGE * size)
+
+
+def _moves(statistic: Statistic, means: Floats, which: NDArray[np.bool_], step: float) -> bool:
+    """Whether a statistic changes with some of the means: each moved by a step, and all by steps of several sizes."""
+    columns = np.flatnonzero(which)
+    if not len(columns):
+        return False
+    steps = np.zeros((len(columns) + 1, len(means)))
+    steps[np.arange(len(columns)), columns] = step
+    steps[-1, columns] = step * np.linspace(1, 2, len(columns))
+    found = statistic(means + np.vstack([steps, -steps])) - statistic(means[None, :])
+    return not bool(np.all(np.abs(found) <= 1e-8 * step))  # NaN is a change
 
 
 def _shape(rows: Floats) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sepo.audit.board import Match, Subject, against, facing, match
 from sepo.audit.bounds import at_most
@@ -48,6 +49,10 @@ class Expectations:
         Whether some of the policy is not known, so values have bounds.
     episodes
         What the rows rest on, for the scorecard's ``n``; None if exact.
+    settled
+        Quantities that are known to be the same in every row that could be drawn.
+    drawn
+        What those of the fixed quantities that were sampled rest on.
     """
 
     columns: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -56,21 +61,28 @@ class Expectations:
     matches: dict[str, list[Match]] = field(default_factory=dict)
     unknown: bool = False
     episodes: int | None = None
+    settled: set[tuple[str, str]] = field(default_factory=lambda: set[tuple[str, str]]())
+    drawn: dict[tuple[str, str], int] = field(default_factory=lambda: dict[tuple[str, str], int]())
     _bounds: dict[tuple[str, tuple[tuple[str, float], ...]], tuple[float, float]] = field(default_factory=dict)
 
-    def add(self, opponent: str, quantity: str, rows: Floats) -> None:
-        """Add a quantity, (rows,)."""
+    def add(self, opponent: str, quantity: str, rows: Floats, *, settled: bool = False) -> None:
+        """Add a quantity, (rows,); the count of rounds is settled anyway."""
         self.columns[opponent, quantity] = len(self.values)
         self.values.append(rows)
+        if settled or quantity == "round":
+            self.settled.add((opponent, quantity))
 
     def absent(self, opponent: str, quantity: str) -> None:
         """Let a quantity that is not known be 0: an action that is never played."""
         if not self.has(opponent, quantity):
-            self.add(opponent, quantity, np.zeros_like(self.values[0]))
+            walked = all(column in self.settled for column in self.columns if column[0] == opponent)
+            self.add(opponent, quantity, np.zeros_like(self.values[0]), settled=walked)
 
-    def fix(self, opponent: str, quantity: str, value: float, low: float, high: float) -> None:
-        """Add a quantity that is not resampled, with its bounds."""
+    def fix(self, opponent: str, quantity: str, value: float, low: float, high: float, *, n: int | None = None) -> None:
+        """Add a quantity that is not resampled, with its bounds; ``n`` is what they rest on where they were sampled."""
         self.fixed[opponent, quantity] = Range(*(np.array([x]) for x in (value, low, high)))
+        if n is not None:
+            self.drawn[opponent, quantity] = n
 
     def has(self, opponent: str, quantity: str) -> bool:
         """Whether a quantity is known."""
@@ -81,11 +93,21 @@ class Expectations:
         """All quantities that rows are known of. (rows, quantities)."""
         return np.column_stack(self.values)
 
-    def get(self, means: Floats, asked: set[int] | None = None) -> Get:
-        """Answer questions from means of the quantities, (draws, quantities), and note the columns asked for."""
+    @property
+    def sure(self) -> NDArray[np.bool_]:
+        """Which of them are settled. (quantities,)."""
+        return np.array([column in self.settled for column in self.columns], dtype=bool)
+
+    def get(self, means: Floats, asked: set[int] | None = None, drawn: set[int] | None = None) -> Get:
+        """Answer questions from means of the quantities, (draws, quantities).
+
+        Notes the columns asked for, and what fixed quantities that were sampled rest on.
+        """
 
         def quantity(opponent: str, name: str) -> Range:
             if (opponent, name) in self.fixed:
+                if drawn is not None and (opponent, name) in self.drawn:
+                    drawn.add(self.drawn[opponent, name])
                 return self.fixed[opponent, name]
             column = self.columns[opponent, name]
             if asked is not None:

@@ -9,6 +9,7 @@ partly known, and resampled means all answer the same question, so no method has
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ from sepo.solve.tree import Floats
 
 ANYONE = "*"
 """The opponent of the quantities that are extremes over all opponents: ``worst``, ``least``, ``exploitability``."""
+SHARE, LOSS = (0.0, 1.0), (0.0, math.inf)
+"""What a figure can be, at least and at most."""
 
 
 class Range(NamedTuple):
@@ -120,6 +123,18 @@ def measured(game: Game, measures: MeasureSet) -> dict[str, Figure | None]:
         return out
 
     return {"u": u, "e": e, "c": c, "x": x, "J": j}
+
+
+def span(key: str, measures: MeasureSet) -> tuple[float, float]:
+    """Return what a figure can be at least and at most, by its name in the scorecard.
+
+    Features are counts or shares of what they are divided by (``games.base.Ratio``); a payoff may be anything.
+    """
+    if key in ("e", "regret"):
+        return LOSS
+    ratio = {"c": measures.c, "x": measures.x}.get(key)
+    counted = ratio is not None and not {ratio.numerator, ratio.denominator} & {"own", "other"}
+    return SHARE if counted or key in ("cooperation_rate", *LIMITS) else (-math.inf, math.inf)
 
 
 def relative_advantage(opponents: Sequence[str]) -> Figure:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sepo.audit.estimate import ANYTHING, Interval, Statistic, clustered, influence
 from sepo.audit.exact import Expectations
-from sepo.audit.figures import ANYONE, Figure, Range, frequency, measured
+from sepo.audit.figures import ANYONE, SHARE, Figure, Range, frequency, measured
 from sepo.games.base import Game, MeasureName, MeasureSet
 from sepo.keys import generator
 from sepo.solve.tree import Floats
@@ -87,17 +88,23 @@ class Found:
         return out
 
     def figure(
-        self, formula: Figure | None, key: tuple[object, ...], limits: tuple[float, float] = ANYTHING
+        self,
+        formula: Figure | None,
+        key: tuple[object, ...],
+        limits: tuple[float, float] = ANYTHING,
+        span: tuple[float, float] | None = None,
     ) -> dict[str, float | int | None] | None:
         """Return a figure of the scorecard; None where it does not apply or is not defined.
 
-        ``limits`` are the values that it can take, to which an interval is cut.
+        ``limits`` are the values that it can take, to which an interval is cut; ``span`` is the least and the most that
+        it can be where it never varied, see ``estimate.clustered``.
         """
         if formula is None:
             return None
         rows = self.values.rows
         asked: set[int] = set()
-        middle = formula(self.values.get(rows.mean(axis=0, keepdims=True), asked))
+        drawn: set[int] = set()
+        middle = formula(self.values.get(rows.mean(axis=0, keepdims=True), asked, drawn))
         if not np.isfinite(middle.value).all():
             return None
         value, low, high = (float(x[0]) for x in middle)
@@ -106,13 +113,14 @@ class Found:
         if asked and self.values.episodes == len(rows) == 1:
             return lone(value)
         if len(rows) == 1 or not asked:
-            return {"value": value, "low": number(min(low, value)), "high": number(max(high, value)), "n": None}
+            n = min(drawn, default=None)
+            return {"value": value, "low": number(min(low, value)), "high": number(max(high, value)), "n": n}
         columns = sorted(asked)
 
         def on_columns(means: Floats) -> Range:
             return formula(self.values.get(self.completed(means, columns)))
 
-        found = resampled(rows[:, columns], on_columns, ("interval", *key), limits)
+        found = resampled(rows[:, columns], on_columns, ("interval", *key), limits, span, self.values.sure[columns])
         return found | {"n": self.values.episodes} | self._effective(formula, rows)
 
     def completed(self, means: Floats, columns: Sequence[int]) -> Floats:
@@ -141,7 +149,8 @@ class Found:
                 if self.plain is not None:
                     self.plain.absent(o, q)
         return {
-            q.removeprefix(begin): self.figure(frequency(opponents, q, counts), (*key, "frequency", q)) for q in counts
+            q.removeprefix(begin): self.figure(frequency(opponents, q, counts), (*key, "frequency", q), span=SHARE)
+            for q in counts
         }
 
 
@@ -150,6 +159,8 @@ def resampled(
     formula: Callable[[Floats], Range],
     key: tuple[object, ...],
     limits: tuple[float, float] = ANYTHING,
+    span: tuple[float, float] | None = None,
+    settled: ArrayLike = False,
 ) -> dict[str, float | int | None]:
     """Return a formula of the means of rows, (clusters, quantities), with its bootstrap interval.
 
@@ -165,6 +176,8 @@ def resampled(
             lambda means: np.broadcast_to(of(formula(means)), (len(means),)),
             generator(*key),
             bounds=limits,
+            span=span,
+            settled=settled,
         )
 
     found = interval(lambda drawn: drawn.value)
@@ -182,13 +195,18 @@ def number(value: float) -> float | None:
 
 
 def difference(
-    first: Found, second: Found, one: Figure | None, two: Figure | None, key: tuple[object, ...]
+    first: Found,
+    second: Found,
+    one: Figure | None,
+    two: Figure | None,
+    key: tuple[object, ...],
+    span: tuple[float, float] = ANYTHING,
 ) -> dict[str, Any] | None:
     """Return a figure of ``second`` minus the same of ``first``; paired where both are sampled.
 
     Row k of both is the same cluster, so where one stopped earlier than the other the first rows are paired, which both
     have; ``n`` is their number. None where it does not apply to one of them or is not defined, or where one is sampled
-    and the other is not.
+    and the other is not. ``span`` is the least and the most that either figure can be.
     """
     if one is None or two is None:
         return None
@@ -224,7 +242,9 @@ def difference(
 
     if not np.isfinite(on_columns(rows.mean(axis=0, keepdims=True)).value).all():
         return None
-    return resampled(rows, on_columns, key) | {"n": n}
+    width = span[1] - span[0]
+    settled = np.concatenate([of.values.sure[columns] for of, columns in taken])
+    return resampled(rows, on_columns, key, span=(-width, width), settled=settled) | {"n": n}
 
 
 def _apart(first: Found, second: Found, one: Figure, two: Figure) -> dict[str, Any] | None:

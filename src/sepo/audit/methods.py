@@ -12,7 +12,7 @@ from sepo.audit.board import Subject
 from sepo.audit.deviation import deviation_response
 from sepo.audit.elicitation import Inquiry
 from sepo.audit.exact import Expectations, best_values, evaluate, extremes
-from sepo.audit.figures import measured, quotient
+from sepo.audit.figures import SHARE, measured, quotient
 from sepo.audit.found import Found, Stopped, exact, number, statistic
 from sepo.audit.posterior import from_replies, illegal_rate, share_illegal, told
 from sepo.audit.sampled import FIRST, Sampled, by_instance, drawn_instances, hold_to_independent, joined, with_best
@@ -246,7 +246,9 @@ def _sampled(
     if isinstance(policy, Estimated):
         extra |= {"illegal_rate": share_illegal(policy.tallies), "replies": told(policy.tallies)}
     if all(values.has(o, LEGAL_MASS) for o in train):
-        extra["legal_mass"] = found.figure(quotient(train, LEGAL_MASS, DECISIONS), (*key, game.name, LEGAL_MASS))
+        extra["legal_mass"] = found.figure(
+            quotient(train, LEGAL_MASS, DECISIONS), (*key, game.name, LEGAL_MASS), span=SHARE
+        )
     return found
 
 
@@ -269,6 +271,7 @@ def _fix_extremes(
             else:
                 values.fix(name, quantity, *[float(rows[0])] * 3)
         values.fixed |= found.fixed
+        values.drawn |= found.drawn
     return extra
 
 
@@ -299,7 +302,7 @@ def _until_enough(
         values = joined([p.values if options.control else p.plain for p in parts])
         names = [o for names in main.pools.values() for o in names]
         with_best(values, game, tuple(dict.fromkeys(names)), range(played))
-        look = stopping.look_at(values.rows, statistic(j, values))
+        look = stopping.look_at(values.rows, statistic(j, values), values.sure)
         if look.stop or played >= most:
             return parts, look
 

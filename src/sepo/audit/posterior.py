@@ -186,7 +186,11 @@ class FromReplies(Found):
     answers: int = 0
 
     def figure(
-        self, formula: Figure | None, key: tuple[object, ...], limits: tuple[float, float] = ANYTHING
+        self,
+        formula: Figure | None,
+        key: tuple[object, ...],
+        limits: tuple[float, float] = ANYTHING,
+        span: tuple[float, float] | None = None,
     ) -> dict[str, Any] | None:
         """Return a figure of the scorecard; None where it does not apply or is not defined."""
         if formula is None:

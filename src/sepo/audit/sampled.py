@@ -26,7 +26,7 @@ from sepo.play.rollout import rollout
 from sepo.policies.base import Policy
 from sepo.policies.script import opponent
 from sepo.solve.tree import Floats
-from sepo.solve.value import node_values, transition
+from sepo.solve.value import move_reach, node_values, transition
 
 FIRST = 100
 """Clusters before the first look at a half-width."""
@@ -53,6 +53,7 @@ def on_trees(
     start, stop = min(clusters), max(clusters) + 1
     for name, ms in matches.items():
         with_, without = [], []
+        certain: tuple[list[set[str]], list[set[str]]] = ([], [])
         for m in ms:
             game = m.tree.game
             lots = _lots((*key, game.name), len(m.tree.levels) - 1, stop)[start:]
@@ -62,9 +63,14 @@ def on_trees(
             found = episodes(m, lots, baseline)
             with_.append(found[0])
             without.append(found[1])
-        for out, parts in ((reduced, with_), (plain, without)):
+            drawn = drawn_instances(game) > 0
+            certain[0].append(set() if drawn or baseline is not None else set(found[0]))
+            certain[1].append(set() if drawn else unmoved(m))
+        for out, parts, sure in ((reduced, with_, certain[0]), (plain, without, certain[1])):
             for quantity in dict.fromkeys(q for p in parts for q in p):
-                out.add(name, quantity, np.mean([p.get(quantity, np.zeros(len(lots))) for p in parts], axis=0))
+                rows = np.mean([p.get(quantity, np.zeros(len(lots))) for p in parts], axis=0)
+                settled = all(quantity in known for p, known in zip(parts, sure, strict=True) if quantity in p)
+                out.add(name, quantity, rows, settled=settled)
     return Sampled(reduced, plain)
 
 
@@ -106,6 +112,22 @@ def episodes(m: Match, lots: Floats, baseline: Baseline | None = None) -> tuple[
     return reduced, plain
 
 
+def unmoved(m: Match) -> set[str]:
+    """Return the quantities of a meeting that nothing random bears on: all its plays end with the same sum.
+
+    So it is where no move that may be made changes what is to be expected.
+    """
+    tree = m.tree
+    step, made = transition(tree, m.profile), move_reach(tree, m.profile)[1:] > 0
+    out = set()
+    for name, due in dues(m).items():
+        value = node_values(tree, m.profile, due)[1:]
+        mean = np.bincount(tree.parent[1:], step[1:] * value, tree.nodes)
+        if np.all(np.abs(mean[tree.parent[1:]] - value)[made] <= 1e-9 * max(1.0, float(np.abs(value).max()))):
+            out.add(name)
+    return out
+
+
 def without_tree(
     policy: Policy, game: Game, opponents: Sequence[str], clusters: Sequence[int], key: tuple[object, ...], tell: Tell
 ) -> Sampled:
@@ -137,7 +159,7 @@ def with_best(values: Expectations, game: Game, opponents: Sequence[str], cluste
         best = best_values(game, name)
         if best is not None:
             rows = np.array(best)[np.array(clusters) % len(best)]
-            values.add(name, "best", rows)
+            values.add(name, "best", rows, settled=len(best) == 1)
 
 
 def joined(parts: Sequence[Expectations]) -> Expectations:
@@ -149,7 +171,8 @@ def joined(parts: Sequence[Expectations]) -> Expectations:
             p.values[p.columns[opponent_, quantity]] if (opponent_, quantity) in p.columns else np.zeros(n)
             for p, n in zip(parts, sizes, strict=True)
         ]
-        out.add(opponent_, quantity, np.concatenate(rows))
+        settled = all((opponent_, quantity) in p.settled for p in parts)
+        out.add(opponent_, quantity, np.concatenate(rows), settled=settled)
     return out
 
 

@@ -2,7 +2,8 @@
 
 A figure is ``{"value", "low", "high", "n"}``. ``low = high = value`` and ``n`` is null where it is exact; without
 ``n`` they are bounds that hold for certain, where part of the policy is not known; with ``n`` a 95 % interval from
-that many instances or clusters of episodes. A measure that does not apply is null, never 0.
+that many instances or clusters of episodes. An end of which nothing is known is null. A measure that does not apply is
+null, never 0.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from typing import Any
 
 from sepo.audit.compare import CARD_SCHEMA, REPORTED, SEVERAL_SCHEMA
 from sepo.audit.estimate import ANYTHING
-from sepo.audit.figures import ANYONE, LIMITS, Figure, listed, met, reported
+from sepo.audit.figures import ANYONE, LIMITS, Figure, listed, met, reported, span
 from sepo.audit.fingerprint import fingerprint
-from sepo.audit.found import Found, difference
+from sepo.audit.found import Found, difference, number
 from sepo.audit.methods import Options, Sets, Tell, find, quiet
 from sepo.games.base import Game, MeasureName, MeasureSet
 from sepo.games.held import recorded
@@ -123,18 +124,20 @@ def between(first: Mapping[str, Inspected], second: Mapping[str, Inspected], opt
             ours, theirs = first[name].found[game], second[name].found[other]
             found, key = out.setdefault(name, {}), (options.seed, name, "difference")
             one, two = game.measures(of), other.measures(of)
-            found[of] = _apart(ours, theirs, ours.measures(one), theirs.measures(two), (*key, of))
+            found[of] = _apart(ours, theirs, ours.measures(one), theirs.measures(two), (*key, of), one)
             if of == first[name].main:
                 figures = _beside(ours, game, one), _beside(theirs, other, two)
-                found[REPORTED] = _apart(ours, theirs, *figures, key)
+                found[REPORTED] = _apart(ours, theirs, *figures, key, one)
     return out
 
 
 Figures = Mapping[str, Figure | None]
 
 
-def _apart(ours: Found, theirs: Found, one: Figures, two: Figures, key: tuple[object, ...]) -> dict[str, Any]:
-    return {k: difference(ours, theirs, one[k], two[k], (*key, k)) for k in one}
+def _apart(
+    ours: Found, theirs: Found, one: Figures, two: Figures, key: tuple[object, ...], measures: MeasureSet
+) -> dict[str, Any]:
+    return {k: difference(ours, theirs, one[k], two[k], (*key, k), span(k, measures)) for k in one}
 
 
 def _beside(found: Found, game: Game, measures: MeasureSet) -> dict[str, Figure | None]:
@@ -192,20 +195,24 @@ def document(inspected: Inspected, options: Options) -> dict[str, Any]:
         if dict(g.rules) != dict(game.rules):
             part.setdefault("rules_by_measures", {})[name] = dict(recorded(g))
         here = inspected.found[g]
-        row = {k: here.figure(f, (*key, name, k)) for k, f in here.measures(g.measures(name)).items()}
+        of = g.measures(name)
+        row = {k: here.figure(f, (*key, name, k), span=span(k, of)) for k, f in here.measures(of).items()}
         j = row["J"]
         if here.stopped is not None and j is not None and name == here.stopped.of:
             width = here.stopped.half_width  # the one that allows for the stopping
-            j |= {"low": float(j["value"] or 0) - width, "high": float(j["value"] or 0) + width}
+            j |= {"low": number(float(j["value"] or 0) - width), "high": number(float(j["value"] or 0) + width)}
         part["measures"][name] = row
     beside = _beside(there, game, measures)
-    part |= {k: there.figure(f, (*key, k), LIMITS.get(k, ANYTHING)) for k, f in beside.items()}
+    part |= {k: there.figure(f, (*key, k), LIMITS.get(k, ANYTHING), span(k, measures)) for k, f in beside.items()}
     part |= there.extra
     train = measures.pools["train"]
     part["frequencies"] = {f"seat {s}": there.frequencies(train, s, key) for s in game.seats}
     part["opponents"] = [
         {"name": o, "pool": pool}
-        | {k: there.figure(f, (*key, pool, o, k)) for k, f in met(o, there.values.has(o, "best")).items()}
+        | {
+            k: there.figure(f, (*key, pool, o, k), span=span(k, measures))
+            for k, f in met(o, there.values.has(o, "best")).items()
+        }
         for pool, o in [*listed(measures.pools), *(("asked", o) for o in options.opponents)]
     ]
     return part

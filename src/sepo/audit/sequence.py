@@ -27,7 +27,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sepo.audit.estimate import Floats, Statistic, influence
+from sepo.audit.estimate import Floats, Statistic, influence, unvarying
 from sepo.errors import InputError
 
 EXPECTED = 400
@@ -76,7 +76,7 @@ class Stopping:
             raise InputError(f"a spread takes at least 2 clusters before the first look, not {self.minimum}")
         tightest(self.expected, self.level)
 
-    def look(self, values: ArrayLike) -> Look:
+    def look(self, values: ArrayLike, *, settled: bool = False) -> Look:
         """Say whether all the values so far are enough.
 
         Parameters
@@ -84,18 +84,28 @@ class Stopping:
         values : (clusters,) or (clusters, measures)
             Everything since the start, not the last batch. The widest of several measures decides; all of them cover
             *together* at 1 - alpha if each has the level 1 - alpha / measures.
+        settled
+            Whether values that do not vary are known never to. Else they are not enough, however many there are: what
+            has not been met yet says nothing of the spread.
         """
         values = np.asarray(values, dtype=np.float64)
         n = len(values)
         if n < self.minimum:
             return Look(n, math.inf, stop=False)
+        if not settled and bool(np.any(np.ptp(values, axis=0) == 0)):
+            return Look(n, math.inf, stop=False)
         reached = float(np.max(half_width(values, self.level, self.expected)))
         return Look(n, reached, reached <= self.target)
 
-    def look_at(self, sample: ArrayLike, statistic: Statistic) -> Look:
-        """Say whether a sample is enough for a statistic of its means, by ``linearised`` values."""
+    def look_at(self, sample: ArrayLike, statistic: Statistic, settled: ArrayLike = False) -> Look:
+        """Say whether a sample is enough for a statistic of its means, by ``linearised`` values.
+
+        ``settled`` says which quantities never vary, as in ``estimate.clustered``.
+        """
         rows = np.asarray(sample, dtype=np.float64)
-        return self.look(linearised(rows, statistic) if len(rows) >= self.minimum else rows)
+        if len(rows) < self.minimum or unvarying(rows, statistic, settled):
+            return Look(len(rows), math.inf, stop=False)
+        return self.look(linearised(rows, statistic), settled=True)
 
 
 def half_width(values: ArrayLike, level: float = 0.95, expected: int = EXPECTED) -> Floats:

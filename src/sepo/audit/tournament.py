@@ -145,6 +145,7 @@ def _document(
     count = len(names)
     rows = np.column_stack([part for payoffs in found for part in payoffs])
     place = {pair: 2 * k for k, pair in enumerate(pairs)}
+    settled = np.repeat([game.zero_sum and i == j for i, j in pairs], 2)  # what one wins of itself it loses
 
     def earns(means: Floats, i: int, j: int) -> Floats:
         out: Floats = means[:, place[i, j]] if i <= j else means[:, place[j, i] + 1]
@@ -161,7 +162,9 @@ def _document(
         if len(rows) == 1:
             value = float(statistic(rows)[0])
             return lone(value) if method == "sampled" else exact(value)
-        interval = clustered(rows, statistic, generator(options.seed, "match interval", game.name, *key))
+        interval = clustered(
+            rows, statistic, generator(options.seed, "match interval", game.name, *key), settled=settled
+        )
         return {
             "value": interval.value,
             "low": number(interval.low),

@@ -151,16 +151,19 @@ def _beside(parts: Sequence[Expectations]) -> Expectations:
     out = Expectations()
     for part in parts:
         for (name, quantity), column in part.columns.items():
-            out.add(name, quantity, part.values[column])
+            out.add(name, quantity, part.values[column], settled=(name, quantity) in part.settled)
     return out
 
 
 def _written(found: Expectations) -> list[list[Any]]:
-    return [[name, quantity, found.values[column].tolist()] for (name, quantity), column in found.columns.items()]
+    return [
+        [name, quantity, found.values[column].tolist(), (name, quantity) in found.settled]
+        for (name, quantity), column in found.columns.items()
+    ]
 
 
 def _read(rows: Sequence[Sequence[Any]]) -> Expectations:
     out = Expectations()
-    for name, quantity, values in rows:
-        out.add(name, quantity, np.array(values))
+    for name, quantity, values, *settled in rows:  # files of earlier versions do not say
+        out.add(name, quantity, np.array(values), settled=settled == [True])
     return out

@@ -143,6 +143,9 @@ class Weights(NamedTuple):
 class Ratio:
     """A measure that is a quotient of two additive features, averaged over the opponents of some pools.
 
+    It is taken for a share, between 0 and 1, where nothing but a sample in which it never varied tells what it can be;
+    of payoffs (``own``, ``other``) it may be anything.
+
     Attributes
     ----------
     numerator, denominator
