@@ -14,7 +14,8 @@ from sepo.audit.adversary import WINDOW, Learned, learn, time_to_exploit
 from sepo.audit.board import Subject, facing
 from sepo.audit.encounter import row_of
 from sepo.audit.exact import Expectations
-from sepo.audit.figures import ANYONE
+from sepo.audit.figures import ANYONE, reported
+from sepo.audit.found import Found
 from sepo.games.base import Decision, Game
 from sepo.games.ipd import Ipd
 from sepo.games.registry import make
@@ -215,3 +216,19 @@ def test_a_game_of_instances_is_stepped_through() -> None:
     most = exact(subject)
     assert most > 0
     assert max(played_out(subject, x) for x in learn(subject, (0, "items"), seeds=4)) == pytest.approx(most)
+
+
+def test_a_worst_case_found_on_episodes_says_on_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its low end is an interval's, which holds for certain only where the opponents were valued exactly."""
+    game = make("ipd", {"rounds": 4})
+    formula = reported(game, game.measures("sepo"), ["worst"])["worst_case_advantage"]
+    for edges, n in ((0, worst.EPISODES // 2), (worst.EDGES, None)):
+        monkeypatch.setattr(worst, "EDGES", edges)
+        values = Expectations()
+        values.add("mixed", "own", np.zeros(1))
+        worst.worst_case(script(game, "mixed"), values, None, (0, "ipd"))
+        figure = Found(game, "exact", values, {}).figure(formula, ("worst",))
+        assert figure is not None
+        assert figure["n"] == n
+        assert (figure["low"] < figure["value"]) == (n is not None)
+        assert figure["high"] is None

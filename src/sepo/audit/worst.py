@@ -53,7 +53,8 @@ def worst_case(
             subject, key, edges=DRAWN_EDGES if drawn else EDGES, episodes=DRAWN_EPISODES if drawn else EPISODES
         )
         low = _at_least(subject, found)
-        values.fix(ANYONE, "worst", max(found.value, low), low, np.inf)
+        n = None if found.interval is None else found.interval.n
+        values.fix(ANYONE, "worst", max(found.value, low), low, np.inf, n=n)
         told = "; ".join(f"seat {s}: {r.about}" if len(found.rules) > 1 else r.about for s, r in found.rules.items())
         out["worst_case"] = {"lower_bound": True, "opponent": told, "tried": found.tried}
     if subject.game.sampled_chance:
