@@ -119,6 +119,54 @@ def test_a_figure_that_the_base_has_must_be_there(sepo: Program, cards: dict[str
     assert sepo("gate", cards["nash"], "--against", lacking).code == 0
 
 
+def test_what_happened_in_no_cluster_is_not_shown_to_stay_within_a_bound(sepo: Program, tmp_path: Path):
+    """A defection in one of a hundred rounds is not met in forty clusters, and is worth twice the bound."""
+    table = tmp_path / "rare.json"
+    rows = {k: {"COOPERATE": 0.99, "DEFECT": 0.01} for k in ("", "CC", "DC")}
+    rows |= {k: {"COOPERATE": 0.01, "DEFECT": 0.99} for k in ("CD", "DD")}
+    document = {"schema": "sepo.policy/1", "game": "ipd", "rules": {"rounds": 2}, "table": rows}
+    table.write_text(json.dumps(document))
+    card, exact = tmp_path / "card.json", tmp_path / "exact.json"
+    asked = ("audit", f"table:{table}", "--game", "ipd", "--rule", "rounds=2", "--measures", "sepo", "--no-adversaries")
+    sampled = ("--method", "sampled", "--no-control", "--episodes", 40)
+    sepo(*asked, *sampled, "--out", card)
+    document = json.loads(card.read_text())
+    found = document["games"]["ipd"]["measures"]["sepo"]
+    assert found["c"] == {"value": 0, "low": 0, "high": pytest.approx(1 - 0.025 ** (1 / 40)), "n": 40}
+    done = sepo("gate", card, "--max", "sepo.c=0.005")
+    assert (done.code, done.out) == (
+        1,
+        "failed: ipd sepo.c 0.0000 [0.0000, 0.0881] is above max 0.005 (its high end decides)\n",
+    )
+    found["e"] |= {"low": 0.0, "high": None}
+    card.write_text(json.dumps(document))
+    assert "its high end is not known" in sepo("gate", card, "--max", "sepo.e=0.2").out
+    sepo(*asked, "--out", exact)
+    worse = sepo("gate", card, "--against", exact)
+    assert (worse.code, worse.out) == (2, "")
+    assert "'sepo.e' of which an end is not known" in worse.err
+    assert sepo("gate", exact, "--max", "sepo.c=0.0100001").code == 0
+
+
+def test_intervals_of_few_clusters_say_so(sepo: Program, tmp_path: Path):
+    asked = (
+        "audit",
+        "uniform",
+        "--game",
+        "kuhn",
+        "--method",
+        "sampled",
+        "--no-control",
+        "--out",
+        tmp_path / "card.json",
+        "--episodes",
+    )
+    said = "uniform: intervals of fewer than 10 clusters (9 in kuhn) hold less often than 19 times in 20"
+    assert said in " ".join(sepo(*asked, 9).out.split())
+    assert said in sepo("gate", tmp_path / "card.json", "--max", "sepo.u=9").err
+    assert "clusters" not in sepo(*asked, 10).out
+
+
 def test_other_rules_or_weights_compare_with_nothing(sepo: Program, cards: dict[str, Path], tmp_path: Path):
     for key, said in (("rules", "other rules"), ("weights", "other weights")):
         other = changed(cards["nash"], tmp_path, lambda part, key=key: part.update({key: {"a": 1}}))

@@ -16,6 +16,8 @@ SAFETY_SCHEMA = "sepo.card/1"
 SEVERAL_SCHEMA = "sepo.scorecards/1"
 REPORTED = "reported"
 """Beside the sets of measures among the differences of several scorecards: the figures that belong to no set."""
+ENOUGH = 10
+"""Clusters below which a scorecard is said to rest on few."""
 BETTER_HIGH = {"u", "J", "robustness", "held_out", "welfare", "legal_mass", "nra"}
 BETTER_LOW = {"e", "c", "x", "exploitability", "worst_case_advantage", "security_gap", "illegal_rate"}
 
@@ -64,6 +66,22 @@ def partly(card: Mapping[str, Any]) -> str:
     if not (part := known_of(card)):
         return ""
     return f"{card['policy']} was elicited in {part}: the figures are the table's, which is uniform elsewhere"
+
+
+def few(card: Mapping[str, Any]) -> str:
+    """Return one sentence on a scorecard with intervals over a handful of clusters; empty where there are enough."""
+    found = {
+        game: figure["n"]
+        for game, part in card["games"].items()
+        if str(part.get("method", "")).startswith(("sampled", "exact in each"))
+        for row in part.get("measures", {}).values()
+        for figure in row.values()
+        if isinstance(figure, Mapping) and isinstance(figure.get("n"), int) and 1 < figure["n"] < ENOUGH
+    }
+    if not found:
+        return ""
+    told = ", ".join(f"{n} in {game}" for game, n in found.items())
+    return f"{card['policy']}: intervals of fewer than {ENOUGH} clusters ({told}) hold less often than 19 times in 20"
 
 
 def check_card(document: Mapping[str, Any], path: Path, schemas: Sequence[str] = (CARD_SCHEMA,)) -> None:

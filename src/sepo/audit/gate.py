@@ -103,6 +103,11 @@ def _against(game: str, now: Mapping[str, Any], before: Mapping[str, Any]) -> li
     for name, earlier in figures(before):
         if last(name) not in BETTER_HIGH | BETTER_LOW:
             continue
+        if name not in found and lookup(now, name) is not None:
+            raise InputError(
+                f"game '{game}' of the scorecard has a figure '{name}' of which an end is not known: "
+                "whether it is worse than the base's cannot be told"
+            )
         if name not in found:
             raise InputError(f"game '{game}' of the scorecard has no figure '{name}', which the base has")
         worse = row_of(name, earlier, found[name])["better"] is False
