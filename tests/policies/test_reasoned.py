@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from sepo.errors import InputError
 from sepo.games.base import Decision, Game
@@ -15,7 +16,7 @@ from sepo.lm.reasoned import Reply, asked, reply
 from sepo.policies.base import checked
 from sepo.policies.reasoned import LAST_RETRY, ReasonedPolicy, ReplyRules
 from sepo.policies.script import UniformPolicy
-from sepo.policies.table import elicit, load_table
+from sepo.policies.table import elicit, intervals, load_table
 from sepo.solve.tree import Tree
 from tests.writers import TableWriter, random_table
 
@@ -186,3 +187,22 @@ def test_a_table_of_samples_has_its_intervals(tree: Tree, kuhn: Game, tmp_path: 
     again = load_table(tmp_path / "t.json")
     assert again.intervals == found.intervals
     assert elicit(UniformPolicy(), kuhn, tree).intervals is None
+
+
+@pytest.mark.parametrize("first", ["said", "forfeited"])
+def test_an_interval_covers_a_probability_whatever_it_is_and_however_many_actions_there_are(first: str):
+    game, n = make("split"), 32
+    d = game.decision(game.root())
+    ends = []
+    for count in range(n + 1):
+
+        def say(d: Decision, asked: int, count: int = count) -> Reply:
+            return legal(d, -1) if asked >= count else legal(d) if first == "said" else Reply("No.", finished=True)
+
+        model = ReasonedPolicy(Saying([d], say), "x", ReplyRules(samples=n, tokens=2, retries=0))
+        ((p, *_),) = model.probabilities([d])
+        assert p == count / n
+        ends.append((intervals(model, [d]) or {})[d.key][d.legal[0]])
+    low, high = np.array(ends).T
+    for p in [0.0, 1.0, *np.linspace(0.001, 0.999, 500)]:
+        assert binom.pmf(range(n + 1), n, p)[(low <= p) & (p <= high)].sum() > 0.87, p  # 0.95 on average

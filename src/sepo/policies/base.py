@@ -93,6 +93,20 @@ class Tally:
         out: Floats = found[:, :-1] + found[:, -1:] * self.fallback
         return out
 
+    def ends(self, level: float = 0.95) -> tuple[Floats, Floats]:
+        """Return the ends of each probability's own interval, (legal actions,) each, whatever other actions there are.
+
+        An answer counts 1 or 0, or what it is to the action as a fallback; with c their sum over n answers the ends are
+        quantiles of Beta(c + 1/2, n - c + 1/2) (H. Jeffreys; L. Brown, T. Cai and A. DasGupta, "Interval estimation for
+        a binomial proportion", Statistical Science 16, 2001), and the share c / n is never outside them.
+        """
+        from scipy.special import betaincinv  # takes long to import
+
+        share, tail = self.policy, (1 - level) / 2
+        c = share * self.asked
+        low, high = (betaincinv(c + 0.5, self.asked - c + 0.5, q) for q in (tail, 1 - tail))
+        return np.minimum(low, share), np.maximum(high, share)
+
     def document(self) -> dict[str, Any]:
         """Return it as a JSON object."""
         arrays = {name: getattr(self, name).tolist() for name in ("chosen", "none", "fallback")}

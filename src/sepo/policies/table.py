@@ -22,14 +22,11 @@ from sepo.frames import Columns, Kind, frame
 from sepo.games.base import Decision, Game
 from sepo.games.held import read_back, recorded
 from sepo.games.registry import make
-from sepo.keys import generator
 from sepo.policies.base import SUM_TOLERANCE, Estimated, Policy, checked
 from sepo.solve.tree import Floats, Layout, Tree
 
 SCHEMA = "sepo.policy/1"
 WHAT = "policy table"
-DRAWS = 4000
-"""Of what a policy may be, for the intervals of its probabilities."""
 SHOWN, COLUMNS = 40, 6
 """Information states that a notebook shows, and actions that get a column each there."""
 
@@ -350,9 +347,6 @@ def intervals(policy: Policy, decisions: Sequence[Decision]) -> dict[str, dict[s
         return None
     out = {}
     for d in decisions:
-        tally = policy.tally(d)
-        drawn = tally.drawn(generator("interval", d.game.name, d.key), DRAWS)
-        low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
-        ends = zip(np.minimum(low, tally.policy).tolist(), np.maximum(high, tally.policy).tolist(), strict=True)
-        out[d.key] = dict(zip(d.legal, map(list, ends), strict=True))
+        low, high = policy.tally(d).ends()
+        out[d.key] = {a: list(ends) for a, *ends in zip(d.legal, low.tolist(), high.tolist(), strict=True)}
     return out
