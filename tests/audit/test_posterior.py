@@ -161,6 +161,17 @@ def test_differences_allow_for_both_sides_samples(kuhn: Game):
     assert half["high"] - half["low"] < both["high"] - both["low"]
 
 
+def test_between_a_policy_and_itself_asked_anew_there_is_no_difference():
+    game = make("ipd", {"rounds": 1})
+    pairs, covered = 20, 0
+    for seed in range(pairs):
+        table = random_table(game, seed)
+        asked = [(sampled(game, table, 32, 100 * seed + which), [by_set(game, "sepo")]) for which in (1, 2)]
+        (found,) = scorecards(asked, Options(sets="sepo", adversaries=False))["differences"]["of"].values()
+        covered += found["ipd"]["sepo"]["u"]["low"] <= 0 <= found["ipd"]["sepo"]["u"]["high"]
+    assert covered >= binom.ppf(1e-3, pairs, 0.95)
+
+
 def test_the_same_seed_gives_the_same_scorecard(kuhn: Game):
     table = random_table(kuhn, 4)
     first, second = (audit(sampled(kuhn, table, 16, 7), by_set(kuhn, "both"), QUIET) for _ in range(2))

@@ -248,7 +248,10 @@ def difference(
 
 
 def _apart(first: Found, second: Found, one: Figure, two: Figure) -> dict[str, Any] | None:
-    """Return a difference of figures of which one at least is drawn; each from draws of its own."""
+    """Return a difference of figures of which one at least is drawn, over all pairs of a draw of each.
+
+    Draw k of both comes of the same random numbers: to pair those alone would take the two for dependent.
+    """
     if max(len(found.values.rows) for found in (first, second)) > 1:
         return None
     values = []
@@ -257,7 +260,8 @@ def _apart(first: Found, second: Found, one: Figure, two: Figure) -> dict[str, A
     if not np.isfinite(values).all():
         return None
     before, after = first.posterior(one), second.posterior(two)
-    low, high = ends(Range(after.value - before.value, after.low - before.high, after.high - before.low))
+    pairs = (after.value, before.value), (after.low, before.high), (after.high, before.low)
+    low, high = ends(Range(*(np.subtract.outer(theirs, ours).ravel() for theirs, ours in pairs)))
     value = values[1] - values[0]
     return {"value": value, "low": number(min(low, value)), "high": number(max(high, value)), "n": None}
 
