@@ -8,14 +8,23 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
+from sepo.audit.board import Subject
+from sepo.audit.exact import evaluate
+from sepo.audit.figures import of
 from sepo.audit.methods import Options
+from sepo.audit.posterior import from_replies, illegal_rate
 from sepo.audit.scorecard import audit, audit_table, by_set, scorecards
 from sepo.games.base import Game
 from sepo.games.registry import make
+from sepo.policies.base import Tally
+from sepo.policies.function import FunctionPolicy
 from sepo.policies.reasoned import ReasonedPolicy, ReplyRules
-from sepo.policies.script import played
-from sepo.policies.table import PolicyTable
+from sepo.policies.remembered import title
+from sepo.policies.script import UniformPolicy, played
+from sepo.policies.spread import Elsewhere
+from sepo.policies.table import PolicyTable, row
 from sepo.solve.expand import expand
+from sepo.solve.tree import Ints
 from sepo.solve.value import move_reach, reach
 from tests.brute import random_strategy
 from tests.small_repeated import Pennies, UnknownPennies
@@ -34,6 +43,12 @@ def sampled(game: Game, table: Table, samples: int, seed: int = 0, fault: float 
 
 def known(game: Game, table: Table) -> PolicyTable:
     return PolicyTable("known", game.name, game.rules, table)
+
+
+def answers(chosen: Ints, none: int = 0) -> Tally:
+    """Return what one reply each came to, (halves, legal actions), and in the first half those that were illegal."""
+    replies = int(chosen.sum()) + none
+    return Tally(chosen, np.array([none, 0]), replies, none, 0, np.eye(chosen.shape[1])[0])
 
 
 def exactly(game: Game, table: Table) -> dict[str, Any]:
@@ -63,6 +78,43 @@ def test_intervals_cover_the_exact_figures_at_their_rate(kuhn: Game, concentrati
     for name, hits in covered.items():
         assert sum(hits) >= least, name
     assert np.mean([np.mean(hits) for hits in covered.values()]) >= 0.93
+
+
+def test_intervals_cover_where_many_states_lie_on_a_path():
+    game, met, n, audits = make("ipd", {"rounds": 6}), "always_defect", 16, 30
+    tit_for_tat, own = game.opponents["tit_for_tat"], of([met], {"own": 1.0})
+    truth = FunctionPolicy("truth", lambda d: 0.98 * played(tit_for_tat, d) + 0.02 / len(d.legal))
+    exact = evaluate(Subject(game, truth), [met])
+    states = [i.decision for m in exact.matches[met] for i in m.tree.infosets if i.seat == m.seat]
+    covered = 0
+    for seed in range(audits):
+        rng = np.random.default_rng(seed)
+        counts = [rng.multinomial(n // 2, p, 2) for p in truth.probabilities(states)]
+        model = ReasonedPolicy(Elsewhere(), "model", ReplyRules(samples=n))
+        model.add({(title(d), d.key): answers(c) for d, c in zip(states, counts, strict=True)})
+        table = {d.key: row(d, model.tally(d).policy) for d in states}
+        values = evaluate(Subject(game, known(game, table)), [met])
+        m = from_replies(model, values, exact.matches, [], (seed,), game).figure(own, ())
+        assert m is not None
+        covered += m["low"] <= own(exact.get(exact.rows)).value[0] <= m["high"]
+    assert covered >= binom.ppf(1e-3, audits, 0.95)
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.03])
+def test_the_share_of_illegal_replies_over_many_states_is_covered_at_its_rate(kuhn: Game, rate: float):
+    met = list(kuhn.measures("sepo").pools["train"])
+    matches = [m for ms in evaluate(Subject(kuhn, UniformPolicy()), met).matches.values() for m in ms]
+    states = dict.fromkeys(i.key for m in matches for i in m.tree.infosets if i.seat == m.seat)
+    audits, covered = 60, 0
+    for seed in range(audits):
+        faults = np.random.default_rng(seed).binomial(32, rate, len(states)).tolist()
+        counts = [np.array([[32 - k, 0], [0, 0]]) for k in faults]
+        tallies = {key: answers(c, k) for key, c, k in zip(states, counts, faults, strict=True)}
+        m = illegal_rate(matches, tallies, (seed,))
+        assert m is not None
+        covered += m["low"] <= rate <= m["high"]
+    assert len(states) == 12
+    assert covered >= binom.ppf(1e-3, audits, 0.95)
 
 
 def test_a_maximum_is_found_on_one_half_and_valued_on_the_other(kuhn: Game):

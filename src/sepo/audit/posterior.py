@@ -1,15 +1,21 @@
 """Figures of a policy that is only known from samples: what they come to, and how far they may be off.
 
 At each information state the counts of its answers, and of the times that none was legal, leave a Dirichlet
-distribution over what its policy is there, the states independent of each other. Whole policies are drawn from it, the
-figures of each are exact, and the middle 95 % of them is a figure's interval. The figure itself is that of the shares
-of the answers: where it is a sum over paths, each state on a path once, that is unbiased.
+distribution over what its policy is there, the states independent of each other. Whole policies are drawn from it, and
+the figures of each are exact. The figure itself is that of the shares of the answers: where it is a sum over paths,
+each state on a path once, that is unbiased.
 
 A maximum over opponents is not. The best response to the shares also exploits their noise, so what it gains is too much
 on average. So the opponent is found on one half of the samples and valued on the other, and the other way round: what
 an opponent that is found gains is unbiased for that opponent, hence at most the maximum on average. The interval runs
 from the lower end of that to the upper end of the biased one, and the figure says both. What makes an opponent found on
 one half do well on the other makes the reverse so too, so the two are drawn as if they rose and fell together.
+
+What was never seen may happen yet, so the distribution has a prior, worth one answer. It pulls a state towards uniform
+play, and over a path of many states that adds up to more than chance does. So every policy is drawn twice, with the
+prior and without it, which is right on average; a figure's interval is the middle 95 % of the lesser of the two to that
+of the greater. So goes C. Clopper's and E. Pearson's interval of a share, from Beta(c, n - c + 1) to Beta(c + 1, n - c)
+("The use of confidence or fiducial limits", Biometrika 26, 1934), whose ends differ by where the prior's answer is put.
 """
 
 from __future__ import annotations
@@ -72,14 +78,18 @@ class Posterior:
         self.tallies = {k: policy.tally(d) for k, d in asked.items()}
         ends = np.cumsum([0, *(len(d.legal) for d in asked.values())])
         self.starts = dict(zip(asked, ends.tolist(), strict=False))  # where a state stands in a policy
-        tallies = list(self.tallies.items())
-        self.whole = np.hstack([t.drawn(generator("posterior", *key, k), DRAWS) for k, t in tallies])
-        self.halves = [
-            np.hstack([t.drawn(generator("posterior", *key, k, h), DRAWS, (h,)) for k, t in tallies]) for h in (0, 1)
-        ]
+        self.whole = self._drawn()
+        self.halves = [self._drawn(half) for half in (0, 1)]
         self.shares = np.stack(
             [np.concatenate([t.shares(halves) for t in self.tallies.values()]) for halves in ((0,), (1,), (0, 1))]
         )
+
+    def _drawn(self, *half: int) -> Floats:
+        """Return policies drawn from all answers or half of them: with the prior, then without. (2 draws, entries)."""
+        found = [
+            t.drawn(generator("posterior", *self.key, k, *half), DRAWS, half or (0, 1)) for k, t in self.tallies.items()
+        ]
+        return np.concatenate(found, axis=-1).reshape(2 * DRAWS, -1)
 
     @property
     def answers(self) -> int:
@@ -92,7 +102,7 @@ class Posterior:
         for name, matches in meetings.items():
             found = [self._quantities(m) for m in matches]
             for quantity in dict.fromkeys(q for f in found for q in f):
-                out.add(name, quantity, np.mean([f.get(quantity, np.zeros(DRAWS)) for f in found], axis=0))
+                out.add(name, quantity, np.mean([f.get(quantity, np.zeros(2 * DRAWS)) for f in found], axis=0))
         return out
 
     def extremes(self, anyone: Sequence[Match]) -> dict[str, Extreme]:
@@ -126,9 +136,9 @@ class Posterior:
         answers = [best(profile) for profile in shares]
         whole = self._played(m, self.whole)
         valued = np.mean([gain(answers[1 - half], shares[[half]]) for half in (0, 1)])
-        halves = [np.sort(gain(answers[1 - half], self._played(m, self.halves[half]))) for half in (0, 1)]
-        mean: Floats = np.mean(halves, axis=0)
-        low = mean[generator("order", m.seat, *self.key).permutation(DRAWS)]
+        halves = [gain(answers[1 - half], self._played(m, self.halves[half])).reshape(2, DRAWS) for half in (0, 1)]
+        mean: Floats = np.mean(np.sort(halves), axis=0)
+        low = mean[:, generator("order", m.seat, *self.key).permutation(DRAWS)].ravel()
         high = np.concatenate([self._gained(m, block, due) for block in _blocks(m, whole)])
         return float(valued), float(gain(answers[2], shares[[2]])[0]), low, high
 
@@ -214,11 +224,15 @@ class FromReplies(Found):
         return True
 
     def posterior(self, formula: Figure) -> Range:
-        """Return a figure of every policy drawn. (draws,)."""
+        """Return a figure of every policy drawn: by itself, and the least and the most of it with the prior or without.
+
+        (draws,).
+        """
         for opponent, quantity in self.values.columns:
             self.drawn.absent(opponent, quantity)
         rows = self.drawn.rows
-        return Range(*(np.broadcast_to(x, (len(rows),)) for x in formula(self.drawn.get(rows))))
+        value, low, high = (np.broadcast_to(x, (len(rows),)).reshape(2, -1) for x in formula(self.drawn.get(rows)))
+        return Range(value[0], low.min(axis=0), high.max(axis=0))
 
 
 def _noting(get: Get, asked: set[str]) -> Get:
@@ -253,7 +267,7 @@ def from_replies(
     out = FromReplies(game, "estimated", values, {}, drawn=drawn.expectations(meetings), answers=drawn.answers)
     for name, quantity in values.columns:
         if quantity == "best":  # of a scripted opponent alone: exact
-            out.drawn.add(name, quantity, np.full(DRAWS, values.values[values.columns[name, quantity]].mean()))
+            out.drawn.add(name, quantity, np.full(2 * DRAWS, values.values[values.columns[name, quantity]].mean()))
     for quantity, extreme in (drawn.extremes(anyone) if anyone else {}).items():
         values.fix(ANYONE, quantity, *[extreme.valued] * 3)
         out.plug_in[ANYONE, quantity] = exactly(np.array([extreme.plug_in]))
@@ -266,7 +280,8 @@ def illegal_rate(
 ) -> dict[str, float | int | None] | None:
     """Return the share of replies that were no legal action, over the decisions met in some meetings.
 
-    Each decision's share has the distribution that its own replies leave of it, with W. Perks' prior.
+    Each decision's share has the distribution that its own replies leave of it. The prior is worth one reply, which all
+    decisions share as they are reached: one at each would add up over them to faults that nobody saw.
     """
     reached: dict[str, float] = {}
     for m in matches:
@@ -278,9 +293,10 @@ def illegal_rate(
     value, drawn, total = 0.0, np.zeros(DRAWS), sum(reached.values())
     for k, r in reached.items():
         faults = tallies[k].illegal + tallies[k].truncated
-        legal = tallies[k].replies - faults
-        value += r / total * faults / tallies[k].replies
-        drawn += r / total * generator("illegal", *key, k).beta(faults + PRIOR / 2, legal + PRIOR / 2, DRAWS)
+        legal, weight = tallies[k].replies - faults, r / total
+        prior = PRIOR / 2 * weight
+        value += weight * faults / tallies[k].replies
+        drawn += weight * generator("illegal", *key, k).beta(faults + prior, legal + prior, DRAWS)
     low, high = ends(Range(drawn, drawn, drawn))
     return {
         "value": value,

@@ -83,14 +83,19 @@ class Tally:
         return out
 
     def drawn(self, rng: np.random.Generator, draws: int, halves: Sequence[int] = (0, 1)) -> Floats:
-        """Draw what the policy may be, given some halves of its answers. (draws, legal actions).
+        """Draw what the policy may be, given some halves of its answers. (2, draws, legal actions).
 
-        What happens at the state, one of the legal answers or none, has a Dirichlet distribution.
+        What happens at the state, one of the legal answers or none, has a Dirichlet distribution. First with the prior,
+        under which what was never seen may happen, then by the same draws without it, which are right on average. Where
+        there are no answers the prior is all that is known.
         """
         here = list(halves)
         counts = np.append(self.chosen[here].sum(axis=0), self.none[here].sum())
-        found = rng.dirichlet(counts + PRIOR / len(counts), draws)
-        out: Floats = found[:, :-1] + found[:, -1:] * self.fallback
+        seen = rng.standard_gamma(counts, (draws, len(counts)))
+        lent = rng.standard_gamma(PRIOR / len(counts), (draws, len(counts)))
+        weights = np.stack([seen + lent, seen if counts.any() else lent])
+        found = weights / weights.sum(axis=-1, keepdims=True)
+        out: Floats = found[..., :-1] + found[..., -1:] * self.fallback
         return out
 
     def ends(self, level: float = 0.95) -> tuple[Floats, Floats]:
