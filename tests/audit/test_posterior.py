@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,12 @@ from sepo.audit.figures import of
 from sepo.audit.methods import Options
 from sepo.audit.posterior import from_replies, illegal_rate
 from sepo.audit.scorecard import audit, audit_table, by_set, scorecards
-from sepo.games.base import Game
+from sepo.games.base import Decision, Game
 from sepo.games.registry import make
-from sepo.policies.base import Tally
+from sepo.keys import generator
+from sepo.policies.base import Policy, Tally
 from sepo.policies.function import FunctionPolicy
-from sepo.policies.reasoned import ReasonedPolicy, ReplyRules
+from sepo.policies.reasoned import Hear, ReasonedPolicy, ReplyRules, Wanted
 from sepo.policies.remembered import title
 from sepo.policies.script import UniformPolicy, played
 from sepo.policies.spread import Elsewhere
@@ -200,6 +202,40 @@ def test_the_share_of_illegal_replies_is_covered_at_its_rate():
         rate = audit(model, by_set(game, "both"), Options(method="sampled", episodes=40))["illegal_rate"]
         covered += rate["low"] < 0.1 < rate["high"]
     assert covered >= 14
+
+
+class OftenLost(ReasonedPolicy):
+    """Cooperates; in a fifth of the clusters half of its replies are no answer, in the others hardly any."""
+
+    def once(self) -> Policy:
+        return OftenLost(self.writer, self.name, ReplyRules(samples=1), self.seed, "play")
+
+    def draw(self, decisions: Sequence[Decision], wanted: Sequence[Wanted], hear: Hear | None = None) -> list[Tally]:
+        out = []
+        for w in wanted:
+            often = generator(self.seed, w.key[0]).random() < 0.2
+            lost = generator(self.seed, decisions[w.at].key, *w.key).random() < (0.5 if often else 0.02)
+            out.append(answers(np.array([[1 - lost, 0], [0, 0]]), int(lost)))
+        return out
+
+
+def test_the_share_of_illegal_replies_is_covered_where_they_gather_in_some_clusters():
+    game, audits, covered = make("ipd", {"rounds": 2}), 30, 0
+    options = Options(sets="sepo", adversaries=False, method="sampled", episodes=32)
+    for seed in range(audits):
+        m = audit(OftenLost(Elsewhere(), "m", ReplyRules(), seed), by_set(game, "sepo"), options)["illegal_rate"]
+        assert m["n"] == 32
+        covered += m["low"] <= 0.2 * 0.5 + 0.8 * 0.02 <= m["high"]
+    assert covered >= binom.ppf(1e-3, audits, 0.95)
+
+
+@pytest.mark.parametrize("fault", [0.0, 1.0])
+def test_a_share_of_illegal_replies_that_never_varies_is_not_shown_as_certain(fault: float):
+    game = make("ipd", {"rounds": 2})
+    model = sampled(game, random_table(game, 1), 1, fault=fault)
+    m = audit(model, by_set(game, "sepo"), Options(sets="sepo", method="sampled", episodes=30))["illegal_rate"]
+    assert (m["value"], m["n"]) == (fault, 30)
+    assert m["high"] - m["low"] == pytest.approx(0.1135, abs=1e-3)  # Wilson's, of 30
 
 
 def test_differences_allow_for_both_sides_samples(kuhn: Game):

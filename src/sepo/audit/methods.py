@@ -244,7 +244,8 @@ def _sampled(
     found = Found(game, "sampled", values, extra, raw, stopped)
     train = main.pools["train"]
     if isinstance(policy, Estimated):
-        extra |= {"illegal_rate": share_illegal(policy.tallies), "replies": told(policy.tallies)}
+        rate = share_illegal(found, opponents, (*key, game.name, "illegal_rate"))
+        extra |= {"illegal_rate": rate, "replies": told(policy.tallies)}
     if all(values.has(o, LEGAL_MASS) for o in train):
         extra["legal_mass"] = found.figure(
             quotient(train, LEGAL_MASS, DECISIONS), (*key, game.name, LEGAL_MASS), span=SHARE

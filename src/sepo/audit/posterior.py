@@ -29,10 +29,11 @@ import numpy as np
 from sepo.audit.board import Match
 from sepo.audit.estimate import ANYTHING
 from sepo.audit.exact import Expectations, beyond, dues, pursued
-from sepo.audit.figures import ANYONE, Figure, Get, Range, exactly
+from sepo.audit.figures import ANYONE, Figure, Get, Range, exactly, of
 from sepo.audit.found import Found, ends, number
 from sepo.games.base import Game
 from sepo.keys import generator
+from sepo.play.lockstep import FAULTS, REPLIES
 from sepo.policies.base import PRIOR, Estimated, Tally
 from sepo.solve.response import best_response, best_responses
 from sepo.solve.tree import Floats
@@ -306,14 +307,26 @@ def illegal_rate(
     }
 
 
-def share_illegal(tallies: Iterable[Tally]) -> dict[str, float | int | None]:
-    """Return the share of replies in play that were no legal action, with its Wilson interval."""
+def share_illegal(found: Found, opponents: Sequence[str], key: tuple[object, ...]) -> dict[str, Any] | None:
+    """Return the share of replies in play that were no legal action, over the clusters that were played.
+
+    Where no cluster differs from another, as where none had a fault, it has the Wilson interval of as many replies as
+    there are clusters: all that a cluster holds may go wrong together.
+    """
     from scipy.stats import binomtest  # takes long to import
 
-    found = told(tallies)
-    faults, replies = found["illegal"] + found["truncated"], found["replies"]
-    interval = binomtest(faults, replies).proportion_ci(method="wilson")
-    return {"value": faults / replies, "low": float(interval.low), "high": float(interval.high), "n": replies}
+    for values in (found.values, *([] if found.plain is None else [found.plain])):
+        for o in opponents:
+            values.absent(o, FAULTS)
+            values.absent(o, REPLIES)
+    faults, replies = (of(opponents, {quantity: 1.0}) for quantity in (FAULTS, REPLIES))
+    out: dict[str, Any] | None = found.figure(lambda get: faults(get).over(replies(get)), key)
+    if out is None or out["low"] is None or out["high"] is None:
+        return out
+    if out["low"] == out["high"]:
+        alike = binomtest(round(out["value"] * out["n"]), out["n"]).proportion_ci(method="wilson")
+        out |= {"low": min(float(alike.low), out["value"]), "high": max(float(alike.high), out["value"])}
+    return out | {"low": max(0.0, out["low"]), "high": min(1.0, out["high"])}
 
 
 def told(tallies: Iterable[Tally]) -> dict[str, int]:

@@ -20,6 +20,7 @@ from sepo.errors import TooLargeError
 from sepo.games.base import Game
 from sepo.games.registry import make, plugged
 from sepo.lm.identity import fingerprint
+from sepo.play.lockstep import FAULTS, REPLIES
 from sepo.policies.base import Policy, Tally
 from sepo.policies.function import FunctionPolicy
 from sepo.policies.reasoned import ReasonedPolicy
@@ -129,7 +130,7 @@ def _said(policy: Policy, asking: Asking) -> object | None:
     if isinstance(policy, Known):
         return policy.name
     model = fingerprint(policy.name, asking.template)
-    return None if model is None else (model, asking.rules, asking.seed)
+    return None if model is None else (model, asking.rules, asking.seed, REPLIES, FAULTS)  # which rows lacked once
 
 
 def meetings(subject: Subject, opponents: Sequence[str]) -> dict[str, list[Match]] | None:

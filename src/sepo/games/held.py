@@ -16,7 +16,7 @@ from sepo.games.repeated import RepeatedGame, Stage
 
 COUNTED = ("own", "other", "round")
 """Features that every game has."""
-TAKEN = (*COUNTED, "best", "legal mass", "decisions asked")
+TAKEN = (*COUNTED, "best", "legal mass", "decisions asked", "replies read", "faulty replies")
 """Names of quantities that an audit adds to a game's features; so are all that begin with ``PLAY``."""
 PLAY = "play "
 TOLERANCE = 1e-9

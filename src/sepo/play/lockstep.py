@@ -23,6 +23,8 @@ from sepo.solve.tree import Floats
 
 LEGAL_MASS, DECISIONS = "legal mass", "decisions asked"
 """Quantities of a model: its probability on legal replies, summed over the decisions it was asked."""
+REPLIES, FAULTS = "replies read", "faulty replies"
+"""Quantities of a model that writes: its replies, and those of them that were no legal answer or never ended."""
 LONGEST = 10_000
 """Moves after which an episode is taken to be endless."""
 BLOCK = 256
@@ -114,9 +116,17 @@ def _asking(policy: Policy) -> Ask:
     """Return how episodes ask a policy: one that draws its answers draws by the episode, whoever else plays."""
     if not isinstance(policy, Estimated):
         return lambda _, decisions: answered(policy, decisions)
-    return lambda asking, decisions: [
-        one.p for one in policy.replies(decisions, [(e.cluster, e.opponent.name, e.seat, e.moves) for e in asking])
-    ]
+
+    def ask(asking: Sequence[Episode], decisions: Sequence[Decision]) -> list[Floats]:
+        found = policy.replies(decisions, [(e.cluster, e.opponent.name, e.seat, e.moves) for e in asking])
+        for e, one in zip(asking, found, strict=True):
+            if one.tally is not None:
+                for sums in (e.plain, e.expected):
+                    _add(sums, REPLIES, one.tally.replies)
+                    _add(sums, FAULTS, one.tally.illegal + one.tally.truncated)
+        return [one.p for one in found]
+
+    return ask
 
 
 def run(

@@ -159,10 +159,21 @@ class Written(NamedTuple):
 
 
 class Spoken(NamedTuple):
-    """An answer, (legal actions,), and what was written for it; None where nothing was, or too much to keep."""
+    """An answer of a policy.
+
+    Attributes
+    ----------
+    p : (legal actions,)
+        The answer.
+    written
+        What was written for it; None where nothing was, or too much to keep.
+    tally
+        What came of the replies that were drawn for it; None where none were.
+    """
 
     p: Floats
     written: Written | None = None
+    tally: Tally | None = None
 
 
 @runtime_checkable

@@ -161,7 +161,7 @@ class ReasonedPolicy:
         for decision, tally in zip(decisions, drawn, strict=True):
             before = self._tallies.get(where := _where(decision))
             self._tallies[where] = tally if before is None else before.plus(tally)
-        return [Spoken(tally.policy, None if notes is None else notes.at(i)) for i, tally in enumerate(drawn)]
+        return [Spoken(tally.policy, None if notes is None else notes.at(i), tally) for i, tally in enumerate(drawn)]
 
     def add(self, tallies: Mapping[tuple[str, str], Tally]) -> None:
         """Take in what was drawn elsewhere, by game and information state."""
