@@ -235,7 +235,7 @@ def test_a_share_of_illegal_replies_that_never_varies_is_not_shown_as_certain(fa
     model = sampled(game, random_table(game, 1), 1, fault=fault)
     m = audit(model, by_set(game, "sepo"), Options(sets="sepo", method="sampled", episodes=30))["illegal_rate"]
     assert (m["value"], m["n"]) == (fault, 30)
-    assert m["high"] - m["low"] == pytest.approx(0.1135, abs=1e-3)  # Wilson's, of 30
+    assert m["high"] - m["low"] == pytest.approx(1 - 0.025 ** (1 / 30))
 
 
 def test_differences_allow_for_both_sides_samples(kuhn: Game):

@@ -29,7 +29,7 @@ import numpy as np
 from sepo.audit.board import Match
 from sepo.audit.estimate import ANYTHING
 from sepo.audit.exact import Expectations, beyond, dues, pursued
-from sepo.audit.figures import ANYONE, Figure, Get, Range, exactly, of
+from sepo.audit.figures import ANYONE, SHARE, Figure, Get, Range, exactly, of
 from sepo.audit.found import Found, ends, number
 from sepo.games.base import Game
 from sepo.keys import generator
@@ -310,22 +310,17 @@ def illegal_rate(
 def share_illegal(found: Found, opponents: Sequence[str], key: tuple[object, ...]) -> dict[str, Any] | None:
     """Return the share of replies in play that were no legal action, over the clusters that were played.
 
-    Where no cluster differs from another, as where none had a fault, it has the Wilson interval of as many replies as
-    there are clusters: all that a cluster holds may go wrong together.
+    Where no cluster differs from another, as where none had a fault, the interval is that of ``estimate.unseen``: all
+    that a cluster holds may go wrong together.
     """
-    from scipy.stats import binomtest  # takes long to import
-
     for values in (found.values, *([] if found.plain is None else [found.plain])):
         for o in opponents:
             values.absent(o, FAULTS)
             values.absent(o, REPLIES)
     faults, replies = (of(opponents, {quantity: 1.0}) for quantity in (FAULTS, REPLIES))
-    out: dict[str, Any] | None = found.figure(lambda get: faults(get).over(replies(get)), key)
+    out: dict[str, Any] | None = found.figure(lambda get: faults(get).over(replies(get)), key, span=SHARE)
     if out is None or out["low"] is None or out["high"] is None:
         return out
-    if out["low"] == out["high"]:
-        alike = binomtest(round(out["value"] * out["n"]), out["n"]).proportion_ci(method="wilson")
-        out |= {"low": min(float(alike.low), out["value"]), "high": max(float(alike.high), out["value"])}
     return out | {"low": max(0.0, out["low"]), "high": min(1.0, out["high"])}
 
 
