@@ -151,6 +151,7 @@ class _At:
     def __init__(self, model: torch.nn.Module, parameters: Mapping[str, torch.Tensor]) -> None:
         self._model, self._parameters = model, dict(parameters)
         self.device, self.dtype = model.device, model.dtype
+        self.generation_config = model.generation_config
 
     def __call__(self, **inputs: Any) -> Any:
         return torch.func.functional_call(self._model, self._parameters, (), inputs)
