@@ -535,6 +535,20 @@ def test_figures_by_other_rules_than_the_runs_are_said_to_be() -> None:
         assert ("By other rules, overbid_loss True." in met[0].caption) is said
 
 
+def test_a_payoff_without_known_ends_is_a_dot_without_a_whisker() -> None:
+    run = auction()
+    row = run.histories["sepo"][0].card["opponents"][0]
+    row["other"] = {"value": 0.25, "low": None, "high": None, "n": 32}
+    row["advantage"] = {"value": -0.25, "low": None, "high": 0.1, "n": 32}
+    met = opponents(run)
+    assert met is not None
+    other, ahead = (plot.data[0] for plot in met[0].plots[1:])
+    assert (other["x"], other["error_x"]["array"], other["error_x"]["arrayminus"]) == ([0.25], [0.0], [0.0])
+    assert (ahead["error_x"]["array"], ahead["error_x"]["arrayminus"]) == ([pytest.approx(0.35)], [0.0])
+    assert "sepo,train,truthful,other,0.25,-inf,inf" in met[0].data
+    assert "-inf" in str(other["customdata"])
+
+
 def test_the_worst_opponent_by_the_tables_rules_has_no_figure_by_others() -> None:
     (found,), (alike,) = exploiters(auction()), exploiters(auction(rules_by_measures={}))
     assert alike.caption == "sepo: the opponent that gets furthest ahead of it (ahead by 0.5000 points per round)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ ROW = 40
 
 
 class Whisker(NamedTuple):
-    """A figure and the ends of its whisker."""
+    """A figure and the ends of its whisker, which are infinite where they are not known: then none is drawn."""
 
     value: float
     low: float
@@ -34,8 +35,8 @@ def dots(
         "error_x": {
             "type": "data",
             "symmetric": False,
-            "array": [f.high - f.value for f in found.values()],
-            "arrayminus": [f.value - f.low for f in found.values()],
+            "array": [_length(f.high - f.value) for f in found.values()],
+            "arrayminus": [_length(f.value - f.low) for f in found.values()],
             "color": colour(index),
             "thickness": 1.6,
             "width": 3,
@@ -47,6 +48,10 @@ def dots(
         "hovertemplate": f"{HOVER}<extra>{hover}</extra>",
         "meta": {"arm": index},
     }
+
+
+def _length(found: float) -> float:
+    return found if math.isfinite(found) else 0.0
 
 
 def lanes(axis: str, names: Sequence[str], **fields: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,7 +29,10 @@ def opponents(run: Run) -> tuple[Panel, Table] | None:
     if not met:
         return None
     zero_sum = all(
-        abs(by["own"].value + by["other"].value) < 1e-9 for arm in found.values() for by in arm.values() if len(by) > 1
+        abs(by["own"].value + by["other"].value) < 1e-9
+        for arm in found.values()
+        for by in arm.values()
+        if {"own", "other"} <= set(by)
     )
     shown = {key: title for key, title in CHARTS.items() if not (zero_sum and key != "own")}
     names = [f"{name} ({POOLS.get(pool, pool)})" for pool, name in met]
@@ -67,8 +71,10 @@ def _met(seeds: tuple[SeedRun, ...]) -> dict[tuple[str, str], dict[str, Whisker]
         for row in seed.card.get("opponents", []) if seed.card else []:
             for key in CHARTS:
                 figure: Mapping[str, Any] | None = row.get(key)
-                if figure and all(isinstance(figure.get(k), int | float) for k in ("value", "low", "high")):
-                    whisker = Whisker(*(float(figure[k]) for k in ("value", "low", "high")))
+                if figure and isinstance(figure.get("value"), int | float):
+                    low, high = figure.get("low"), figure.get("high")
+                    ends = -math.inf if low is None else float(low), math.inf if high is None else float(high)
+                    whisker = Whisker(float(figure["value"]), *ends)
                     values.setdefault((str(row["pool"]), str(row["name"])), {}).setdefault(key, []).append(whisker)
     return {who: {key: spread(found) for key, found in by.items()} for who, by in values.items()}
 
