@@ -353,15 +353,16 @@ def test_few_demonstrations_are_still_of_both_parts(tree):
         assert train + validation >= 3
 
 
-def test_a_time_to_exploit_that_some_seeds_lack_has_no_mean():
+@pytest.mark.parametrize("name", ["time_to_exploit", "robustness"])
+def test_a_figure_that_some_seeds_lack_has_no_mean(name: str):
     def card(**figure: float | None) -> dict[str, Any]:
-        return {"exploitability": {"value": 0.1, "low": 0.1, "high": 0.1}, "time_to_exploit": figure or None}
+        return {"exploitability": {"value": 0.1, "low": 0.1, "high": 0.1}, name: figure or None}
 
     known = card(value=128.0, low=64.0, high=384.0)
-    assert over_seeds([known, known])["time_to_exploit"]["value"] == 128
+    assert over_seeds([known, known])[name]["value"] == 128
     for other in (card(value=None, low=640.0, high=None), card(value=704.0, low=64.0, high=None), card()):
         found = over_seeds([known, other])
-        assert "time_to_exploit" not in found
+        assert name not in found
         assert found["exploitability"]["n"] == 2
 
 

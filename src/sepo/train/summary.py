@@ -23,7 +23,6 @@ from sepo.train.seeds import Figure, paired, spread, widened
 SCHEMA = "sepo.run/1"
 COMPARED = ("exploitability", "worst_case_advantage", "paper.e", "sepo.e", "paper.J", "sepo.J")
 """What arms are compared by, where they have it."""
-TIMED = "time_to_exploit"
 MANY = 20
 """Steps from which a term is judged over a whole run."""
 NEAR = 1.1
@@ -207,13 +206,13 @@ def beyond(recipe: Recipe, arm: Arm, last: Mapping[str, Mapping[str, Any]]) -> l
 def over_seeds(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return each figure's mean over seeds with its interval.
 
-    A time to exploit that some seeds lack has none: they are those that nobody exploited in time, or ever, so the mean
-    of the others would be of the easiest.
+    A figure that some seeds lack has none, since they are not lacking by chance: seeds without a time to exploit are
+    those that nobody exploited in time, so the mean of the others would be of the easiest; and a payoff that was the
+    same in all instances drawn has no known ends.
     """
     found: dict[str, list[Mapping[str, Any]]] = {}
     for card in cards:
         for name, figure in figures(card):
             found.setdefault(name, []).append(figure)
-    if len(found.get(TIMED, cards)) < len(cards):
-        del found[TIMED]
-    return {name: widened([(f["value"], f["low"], f["high"]) for f in each]) for name, each in found.items()}
+    whole = {name: each for name, each in found.items() if len(each) == len(cards)}
+    return {name: widened([(f["value"], f["low"], f["high"]) for f in each]) for name, each in whole.items()}
