@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sepo.audit.compare import known_of, load_card
+from sepo.audit.compare import elicited, load_card
 from sepo.audit.meanings import MEANINGS
 from sepo.display import figure, number, table
 from sepo.errors import InputError
@@ -172,7 +172,7 @@ class Scorecard:
             yield repr(game)[1:-1], ", ".join(f"{k} {number(f.value)}" for k, f in heads.items() if f is not None)
 
     def _repr_html_(self) -> str:
-        known = known_of(self.document)
+        said = elicited(self.document)
         return "".join(
             table(
                 f"{self.policy} in {game}: {part['unit']}, {part['method']}",
@@ -181,7 +181,7 @@ class Scorecard:
                     [f"{of} {name}" if name in part["measures"][of] else name, figure(found), _meaning(name)]
                     for of, name, found in _figures(part)
                 ],
-                f"elicited in {known}: the figures are the table's, which is uniform elsewhere" if known else "",
+                said,
             )
             for game, part in self.games.items()
         )

@@ -44,14 +44,28 @@ def load_cards(path: Path) -> list[dict[str, Any]]:
         If the file holds no scorecard, or something else among them.
     """
     document = read_json(path, "scorecard")
+    cards = cards_of(document, path)
+    if not cards:
+        raise InputError(f"'{path}' is no list of scorecards: 'scorecards' must hold some")
+    schemas = (CARD_SCHEMA,) if document.get("schema") == SEVERAL_SCHEMA else (CARD_SCHEMA, SAFETY_SCHEMA)
+    for card in cards:
+        check_card(card, path, schemas)
+    return cards
+
+
+def cards_of(document: dict[str, Any], path: Path) -> list[dict[str, Any]]:
+    """Return the scorecards of a file's document, one or several; what each of them is was not looked at.
+
+    Raises
+    ------
+    InputError
+        If it is of several and has no list of them.
+    """
     if document.get("schema") != SEVERAL_SCHEMA:
-        check_card(document, path, (CARD_SCHEMA, SAFETY_SCHEMA))
         return [document]
     cards = document.get("scorecards")
-    if not isinstance(cards, list) or not cards or not all(isinstance(card, dict) for card in cards):
-        raise InputError(f"'{path}' is no list of scorecards: 'scorecards' must hold some")
-    for card in cards:
-        check_card(card, path)
+    if not isinstance(cards, list) or not all(isinstance(card, dict) for card in cards):
+        raise InputError(f"'{path}' is no list of scorecards")
     return cards
 
 
@@ -61,11 +75,15 @@ def known_of(card: Mapping[str, Any]) -> str:
     return in_part(notes) if isinstance(notes, Mapping) else ""
 
 
+def elicited(card: Mapping[str, Any]) -> str:
+    """Return what figures are of a table that was elicited in part; empty where a scorecard does not say."""
+    part = known_of(card)
+    return f"elicited in {part}: the figures are the table's, which is uniform elsewhere" if part else ""
+
+
 def partly(card: Mapping[str, Any]) -> str:
-    """Return one sentence on a scorecard of a table that was elicited in part; empty where it does not say."""
-    if not (part := known_of(card)):
-        return ""
-    return f"{card['policy']} was elicited in {part}: the figures are the table's, which is uniform elsewhere"
+    """Return the same as one sentence on the policy."""
+    return f"{card['policy']} was {said}" if (said := elicited(card)) else ""
 
 
 def few(card: Mapping[str, Any]) -> str:
@@ -82,6 +100,11 @@ def few(card: Mapping[str, Any]) -> str:
         return ""
     told = ", ".join(f"{n} in {game}" for game, n in found.items())
     return f"{card['policy']}: intervals of fewer than {ENOUGH} clusters ({told}) hold less often than 19 times in 20"
+
+
+def remarks(card: Mapping[str, Any]) -> list[str]:
+    """Return what is to be said beside the figures of a scorecard, a sentence each."""
+    return [said for said in (partly(card), few(card)) if said]
 
 
 def check_card(document: Mapping[str, Any], path: Path, schemas: Sequence[str] = (CARD_SCHEMA,)) -> None:

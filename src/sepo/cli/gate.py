@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from sepo.audit.compare import few, load_card, partly
+from sepo.audit.compare import load_card, remarks
 from sepo.audit.gate import Bound, document, gate
 from sepo.cli.arguments import JsonOption
 from sepo.cli.terminal import say, say_json
@@ -49,9 +49,8 @@ def command(
             say(f"failed: {check.said}")
         if not failed:
             say(f"passed: {len(checks)} checks")
-        for said in (partly(held), few(held)):
-            if said:
-                say(said, err=True)
+        for said in remarks(held):
+            say(said, err=True)
     if failed:
         raise typer.Exit(1)
 

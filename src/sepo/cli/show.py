@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sepo import display
-from sepo.audit.compare import REPORTED, few, partly
+from sepo.audit.compare import REPORTED, remarks
 from sepo.audit.meanings import MEANINGS
 from sepo.cli.terminal import console, say
 from sepo.games.base import Game
@@ -37,9 +37,8 @@ def show_cards(cards: Sequence[Mapping[str, Any]]) -> None:
     for game in dict.fromkeys(name for card in cards for name in card["games"]):
         _show_game(game, [card for card in cards if game in card["games"]], out)
     for card in cards:
-        for said in (partly(card), few(card)):
-            if said:
-                say(said)
+        for said in remarks(card):
+            say(said)
 
 
 def show_differences(found: Mapping[str, Any]) -> None:

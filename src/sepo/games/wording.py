@@ -15,6 +15,7 @@ from functools import cached_property, lru_cache
 
 from sepo.errors import ContractError, InputError
 from sepo.games.base import CHANCE, Decision, Game, Turn
+from sepo.keys import generator
 
 USUAL = ("original", "paraphrase-1", "paraphrase-2", "paraphrase-3", "renamed", "swapped")
 """The wordings of a built-in game. Where actions are numbers nothing can be renamed."""
@@ -83,6 +84,11 @@ ORIGINAL = Wording("original")
 def wordings(game: Game) -> tuple[Wording, ...]:
     """Return a game's wordings, the original first."""
     return (ORIGINAL, *game.wordings)
+
+
+def pick(words: Sequence[Wording], *key: object) -> Wording:
+    """Return the wording that a step's questions are put in, of those that it may be; ``key`` is the step's."""
+    return words[int(generator(*key, "wording").integers(len(words)))]
 
 
 def reword(decision: Decision, wording: Wording) -> Decision:

@@ -11,14 +11,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from sepo.audit.compare import CARD_SCHEMA, REPORTED, SAFETY_SCHEMA, check_card, figures, partly
+from sepo.audit.compare import (
+    CARD_SCHEMA,
+    REPORTED,
+    SAFETY_SCHEMA,
+    SEVERAL_SCHEMA,
+    cards_of,
+    check_card,
+    figures,
+    partly,
+)
 from sepo.errors import InputError
 from sepo.files import read_json
 from sepo.report.read import refuse_unfinished
 from sepo.train.rules import MAIN, other_rules
 
 RUN_SCHEMA = "sepo.run/1"
-SEVERAL_SCHEMA = "sepo.scorecards/1"
 ARM = "@"
 
 
@@ -100,15 +108,9 @@ def read_sides(arguments: Sequence[str | Mapping[str, Any]]) -> tuple[list[Side]
             out += _run(Path(folder), arm, every=False)
         else:
             document = read_json(Path(text), "scorecard")
-            if document.get("schema") == SEVERAL_SCHEMA:
-                cards = document.get("scorecards")
-                if not isinstance(cards, list) or not all(isinstance(card, dict) for card in cards):
-                    raise InputError(f"'{text}' is no list of scorecards")
-                if len(arguments) == 1:
-                    paired = _paired(document)
-            else:
-                cards = [document]
-            out += [_card(card, text) for card in cards]
+            out += [_card(card, text) for card in cards_of(document, Path(text))]
+            if document.get("schema") == SEVERAL_SCHEMA and len(arguments) == 1:
+                paired = _paired(document)
     if len(out) < 2:
         raise InputError("there is nothing to compare with: name two scorecards or run folders, or more")
     return _told_apart(out), paired

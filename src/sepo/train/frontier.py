@@ -19,7 +19,7 @@ from sepo.games.base import MeasureSet, Weights
 from sepo.games.registry import make
 from sepo.train.recipe import Arm, Recipe, merged, parse_recipe
 from sepo.train.run import run
-from sepo.train.seeds import ROUNDING
+from sepo.train.seeds import ends
 from sepo.train.summary import header
 from sepo.train.unit import Tell
 
@@ -209,6 +209,5 @@ def _figures(last: Mapping[str, Any], measures: MeasureSet, seeds: int) -> dict[
 
 
 def _figure(found: Mapping[str, Any]) -> dict[str, Any]:
-    told = found["n"] > 1 or found["high"] - found["low"] > ROUNDING
-    ends = [found["low"], found["high"]] if told else None
-    return {"mean": found["value"], "interval": ends, "seeds": found["seeds"]}
+    interval = ends(found)
+    return {"mean": found["value"], "interval": interval and list(interval), "seeds": found["seeds"]}

@@ -19,8 +19,7 @@ from sepo.audit.arena import Ground, layout
 from sepo.errors import InputError
 from sepo.files import write_atomic
 from sepo.games.base import Decision
-from sepo.games.wording import ORIGINAL, Wording, reword
-from sepo.keys import generator
+from sepo.games.wording import ORIGINAL, Wording, pick, reword
 from sepo.lm.adapter import restore, snapshot, trainable
 from sepo.policies.direct import DirectPolicy
 from sepo.solve.tree import Floats, Ints
@@ -108,7 +107,7 @@ class Learner:
         """The words of this step's questions."""
         if len(self.wordings) == 1 or self.step >= self.schedule.steps:
             return self.wordings[0]
-        return self.wordings[int(generator(*self.key, self.step, "wording").integers(len(self.wordings)))]
+        return pick(self.wordings, *self.key, self.step)
 
     @property
     def everything(self) -> Asked:

@@ -11,6 +11,7 @@ from sepo.audit.arena import Meeting, met
 from sepo.audit.measures import KINDS, Term
 from sepo.errors import InputError
 from sepo.games.base import MeasureSet
+from sepo.games.wording import pick
 from sepo.keys import generator
 from sepo.solve.tree import Floats
 from sepo.train import ranks
@@ -78,11 +79,10 @@ class Player:
         """Play the episodes of a step of this game and credit their turns."""
         key, section = (*self.part.key, number), self.section
         chosen = sorted(generator(*key, "opponents").permutation(len(self.opponents))[: self.drawn].tolist())
-        words = self.part.domain.words
         manner = Manner(
             self.recipe.reasoned.tokens,
             self.recipe.reasoned.illegal,
-            words[int(generator(*key, "wording").integers(len(words)))],
+            pick(self.part.domain.words, *key),
         )
         first = number * section.groups + ranks.rank() * self.here
         opponents = [self.opponents[i] for i in chosen]

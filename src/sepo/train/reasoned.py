@@ -28,7 +28,7 @@ from sepo.data.episodes import Example, demonstrate
 from sepo.data.styles import check, row
 from sepo.errors import InputError
 from sepo.files import read_json
-from sepo.games.wording import Wording, reword
+from sepo.games.wording import Wording, pick, reword
 from sepo.keys import generator
 from sepo.lm.adapter import snapshot, trainable
 from sepo.lm.chat import encode
@@ -341,8 +341,8 @@ class _Shown:
 
     def drawn(self, step: int) -> list[Tokens]:
         """Return the examples of a step, in the words that are drawn for it as in the direct style."""
-        key, words = self.part.key, self.part.domain.words
-        wording = words[int(generator(*key, step, "wording").integers(len(words)))]
+        key = self.part.key
+        wording = pick(self.part.domain.words, *key, step)
         rng = generator(*key, "examples", step)
         numbers = rng.integers(len(self.train), size=self.part.recipe.reasoned.examples).tolist()
         for i in numbers:

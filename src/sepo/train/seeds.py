@@ -71,13 +71,18 @@ class Spread(NamedTuple):
         return {"mean": self.mean, "interval": interval, "n": len(seeds), "seeds": seeds}
 
 
+def ends(whole: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Return the interval of a figure over seeds, as ``widened`` has it; None of one seed that is exact."""
+    told = whole["n"] > 1 or whole["high"] - whole["low"] > ROUNDING
+    return (whole["low"], whole["high"]) if told else None
+
+
 def spread(found: Mapping[int, Figure]) -> Spread | None:
     """Return the mean of a figure over seeds with its interval; None where no seed has it."""
     if not found:
         return None
     whole = widened(list(found.values()))
-    told = len(found) > 1 or whole["high"] - whole["low"] > ROUNDING
-    low, high = (whole["low"], whole["high"]) if told else (None, None)
+    low, high = ends(whole) or (None, None)
     return Spread(whole["value"], low, high, {seed: f.value for seed, f in found.items()})
 
 
