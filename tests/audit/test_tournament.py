@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -9,10 +11,12 @@ from sepo.audit.tournament import MatchOptions, nash_average, tournament
 from sepo.errors import InputError, TooLargeError
 from sepo.games.base import Game
 from sepo.games.registry import make
+from sepo.policies.function import FunctionPolicy
 from sepo.policies.human import HumanPolicy
 from sepo.policies.reasoned import ReasonedPolicy, ReplyRules
 from sepo.policies.script import ScriptPolicy, UniformPolicy
 from sepo.policies.table import PolicyTable
+from sepo.solve.expand import expand
 from tests.writers import TableWriter, random_table
 
 ROCK = np.array([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]])
@@ -113,8 +117,25 @@ def test_what_a_pair_earned_in_all_deals_is_proven_of_a_zero_sum_game_with_onese
     same = tournament(scripts("always_pass", "always_bet"), kuhn, MatchOptions(method="sampled", deals=20), quiet)
     assert [same["payoffs"][i][i][end] for i in range(2) for end in ("low", "high")] == [0] * 4
     ipd = make("ipd", {"rounds": 2})
-    found = tournament(scripts("always_defect", "tit_for_tat"), ipd, MatchOptions(method="sampled", deals=20), quiet)
+    rarely = FunctionPolicy("rarely", lambda d: {"COOPERATE": 1e-6, "DEFECT": 1 - 1e-6})
+    found = tournament([rarely, *scripts("tit_for_tat")], ipd, MatchOptions(method="sampled", deals=20), quiet)
     assert [found["advantages"][0][0][end] for end in ("low", "high")] == [0, 0]
+    assert found["payoffs"][0][1] == {"value": 3.0, "low": None, "high": None, "n": 20}
+
+
+def test_where_nothing_random_bears_on_a_meeting_its_payoffs_are_proven():
+    ipd = make("ipd", {"rounds": 2})
+    players = [*scripts("always_defect", "tit_for_tat"), UniformPolicy()]
+    options = MatchOptions(method="sampled", deals=20)
+    want, found = tournament(players[:2], ipd, MatchOptions(), quiet), tournament(players, ipd, options, quiet)
+    for i, j in itertools.product(range(2), repeat=2):
+        m = found["payoffs"][i][j]
+        assert m["low"] == m["value"] == m["high"] == want["payoffs"][i][j]["value"]
+    m = found["payoffs"][0][2]
+    assert m["low"] < m["value"] < m["high"]
+    defects = {d.key: {"COOPERATE": 0.0, "DEFECT": 1.0} for d in expand(ipd).questions}
+    writer = ReasonedPolicy(TableWriter(ipd, defects), "model", ReplyRules(samples=4, tokens=2))
+    found = tournament([writer, *scripts("tit_for_tat")], ipd, options, quiet)
     assert found["payoffs"][0][1] == {"value": 3.0, "low": None, "high": None, "n": 20}
 
 

@@ -124,14 +124,18 @@ def _meet(
         here = sampled(players[i], players[j], game, deals, key)
         there = sampled(players[j], players[i], game, deals, key, swapped=True)
         both = _both(here, there)
-        found.append(Payoffs(*(by_instance(rows, instances) for rows in both)) if instances else both)
+        if instances:
+            both = both._replace(first=by_instance(both.first, instances), second=by_instance(both.second, instances))
+        if any(isinstance(policies[k], Estimated) for k in (i, j)):
+            both = both._replace(certain=False)  # what it wrote this once is all that is known of it
+        found.append(both)
         tell(len(found))
     return "sampled", found
 
 
 def _both(here: Payoffs, there: Payoffs) -> Payoffs:
     """Average a pair's payoffs over its two ways to sit."""
-    return Payoffs((here.first + there.second) / 2, (here.second + there.first) / 2)
+    return Payoffs((here.first + there.second) / 2, (here.second + there.first) / 2, here.certain and there.certain)
 
 
 def _document(
@@ -143,9 +147,11 @@ def _document(
     options: MatchOptions,
 ) -> dict[str, Any]:
     count = len(names)
-    rows = np.column_stack([part for payoffs in found for part in payoffs])
+    rows = np.column_stack([part for of in found for part in (of.first, of.second)])
     place = {pair: 2 * k for k, pair in enumerate(pairs)}
-    settled = np.repeat([game.zero_sum and i == j for i, j in pairs], 2)  # what one wins of itself it loses
+    settled = np.repeat(  # what one wins of itself it loses
+        [of.certain or (game.zero_sum and i == j) for (i, j), of in zip(pairs, found, strict=True)], 2
+    )
 
     def earns(means: Floats, i: int, j: int) -> Floats:
         out: Floats = means[:, place[i, j]] if i <= j else means[:, place[j, i] + 1]

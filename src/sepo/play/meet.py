@@ -23,10 +23,19 @@ LINES = 100_000
 
 
 class Payoffs(NamedTuple):
-    """What two policies earn per round in the seats they were given, (rows,) each: one, or one per instance or deal."""
+    """What two policies earn per round in the seats they were given.
+
+    Attributes
+    ----------
+    first, second : (rows,)
+        One figure, or one per instance or deal.
+    certain
+        Whether it is known that no other play is possible: each move that was made had probability 1.
+    """
 
     first: Floats
     second: Floats
+    certain: bool = False
 
 
 class Line(NamedTuple):
@@ -108,6 +117,7 @@ def sampled(
     lots = [Lots(generator(*key, k), ("chance", "one", "other")) for k in clusters]
     states: list[State] = [game.root() for _ in clusters]
     paid, moves = np.zeros((2, len(states))), np.zeros(len(states), dtype=int)
+    certain = True
     while running := [i for i, state in enumerate(states) if state.actor != TERMINAL]:
         asked = {i: game.decision(states[i]) for i in running if states[i].actor != CHANCE}
         answers: dict[int, Floats] = {}
@@ -119,15 +129,19 @@ def sampled(
             if moves[i] >= LONGEST:
                 raise ContractError(f"game '{game.name}': an episode has more than {LONGEST} moves, at {states[i]!r}")
             if i in answers:
-                which = drawn(answers[i], lots[i](names[asked[i].seat], int(moves[i])))
+                odds = answers[i]
+                which = drawn(odds, lots[i](names[asked[i].seat], int(moves[i])))
                 states[i] = states[i].child(asked[i].legal[which])
             else:
                 outcomes = states[i].chance()
+                odds = np.array([p for _, p in outcomes])
                 if game.sampled_chance and moves[i] == 0:
                     which = clusters[i] % len(outcomes)
                 else:
-                    which = drawn(np.array([p for _, p in outcomes]), lots[i]("chance", int(moves[i])))
+                    which = drawn(odds, lots[i]("chance", int(moves[i])))
                 states[i] = states[i].child(outcomes[which][0])
+            certain &= bool(odds[which] == odds.sum())
             paid[:, i] += states[i].rewards()
             moves[i] += 1
-    return Payoffs(*(paid / game.rounds))
+    first_earned, second_earned = paid / game.rounds
+    return Payoffs(first_earned, second_earned, certain)
