@@ -40,6 +40,7 @@ def refused(done: Finished, *said: str) -> None:
         (("audit", "script:nash", "--method", "guess"), ("unknown method 'guess'", "auto, exact")),
         (("audit", "script:nash", "script:gto"), ("unknown script 'gto'",)),
         (("audit", "table:absent.json"), ("no policy table at 'absent.json'",)),
+        (("audit", "uniform", "script:nash", "uniform"), ("policy 'uniform' stands twice",)),
         (("games", "chess"), ("unknown game 'chess'",)),
         (("elicit", "script:gto", "--game", "kuhn", "--out", "x.json"), ("unknown script 'gto'",)),
         (("exploit", "uniform", "--game", "chess", "--out", "x.json"), ("unknown game 'chess'",)),

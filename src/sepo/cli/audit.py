@@ -21,6 +21,7 @@ from sepo.cli.arguments import (
 from sepo.cli.asking import asks_models, parse_options
 from sepo.cli.terminal import say, say_json
 from sepo.cli.variations import asked, parse_horizons
+from sepo.errors import InputError
 from sepo.files import check_writable, write_json
 from sepo.policies.base import Policy
 from sepo.policies.spec import Asking, load_policy
@@ -63,6 +64,8 @@ def command(
     """Audit policies: payoff, exploitability, collusion, externality and what stands behind them."""
     if out is not None:
         check_writable(out)
+    if twice := next((text for text in policies if policies.count(text) > 1), None):
+        raise InputError(f"policy '{twice}' stands twice: an audit takes each once")
     options = parse_options(
         asking, measures, method, episodes, half_width, opponent, budget, control=control, adversaries=adversaries
     )
