@@ -157,6 +157,26 @@ def test_payoff_alone_and_the_best_policy_there_is_are_rows_by_name():
     assert {row.reference for row in found.rows} == {"sepo"}
 
 
+def test_training_as_first_published_is_a_row_by_name():
+    """It is the arm of the recipe that asks whether that collapses, but for what only mirror descent looks at."""
+    recipe, published = (load_recipe(ROOT / "recipes" / f"{name}.yaml") for name in ("ipd", "ipd-paper"))
+    found = plan(recipe, ["paper"])
+    assert named(found) == ["paper"]
+    assert "paper" not in named(plan(recipe))
+    row, arm = (next(a for a in of.arms if a.name == "paper") for of in (found.recipe, published))
+    ours, theirs = found.recipe.settings(row), published.settings(arm)
+    unlike = {key for key, value in ours.model_dump().items() if theirs.model_dump()[key] != value}
+    assert unlike == {"measures", "mirror"}
+    assert found.recipe.measure_name(row) == published.measure_name(arm) == "paper"
+    kuhn = plan(VARIANTS["kuhn"], ["paper"]).recipe
+    section = kuhn.settings(kuhn.arms[-1])
+    assert (section.measures, section.kl, section.learning_rate) == ("paper", 0.2, pytest.approx(0.9e-4))
+    whole = variant("auction", {"exploiter": "pool", "mirror": {"learns": "replies", "knows": "scored"}, "margin": 1.0})
+    planned = plan(whole, ["paper"]).recipe
+    section = planned.settings(planned.arms[-1])
+    assert (section.mirror.learns, section.mirror.knows, section.margin) == ("policy", "asked", 0.0)
+
+
 @pytest.mark.parametrize(
     ("which", "name", "why"),
     [
@@ -165,6 +185,7 @@ def test_payoff_alone_and_the_best_policy_there_is_are_rows_by_name():
         ("budget", "distil", "a weight has a budget"),
         ("budget", "without_e", "a weight has a budget"),
         ("budget", "reward_only", "a weight has a budget"),
+        ("budget", "paper", "a weight has a budget"),
     ],
 )
 def test_a_row_that_cannot_be_had_is_refused_with_its_reason(which: str, name: str, why: str):

@@ -20,9 +20,30 @@ from sepo.train.sections import TrainSection, weights
 
 SEPO = "sepo"
 """The arm that is changed."""
-BY_NAME = ("reward_only", "distil", "credited", "rollout", "constant")
+BY_NAME = ("reward_only", "distil", "credited", "rollout", "constant", "paper")
 """Rows that are run only where they are asked for."""
 SAMPLED = {"estimator": "sampled"}
+PUBLISHED = {
+    "measures": "paper",
+    "credit": "rollout",
+    "estimator": "sampled",
+    "scale": "group",
+    "returns": "immediate",
+    "update": "clipped",
+    "exploiter": "pool",
+    "group_size": 4,
+    "margin": 0.0,
+    "legal_mass": 0.0,
+    "decay": "none",
+    "mirror": {"learns": "policy", "knows": "asked"},
+}
+"""Training as first published (arXiv 2605.30854)."""
+PUBLISHED_KL = {"kuhn": 0.2}
+"""Weights of the KL divergence by game; 0.1 in all others."""
+PUBLISHED_GROUPS = 16
+"""Groups of rollouts for an opponent; one was published: the expectation is the same, with less noise."""
+PUBLISHED_RATE = 0.3
+"""Share of the recipe's learning rate, as in ``recipes/ipd-paper.yaml``: the published rate is of other models."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +55,7 @@ class Row:
     change
         What the arm's ``train`` section has on top of that of ``sepo``.
     reference
-        The row from which it differs in exactly one setting, or by all penalties at once.
+        The row from which it differs in exactly one setting, by all penalties at once, or by all that was published.
     """
 
     name: str
@@ -69,6 +90,7 @@ def grid(recipe: Recipe, sepo: Arm) -> tuple[list[Row], list[LeftOut]]:
         *_of_gradients(section, game),
         *_of_updates(section, tuned=any(arm.stage == "sft" for arm in recipe.arms)),
         *_of_credit(section),
+        _as_published(section, game),
     ]
     rows: list[Row] = []
     left: list[LeftOut] = []
@@ -194,3 +216,14 @@ def _of_credit(section: TrainSection) -> Iterator[Row | LeftOut]:
         if rule != section.credit:
             change = {**SAMPLED, "credit": rule}
             yield _row(rule, change, f"penalties charged by credit '{rule}'", _taught(section), _beside(section))
+
+
+def _as_published(section: TrainSection, game: Game) -> Row | LeftOut:
+    """Return the row that trains as first published, and as little else as can be as the recipe has it."""
+    change = {
+        **PUBLISHED,
+        "groups": PUBLISHED_GROUPS,
+        "kl": PUBLISHED_KL.get(game.name, 0.1),
+        "learning_rate": float(f"{PUBLISHED_RATE * section.learning_rate:.3g}"),
+    }
+    return _row("paper", change, "trained as first published, at 0.3 of the rate", _fixed(section))
