@@ -96,6 +96,30 @@ def test_no_script_and_no_random_policy_exceeds_a_ceiling_that_is_proved(
         assert objective(terms(arena, chosen, near)) <= found.j + 1e-9
 
 
+@pytest.mark.parametrize("margin", [0.25, 1.0])
+def test_with_a_margin_exploiters_count_from_behind(margin: float) -> None:
+    """Two programmes agree on the best there is, which pays to keep the one who can be kept behind behind."""
+    game = make("ipd", {"rounds": 4})
+    tree, chosen = ground_of(game), game.measures("paper")
+    price, many = chosen.weights.e * game.scale, len(chosen.pools["exploiter"])
+
+    def worth(strategy: np.ndarray) -> float:
+        found = terms(tree, chosen, strategy)
+        rest = sum(t.coefficient * t.share * t.value for t in found if t.kind != "e")
+        return rest - price / many * sum(max(0.0, t.unclipped + margin) for t in found if t.kind == "e")
+
+    plain, found = ceiling(tree, chosen), ceiling(tree, chosen, margin=margin)
+    assert found.j == pytest.approx(worth(found.strategy), abs=1e-9)
+    assert 0 <= found.bound - found.j < 1e-8
+    assert found.j == pytest.approx(capped(tree, chosen, 9.0, margin=margin).j, abs=1e-8)
+    assert found.j > worth(plain.strategy) + 0.1
+    assert objective(terms(tree, chosen, found.strategy)) < plain.j
+    rng = np.random.default_rng(0)
+    for spread in (0.3, 3.0):
+        near = softmax(tree, np.log(np.maximum(found.strategy, 1e-3)) + spread * rng.normal(size=len(tree.owner)))
+        assert worth(near) <= found.j + 1e-9
+
+
 def test_a_clip_is_worth_a_mixture() -> None:
     """Where the clip binds, no pure policy is as good as the ceiling's mixture."""
     game = make("ipd", {"rounds": 2})

@@ -9,10 +9,11 @@ import pytest
 
 from sepo.audit.arena import Arena, Ground, ground_of
 from sepo.audit.capped import capped
-from sepo.audit.ceiling import ceiling
+from sepo.audit.ceiling import ceiling, exploiters_of
 from sepo.audit.measures import Play, objective, per_round, respond, terms
 from sepo.audit.sweep import mass_of
 from sepo.errors import InputError
+from sepo.games.base import MeasureName
 from sepo.games.registry import make
 from sepo.lm.adapter import make_trainable
 from sepo.lm.load import load_model
@@ -38,13 +39,13 @@ def document(model: str, train: dict) -> dict:
     }
 
 
-def optimiser(recipe: Recipe, ground: Ground) -> Optimiser:
+def optimiser(recipe: Recipe, ground: Ground, measures: MeasureName = "sepo") -> Optimiser:
     """Make the stage of a recipe's first arm, on its model as it is."""
     settings = recipe.settings(recipe.arms[0])
     lm = load_model(recipe.model.policy)
     make_trainable(lm, "full")
     learner = Learner(DirectPolicy(lm, "x"), ground, settings)
-    return Optimiser(learner, ground.game.measures("sepo"), settings, ("distil",))
+    return Optimiser(learner, ground.game.measures(measures), settings, ("distil",))
 
 
 @pytest.mark.no_cover
@@ -72,6 +73,20 @@ def test_what_is_taught_may_be_the_best_policy_that_nobody_is_far_ahead_of(tmp_p
     worst = respond(ground, stage.target.strategy, {"own": 1.0, "other": -1.0})
     ahead = per_round(ground, stage.target.strategy, worst, 0, {"other": 1.0, "own": -1.0})
     assert ahead == pytest.approx(1.25 if cap is None else cap, abs=1e-8)  # a round's 5 points, of four rounds
+
+
+@pytest.mark.parametrize("cap", [5.0, None])
+def test_what_is_taught_keeps_exploiters_a_margin_behind(tmp_path: Path, cap: float | None) -> None:
+    """As mirror descent does; nobody can be behind `always_defect`, who is the other exploiter."""
+    game = make("ipd", {"rounds": 4})
+    ground, chosen = ground_of(game), game.measures("paper")
+    for margin in (0.0, 0.5):
+        over = {"steps": 3, "target": "ceiling", "worst_case": cap, "margin": margin}
+        stage = optimiser(parse_recipe(document(tiny_model(tmp_path), over) | {"game": "ipd"}, "x"), ground, "paper")
+        stage.advance(stage.learner.look(stage.wanted(0), gradient=True))
+        assert stage.target.strategy is not None
+        found = exploiters_of(terms(ground, chosen, stage.target.strategy))
+        assert sorted(t.unclipped for ts in found for t in ts) == pytest.approx([-margin, 0.0], abs=1e-8)
 
 
 @pytest.mark.parametrize("cap", [0.4, None])

@@ -23,8 +23,8 @@ from scipy.optimize import OptimizeResult, linprog
 from scipy.sparse import block_diag, coo_array, csr_array, hstack, vstack
 
 from sepo.audit.arena import Adversary, Arena, Ground, layout, whole_of
-from sepo.audit.ceiling import best_policy, exploiters_of, hold_to_ceiling, hold_to_linear, priced
-from sepo.audit.measures import BEHIND, Term, charged, objective, terms
+from sepo.audit.ceiling import best_policy, exploiters_of, hold_to_ceiling, hold_to_linear, objective_within, priced
+from sepo.audit.measures import BEHIND, Term, charged, terms
 from sepo.audit.sweep import mass_of
 from sepo.errors import InputError
 from sepo.games.base import MeasureSet, Weights
@@ -51,9 +51,9 @@ class Capped(NamedTuple):
     table
         Its answer at every information state that the learner's seats may come to, against anyone.
     j
-        Its J.
+        Its J; where there is a margin, with that.
     bound
-        No policy under the cap has a larger J than this.
+        No policy under the cap has a larger one than this.
     price
         What J falls by for each point per round that the cap is tightened by; 0 where it does not bind.
     """
@@ -85,12 +85,14 @@ class _Optimum(NamedTuple):
     price: float
 
 
-def capped(ground: Ground, measures: MeasureSet, cap: float, weights: Weights | None = None) -> Capped:
+def capped(
+    ground: Ground, measures: MeasureSet, cap: float, weights: Weights | None = None, *, margin: float = 0.0
+) -> Capped:
     """Return the policy that maximises J among those whose worst-case advantage is at most ``cap``, points per round.
 
     With x_s the learner's plan in seat s and v_s what its opponent there is ahead by in the rest of the game:
     max sum_s a_s x_s + sum_i p_i t_i  subject to  t_i >= g_i x, t >= 0, E_s x_s = (1, 0, ...), F_s^T v_s >= B_s^T x_s,
-    mean_s v_s[0] <= cap * rounds, x >= 0.
+    mean_s v_s[0] <= cap * rounds, x >= 0. A margin is as in ``ceiling``.
 
     Raises
     ------
@@ -110,7 +112,7 @@ def capped(ground: Ground, measures: MeasureSet, cap: float, weights: Weights | 
     >>> {a: round(p, 6) for a, p in found.table[""].items()}
     {'COOPERATE': 0.5, 'DEFECT': 0.5}
     """
-    programme = _programme(ground, measures, cap, weights)
+    programme = _programme(ground, measures, cap, weights, margin)
     optimum = programme.solve(cap)
     strategy = _continued(programme.tree, measures, weights, optimum)
     at_ground = programme.on_ground(strategy)
@@ -118,7 +120,7 @@ def capped(ground: Ground, measures: MeasureSet, cap: float, weights: Weights | 
     hold_to_linear(ground, measures, programme.found, found)
     own = [info for info in programme.tree.infosets if info.seat in ground.game.seats]
     table = {i.key: row(i.decision, strategy[i.entries]) for i in own}
-    j = objective(found)
+    j = objective_within(found, margin)
     return Capped(at_ground, table, j, max(j, optimum.value), optimum.price)
 
 
@@ -130,11 +132,11 @@ def hold_to_capped(ground: Ground, measures: MeasureSet, cap: float, weights: We
     InputError
         As ``capped`` does.
     """
-    _programme(ground, measures, cap, weights).hold_to(cap)
+    _programme(ground, measures, cap, weights, 0.0).hold_to(cap)
     hold_to_ceiling(ground, measures, weights)
 
 
-def _programme(ground: Ground, measures: MeasureSet, cap: float, weights: Weights | None) -> _Programme:
+def _programme(ground: Ground, measures: MeasureSet, cap: float, weights: Weights | None, margin: float) -> _Programme:
     """Return the programme of the best policy under a cap, or refuse what has none."""
     if not math.isfinite(cap):
         raise InputError(f"the worst case is capped at a number of points per round, not at {cap:g}")
@@ -153,7 +155,7 @@ def _programme(ground: Ground, measures: MeasureSet, cap: float, weights: Weight
         raise InputError(
             f"game '{ground.game.name}': histories merge in its tree, and a cap on the worst case needs them apart"
         )
-    return _Programme(ground, tree, measures, weights)
+    return _Programme(ground, tree, measures, weights, margin)
 
 
 def _continued(tree: Tree, measures: MeasureSet, weights: Weights | None, optimum: _Optimum) -> Floats:
@@ -178,7 +180,9 @@ def _continued(tree: Tree, measures: MeasureSet, weights: Weights | None, optimu
 class _Programme:
     """The linear programme of a ground: plans in every seat, what opponents are ahead by, and the clips of e."""
 
-    def __init__(self, ground: Ground, tree: Tree, measures: MeasureSet, weights: Weights | None) -> None:
+    def __init__(
+        self, ground: Ground, tree: Tree, measures: MeasureSet, weights: Weights | None, margin: float
+    ) -> None:
         self.ground, self.tree = ground, tree
         seats, size = ground.game.seats, len(self.tree.seat) + 1
         uniform = layout(ground).uniform
@@ -205,7 +209,7 @@ class _Programme:
                 offsets += offset / len(of_one)
             self.prices.append(of_one[0].coefficient * sum(t.share for t in of_one))
             gains.append(np.concatenate([rows[s] for s in seats]))
-            self._offsets.append(offsets)
+            self._offsets.append(offsets + margin)
         self._linear = np.concatenate([linear[s] for s in seats])
         self._gains = np.array(gains).reshape(len(gains), len(self._linear))
         self._build()

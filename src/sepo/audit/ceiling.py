@@ -47,9 +47,9 @@ class Ceiling(NamedTuple):
     strategy : (entries,)
         Over the ground's layout.
     j
-        Its J.
+        Its J; where there is a margin, with that.
     bound
-        No policy has a larger J than this.
+        No policy has a larger one than this.
     """
 
     strategy: Floats
@@ -57,8 +57,14 @@ class Ceiling(NamedTuple):
     bound: float
 
 
-def ceiling(ground: Ground, measures: MeasureSet, weights: Weights | None = None) -> Ceiling:
+def ceiling(ground: Ground, measures: MeasureSet, weights: Weights | None = None, *, margin: float = 0.0) -> Ceiling:
     """Return the policy that maximises J.
+
+    Parameters
+    ----------
+    margin
+        Points per round by which an exploiter must be behind before it counts no more, as in ``measures.terms``: until
+        then its lead costs what it does above 0. Where e is exploitability, which is never below 0, it is left out.
 
     Raises
     ------
@@ -67,7 +73,7 @@ def ceiling(ground: Ground, measures: MeasureSet, weights: Weights | None = None
     """
     if measures.e == "exploitability":
         return _in_sequence_form(_sequenced(ground, measures), measures, weights)
-    return _by_columns(ground, measures, weights)
+    return _by_columns(ground, measures, weights, margin)
 
 
 def hold_to_ceiling(ground: Ground, measures: MeasureSet, weights: Weights | None = None) -> None:
@@ -102,7 +108,7 @@ class _Column(NamedTuple):
     gains: Floats
 
 
-def _by_columns(ground: Ground, measures: MeasureSet, weights: Weights | None) -> Ceiling:
+def _by_columns(ground: Ground, measures: MeasureSet, weights: Weights | None, margin: float) -> Ceiling:
     space = layout(ground)
     found = terms(ground, measures, space.uniform, weights)
     prices = _prices(found)
@@ -113,15 +119,26 @@ def _by_columns(ground: Ground, measures: MeasureSet, weights: Weights | None) -
         at_it = terms(ground, measures, pure, weights)
         hold_to_linear(ground, measures, found, at_it)
         linear = sum(t.coefficient * t.share * t.value for t in at_it if t.kind != "e")
-        gains = np.array([np.mean([t.unclipped for t in ts]) for ts in exploiters_of(at_it)])
+        gains = _gains(at_it) + margin
         columns.append(_Column(pure, linear, gains))
         bound = min(bound, linear + float(at @ gains))
         mixture, value, at = _master(columns, prices)
         if bound - value < GAP:
             break
     strategy = _mixed(ground, found, space, columns, mixture)
-    j = objective(terms(ground, measures, strategy, weights))
+    j = objective_within(terms(ground, measures, strategy, weights), margin)
     return Ceiling(strategy, j, max(bound, j))
+
+
+def objective_within(found: Sequence[Term], margin: float) -> float:
+    """Return J, its exploiters counting from a margin behind."""
+    gains = _gains(found)
+    return objective(found) + float(_prices(found) @ (np.maximum(gains + margin, 0.0) - np.maximum(gains, 0.0)))
+
+
+def _gains(found: Sequence[Term]) -> Floats:
+    """Return what each exploiter gains, below zero too. (exploiters,)."""
+    return np.array([np.mean([t.unclipped for t in ts]) for ts in exploiters_of(found)])
 
 
 def written(ground: Ground, strategy: Floats, name: str, **fields: Any) -> PolicyTable:

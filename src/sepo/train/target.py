@@ -69,12 +69,12 @@ class Target:
         """Set the target to the best policy there is, once, where that is what the arm is taught."""
         if self.section.target != "ceiling" or self.strategy is not None:
             return
-        held = self.opposition
+        held, margin = self.opposition, self.section.margin
         if self.section.worst_case is not None:
-            found = capped(held.ground, held.measures, self.section.worst_case, held.lambdas)
+            found = capped(held.ground, held.measures, self.section.worst_case, held.lambdas, margin=margin)
             self.strategy, self.price = found.strategy, found.price
         else:
-            self.strategy = ceiling(held.ground, held.measures, held.lambdas).strategy
+            self.strategy = ceiling(held.ground, held.measures, held.lambdas, margin=margin).strategy
 
     def renew(self, policy: Floats, number: int) -> None:
         """Set the target of a step from what is known of the policy (entries,), where it is due."""
