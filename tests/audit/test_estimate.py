@@ -171,16 +171,27 @@ def test_a_settled_quantity_is_a_point() -> None:
 def test_what_is_the_same_in_all_clusters_drawn_need_not_be_in_others() -> None:
     """The ends are those at which n clusters all alike have a probability of 2.5 %; without a range there are none."""
     x = np.full(40, 0.1)
-    found = clustered(x, mean, generator(0), span=(0, 1))
+    found = clustered(x, mean, generator(0), bounds=(0, 1))
     w = 1 - 0.025 ** (1 / 40)
     assert found[1:3] == pytest.approx([0.1 - 0.1 * w, 0.1 + 0.9 * w])
     assert stats.binomtest(0, 40).proportion_ci(0.95).high == pytest.approx(w)
     assert clustered(0 * x, mean, generator(0), bounds=(0, 1))[1:3] == pytest.approx([0, w])
-    assert clustered(0 * x, mean, generator(0), span=(0, math.inf))[1:3] == (0, math.inf)
+    assert clustered(0 * x, mean, generator(0), bounds=(0, math.inf))[1:3] == (0, math.inf)
     assert clustered(x, mean, generator(0))[1:3] == (-math.inf, math.inf)
-    assert clustered(x, mean, generator(0), span=(1, 2))[1:3] == (-math.inf, math.inf)  # it is outside: no such range
+    assert clustered(x, mean, generator(0), bounds=(1, 2))[1:3] == (-math.inf, math.inf)  # it is outside: no such range
     x[0] = 0
-    assert clustered(x, mean, generator(0), span=(0, 1)) == clustered(x, mean, generator(0))
+    assert clustered(x, mean, generator(0), bounds=(0, 1)) == clustered(x, mean, generator(0))
+
+
+def test_an_interval_keeps_to_what_the_measure_can_be_and_holds_the_estimate() -> None:
+    x = generator(3).normal(size=30)
+    x += 0.2 - x.mean()
+    free, cut = (clustered(x, mean, generator(4), bounds=b) for b in ((-math.inf, math.inf), (0, math.inf)))
+    assert free.low < 0 < free.value
+    assert cut == free._replace(low=0)
+    below = x - 0.3  # as control variates may have it
+    assert clustered(below, mean, generator(4), bounds=(0, 1))[:2] == pytest.approx([-0.1, -0.1])
+    assert clustered(below, mean, generator(4), bounds=(0, 1)).high > 0
 
 
 @pytest.mark.parametrize("n", [30, 100])
@@ -188,7 +199,7 @@ def test_a_share_hardly_ever_above_0_is_covered_where_no_point_would(n: int) -> 
     for p in (0.3 / n, 1 / n, 2 / n):
         rng = generator("rare event", n, p)
         samples = (rng.random(size=(300, n)) < p).astype(float)
-        found = [clustered(x, mean, rng, draws=100, span=(0, 1)) for x in samples]
+        found = [clustered(x, mean, rng, draws=100, bounds=(0, 1)) for x in samples]
         assert np.mean([i.low <= p <= i.high for i in found]) >= 0.95
         assert np.mean([i.high > 0 for i in found]) == 1
         assert samples.any(axis=1).mean() < 0.9

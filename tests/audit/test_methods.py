@@ -11,7 +11,7 @@ import pytest
 
 from sepo.audit import exact, methods
 from sepo.audit.board import Subject
-from sepo.audit.figures import ANYONE, LIMITS, clip, measured, reported
+from sepo.audit.figures import ANYONE, clip, measured, reported, span
 from sepo.audit.found import Found, difference, statistic
 from sepo.audit.methods import EPISODES, Options, find
 from sepo.audit.sampled import FIRST
@@ -212,10 +212,10 @@ def test_a_share_of_a_worst_case_known_as_a_lower_bound_alone_may_be_as_small_as
     formula = reported(game, game.measures("paper"), ["worst"])["pool_coverage"]
     worst = 1.01 * pooled["value"]
     found.values.fix(ANYONE, "worst", worst, worst, math.inf)
-    coverage = found.figure(formula, ("coverage",), LIMITS["pool_coverage"])
+    coverage = found.figure(formula, ("coverage",), span("pool_coverage", game.measures("paper")))
     assert coverage == {"value": pytest.approx(1 / 1.01), "low": 0.0, "high": 1.0, "n": 64}  # no pool finds more
     found.values.fix(ANYONE, "worst", worst, worst, worst)
-    exactly = found.figure(formula, ("coverage",), LIMITS["pool_coverage"])
+    exactly = found.figure(formula, ("coverage",), span("pool_coverage", game.measures("paper")))
     assert exactly["low"] == pytest.approx(pooled["low"] / worst, rel=0.05)
     assert (exactly["value"], exactly["high"]) == (coverage["value"], 1.0)
     found.values.fix(ANYONE, "worst", worst, worst, 2 * worst)

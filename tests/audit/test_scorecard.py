@@ -15,6 +15,7 @@ from sepo.audit.measures import objective, pool, scripted, terms
 from sepo.audit.scorecard import Options, audit_table, scorecard
 from sepo.errors import InputError
 from sepo.games.base import Game
+from sepo.games.registry import make
 from sepo.policies.script import ScriptPolicy, UniformPolicy
 from sepo.policies.table import PolicyTable, elicit, tabulate
 from sepo.solve.tree import Tree
@@ -282,3 +283,17 @@ def test_several_games_stand_side_by_side(kuhn: Game, stakes: Game):
     card = scorecard(UniformPolicy(), [kuhn, stakes])
     assert list(card["games"]) == ["kuhn", "stakes"]
     assert card["games"]["stakes"]["rules"] == {"stakes": 3}
+
+
+def test_sampled_intervals_keep_to_what_a_figure_can_be():
+    """Of few episodes, whose bootstrap goes beyond: e and regrets are at least 0, shares between 0 and 1."""
+    game = make("items", {"instances": 12, "rounds": 2})
+    part = scorecard(ScriptPolicy("script:hardball", "hardball"), [game], Options(sets="both"))["games"]["items"]
+    shares = [part["measures"][of][k] for of in ("paper", "sepo") for k in ("c", "x")]
+    losses = [part["measures"][of]["e"] for of in ("paper", "sepo")]
+    losses += [row["regret"] for row in part["opponents"] if "regret" in row]
+    assert all(m["n"] == 12 for m in (*shares, *losses))
+    assert all(0 <= m["low"] <= m["value"] <= m["high"] for m in (*shares, *losses))
+    assert all(m["high"] <= 1 for m in shares)
+    assert part["measures"]["paper"]["e"]["low"] == 0 < part["measures"]["paper"]["e"]["value"]
+    assert part["measures"]["paper"]["c"]["value"] < part["measures"]["paper"]["c"]["high"] == 1

@@ -95,7 +95,6 @@ def clustered(
     draws: int = 2000,
     bounds: tuple[float, float] = ANYTHING,
     *,
-    span: tuple[float, float] | None = None,
     settled: ArrayLike = False,
 ) -> Interval:
     """Return a statistic of the quantities' means with its bootstrap interval.
@@ -132,11 +131,9 @@ def clustered(
     draws
         Bootstrap samples.
     bounds
-        The values the measure can take; the interval is cut to them. It is all of them where the statistic is undefined
-        without one of the clusters, or in more draws than lie beyond one end.
-    span
-        The least and the most that the measure can be in a cluster; ``bounds`` unless given. It matters only where the
-        sample does not vary: where it does, the interval is not cut to it.
+        The values that the measure can take, in a cluster too. The interval is cut to them, but holds the estimate,
+        which control variates may put beyond. It is all of them where the statistic is undefined without one of the
+        clusters, or in more draws than lie beyond one end.
     settled : (quantities,) or a bool
         Which quantities are known to be the same in every cluster that could be drawn, as what is left of a payoff when
         control variates took all chance out of it, or a payoff that nothing random bears on.
@@ -159,7 +156,7 @@ def clustered(
     if np.isnan(l_).any():
         return whole
     if _unvarying(rows, statistic, l_, settled):
-        return unseen(theta, n, bounds if span is None else span, level)
+        return unseen(theta, n, bounds, level)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         s = _deviation(l_) / math.sqrt(n)
         thetas, errors = [], []
@@ -179,8 +176,8 @@ def clustered(
         t = (theta_star - theta) / np.maximum(s_star, FLOOR * s)
         under, over = np.quantile(t, [tail, 1 - tail])
         low, high = min(low, theta - s * over), max(high, theta - s * under)
-    low, high = np.clip([min(low, theta), max(high, theta)], *bounds)
-    return Interval(theta, float(low), float(high), n)
+    low, high = np.clip([low, high], *bounds)
+    return Interval(theta, min(float(low), theta), max(float(high), theta), n)
 
 
 def paired(

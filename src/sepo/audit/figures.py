@@ -61,10 +61,6 @@ Get = Callable[[str, Mapping[str, float]], Range]
 Figure = Callable[[Get], Range]
 
 
-LIMITS: Mapping[str, tuple[float, float]] = {"pool_coverage": (0.0, 1.0)}
-"""What a reported figure can be, where that is not for the game to say: sampled intervals are cut to it."""
-
-
 def exactly(value: Floats) -> Range:
     """Return a value that is its own bounds."""
     return Range(value, value, value)
@@ -128,13 +124,14 @@ def measured(game: Game, measures: MeasureSet) -> dict[str, Figure | None]:
 def span(key: str, measures: MeasureSet) -> tuple[float, float]:
     """Return what a figure can be at least and at most, by its name in the scorecard.
 
-    Features are counts or shares of what they are divided by (``games.base.Ratio``); a payoff may be anything.
+    Features are counts or shares of what they are divided by (``games.base.Ratio``); a payoff may be anything. Sampled
+    intervals are cut to it.
     """
     if key in ("e", "regret"):
         return LOSS
     ratio = {"c": measures.c, "x": measures.x}.get(key)
     counted = ratio is not None and not {ratio.numerator, ratio.denominator} & {"own", "other"}
-    return SHARE if counted or key in ("cooperation_rate", *LIMITS) else (-math.inf, math.inf)
+    return SHARE if counted or key in ("cooperation_rate", "pool_coverage") else (-math.inf, math.inf)
 
 
 def relative_advantage(opponents: Sequence[str]) -> Figure:

@@ -91,13 +91,11 @@ class Found:
         self,
         formula: Figure | None,
         key: tuple[object, ...],
-        limits: tuple[float, float] = ANYTHING,
-        span: tuple[float, float] | None = None,
+        span: tuple[float, float] = ANYTHING,
     ) -> dict[str, float | int | None] | None:
         """Return a figure of the scorecard; None where it does not apply or is not defined.
 
-        ``limits`` are the values that it can take, to which an interval is cut; ``span`` is the least and the most that
-        it can be where it never varied, see ``estimate.clustered``.
+        ``span`` is the least and the most that it can be, to which an interval is cut; see ``estimate.clustered``.
         """
         if formula is None:
             return None
@@ -120,7 +118,7 @@ class Found:
         def on_columns(means: Floats) -> Range:
             return formula(self.values.get(self.completed(means, columns)))
 
-        found = resampled(rows[:, columns], on_columns, ("interval", *key), limits, span, self.values.sure[columns])
+        found = resampled(rows[:, columns], on_columns, ("interval", *key), span, self.values.sure[columns])
         return found | {"n": self.values.episodes} | self._effective(formula, rows)
 
     def completed(self, means: Floats, columns: Sequence[int]) -> Floats:
@@ -158,8 +156,7 @@ def resampled(
     rows: Floats,
     formula: Callable[[Floats], Range],
     key: tuple[object, ...],
-    limits: tuple[float, float] = ANYTHING,
-    span: tuple[float, float] | None = None,
+    span: tuple[float, float] = ANYTHING,
     settled: ArrayLike = False,
 ) -> dict[str, float | int | None]:
     """Return a formula of the means of rows, (clusters, quantities), with its bootstrap interval.
@@ -175,8 +172,7 @@ def resampled(
             rows,
             lambda means: np.broadcast_to(of(formula(means)), (len(means),)),
             generator(*key),
-            bounds=limits,
-            span=span,
+            bounds=span,
             settled=settled,
         )
 

@@ -15,8 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from sepo.audit.compare import CARD_SCHEMA, REPORTED, SEVERAL_SCHEMA
-from sepo.audit.estimate import ANYTHING
-from sepo.audit.figures import ANYONE, LIMITS, Figure, listed, met, reported, span
+from sepo.audit.figures import ANYONE, Figure, listed, met, reported, span
 from sepo.audit.fingerprint import fingerprint
 from sepo.audit.found import Found, difference, number
 from sepo.audit.methods import Options, Sets, Tell, find, quiet
@@ -203,7 +202,7 @@ def document(inspected: Inspected, options: Options) -> dict[str, Any]:
             j |= {"low": number(float(j["value"] or 0) - width), "high": number(float(j["value"] or 0) + width)}
         part["measures"][name] = row
     beside = _beside(there, game, measures)
-    part |= {k: there.figure(f, (*key, k), LIMITS.get(k, ANYTHING), span(k, measures)) for k, f in beside.items()}
+    part |= {k: there.figure(f, (*key, k), span(k, measures)) for k, f in beside.items()}
     part |= there.extra
     train = measures.pools["train"]
     part["frequencies"] = {f"seat {s}": there.frequencies(train, s, key) for s in game.seats}
