@@ -200,8 +200,7 @@ class FromReplies(Found):
         self,
         formula: Figure | None,
         key: tuple[object, ...],
-        limits: tuple[float, float] = ANYTHING,
-        span: tuple[float, float] | None = None,
+        span: tuple[float, float] = ANYTHING,
     ) -> dict[str, Any] | None:
         """Return a figure of the scorecard; None where it does not apply or is not defined."""
         if formula is None:
