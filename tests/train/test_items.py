@@ -17,6 +17,7 @@ from sepo.play.episode import episodes, stepped
 from sepo.policies.script import opponent, played
 from sepo.policies.table import load_table
 from sepo.solve.gradient import centred
+from sepo.train.apart import CLUSTERS, Apart
 from sepo.train.data import of_arena
 from sepo.train.mirror import MirrorRules, Push, improve
 from sepo.train.recipe import Recipe, parse_recipe
@@ -137,6 +138,31 @@ def test_a_run_practises_on_other_instances_than_it_is_audited_on(finished: tupl
     steps = read_metrics(folder / "arms" / "sepo" / "seed-3" / "metrics.jsonl")
     assert [line["step"] for line in steps] == [0, 1, 2, 3, 4]
     assert all(line["asked"] > 0 for line in steps)
+
+
+def test_arms_are_paired_over_the_instances_that_both_were_audited_on(
+    document: dict, finished: tuple[Path, dict]
+) -> None:
+    folder, summary = finished
+    apart = Apart(parse_recipe(document, "items"), folder)
+    assert not apart.over_clusters
+    assert all((folder / "arms" / arm / "seed-3" / CLUSTERS).exists() for arm in ("sft", "sepo", "replies"))
+    found, ours, theirs = apart("replies", "sepo"), apart.figures("replies"), apart.figures("sepo")
+    assert {f"{of}.{key}" for of in ("paper", "sepo") for key in "uecxJ"} <= set(found)
+    assert apart.over_clusters
+    narrower = 0
+    for name, by_seed in found.items():
+        one, two, figure = ours[name][3], theirs[name][3], by_seed[3]
+        assert figure.value == pytest.approx(one.value - two.value, abs=1e-12)
+        assert figure.low <= figure.value <= figure.high
+        narrower += figure.high - figure.low < 0.9 * (one.high - one.low + two.high - two.low)
+    assert narrower > len(found) / 2
+    [row] = [r for r in summary["paired"]["rows"] if (r["arm"], r["figure"]) == ("replies", "paper.J")]
+    assert row["interval"] == pytest.approx(found["paper.J"][3][1:], abs=1e-12)
+    (folder / "arms" / "sft" / "seed-3" / CLUSTERS).rename(folder / "kept")  # as a run of before there were any
+    one, two, figure = (of["paper.J"][3] for of in (apart.figures("sft"), theirs, apart("sft", "sepo")))
+    assert figure == pytest.approx((one.value - two.value, one.low - two.high, one.high - two.low))
+    (folder / "kept").rename(folder / "arms" / "sft" / "seed-3" / CLUSTERS)
 
 
 @pytest.mark.no_cover

@@ -18,6 +18,7 @@ from sepo.audit.measures import KINDS
 from sepo.display import NONE, number
 from sepo.errors import InputError
 from sepo.files import write_json, write_text
+from sepo.train.apart import Apart
 from sepo.train.claims import Outcome, Outcomes, judged
 from sepo.train.part import unit_folder
 from sepo.train.recipe import Arm, Recipe, merged, parse_recipe
@@ -25,8 +26,8 @@ from sepo.train.record import read_metrics
 from sepo.train.rows import BY_NAME, SEPO, LeftOut, Row, grid
 from sepo.train.rules import apart, other_rules
 from sepo.train.run import run
-from sepo.train.seeds import Figure, paired, spread
-from sepo.train.summary import by_seed, credit, header, rules_by_measures
+from sepo.train.seeds import Figure, spread
+from sepo.train.summary import credit, header, rules_by_measures
 from sepo.train.unit import Tell
 from sepo.verbatim import code, text
 
@@ -127,8 +128,8 @@ def ablate(
     return page
 
 
-def outcomes(recipe: Recipe, folder: Path) -> Outcomes:
-    """Read what the finished arms and seeds of a run folder came to at their last steps."""
+def outcomes(recipe: Recipe, folder: Path, apart: Apart) -> Outcomes:
+    """Read what the finished arms and seeds of a run folder came to at their last steps; ``apart`` is of it too."""
     arms = []
     for arm in recipe.arms:
         recovered: dict[str, dict[int, Figure]] = {}
@@ -139,15 +140,16 @@ def outcomes(recipe: Recipe, folder: Path) -> Outcomes:
             for kind, row in credit(read_metrics(unit / "metrics.jsonl")).items():
                 recovered.setdefault(kind, {})[seed] = Figure(*3 * (row["recovered"],))
         section = recipe.settings(arm)
-        values = by_seed(recipe, arm.name, folder)
-        arms.append(Outcome(arm.name, arm.stage, section.start, section.credit, values, recovered))
-    return Outcomes(recipe.game, arms)
+        figures = apart.figures(arm.name)
+        arms.append(Outcome(arm.name, arm.stage, section.start, section.credit, figures, recovered))
+    return Outcomes(recipe.game, arms, apart)
 
 
 def document(planned: Plan, folder: Path) -> dict[str, Any]:
     """Return the ablation of a run folder: every arm's figures by seed, their differences, and the claims."""
     recipe = planned.recipe
-    found = outcomes(recipe, folder)
+    apart = Apart(recipe, folder)
+    found = outcomes(recipe, folder, apart)
     by_name = {arm.name: arm for arm in found.arms}
     rows = {row.name: row for row in planned.rows}
     arms = []
@@ -163,7 +165,7 @@ def document(planned: Plan, folder: Path) -> dict[str, Any]:
                 "reference": reference,
                 "changed": {key: list(values) for key, values in changed.items()},
                 "measures": {
-                    of: {key: _compared(f"{of}.{key}", outcome, by_name[SEPO], beside) for key in COLUMNS}
+                    of: {key: _compared(f"{of}.{key}", found, outcome, by_name[SEPO], beside) for key in COLUMNS}
                     for of in SETS
                 },
             }
@@ -175,18 +177,18 @@ def document(planned: Plan, folder: Path) -> dict[str, Any]:
         "arms": arms,
         "left_out": [row._asdict() for row in planned.left_out],
         "claims": judged(found),
+        "over_clusters": apart.over_clusters,
     }
 
 
-def _compared(key: str, arm: Outcome, sepo: Outcome, beside: Outcome | None) -> dict[str, Any] | None:
+def _compared(key: str, of: Outcomes, arm: Outcome, sepo: Outcome, beside: Outcome | None) -> dict[str, Any] | None:
     """Return a figure of an arm, and its paired difference from ``sepo`` and from another reference."""
-    own = arm.figures.get(key, {})
-    whole = spread(own)
+    whole = spread(arm.figures.get(key, {}))
     if whole is None:
         return None
     out = whole.document()
     for name, other in (("difference", None if arm is sepo else sepo), ("from_reference", beside)):
-        apart = None if other is None else spread(paired(own, other.figures.get(key, {})))
+        apart = None if other is None else spread(of.apart(arm, other, key))
         out[name] = None if apart is None else apart.document()
     return out
 
@@ -200,12 +202,13 @@ def tables(found: Mapping[str, Any]) -> str:
     """Return what an ablation's page says below its title: figures, differences, what was left out, the claims."""
     seeds = ", ".join(map(str, found["seeds"]))
     rules = f" ({', '.join(f'{text(k)} {text(v)}' for k, v in found['rules'].items())})" if found["rules"] else ""
+    clusters = ", within a seed over the clusters that both were audited on," if found.get("over_clusters") else ""
     lines = [
         f"Game {text(found['game'])}{rules}, {text(found['model'])}, seeds {seeds}; figures of the last step in "
         f"{text(found['unit'])}: "
         "the mean over seeds with its 95 % Student t interval, widened by what an audit leaves open. Differences are "
-        "paired by seed and taken as arm minus the row it is set beside. Each interval stands for itself: of twenty, "
-        "one is expected to miss. Where one seed finished, an interval is what its audit alone leaves open.",
+        f"paired by seed{clusters} and taken as arm minus the row it is set beside. Each interval stands for itself: "
+        "of twenty, one is expected to miss. Where one seed finished, an interval is what its audit alone leaves open.",
     ]
     own = other_rules(found["game"], found["measures"], found["rules"], found.get("rules_by_measures"))
     for of in SETS:

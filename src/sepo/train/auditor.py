@@ -11,14 +11,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sepo.audit.arena import SETS, Arena, Ground, scripted, small, trained_on
+from sepo.audit.clusters import clusters
 from sepo.audit.compare import CARD_SCHEMA
 from sepo.audit.methods import Options
-from sepo.audit.scorecard import audit, audit_tables, versions
+from sepo.audit.scorecard import audit_tables, document, inspect, versions
 from sepo.files import read_json, write_json, write_text
 from sepo.games.base import Decision, Game
 from sepo.games.registry import make
@@ -28,13 +29,36 @@ from sepo.policies.direct import DirectPolicy
 from sepo.policies.script import opponent
 from sepo.policies.table import PolicyTable, noted, row
 from sepo.solve.tree import Floats, Tree
+from sepo.train.apart import CLUSTERS
 from sepo.train.learner import Learner, Look
 from sepo.train.part import Part
 from sepo.train.sections import Schedule
 
 Show = Callable[[], list[dict[str, Any]]]
-"""Plays episodes to be read."""
-Audited = tuple[PolicyTable, dict[str, Any], dict[str, Any], Show]
+
+
+class Audited(NamedTuple):
+    """What an audit found.
+
+    Attributes
+    ----------
+    table
+        The policy.
+    card
+        Its part of the scorecard.
+    line
+        Its metrics.
+    show
+        Plays episodes to be read.
+    clusters
+        What was found cluster by cluster, where figures are of clusters drawn: see ``audit.clusters``.
+    """
+
+    table: PolicyTable
+    card: dict[str, Any]
+    line: dict[str, Any]
+    show: Show
+    clusters: dict[str, Any] | None = None
 
 
 class Auditor(ABC):
@@ -49,7 +73,7 @@ class Auditor(ABC):
 
     @abstractmethod
     def audited(self, name: str) -> Audited:
-        """Audit the policy as it is now: its table, its part of the scorecard, its metrics, and episodes to read."""
+        """Audit the policy as it is now."""
 
     def write(self, name: str, same_as: str | None = None) -> dict[str, Any]:
         """Write table and scorecard of the policy as it is now, under ``last`` or ``best``; return its metrics.
@@ -62,7 +86,7 @@ class Auditor(ABC):
         if same_as is not None:
             copy(self.folder, same_as, self.folder, name, self.title, self.seed)
             return {}
-        table, part, line, shown = self.audited(name)
+        table, part, line, show, drawn = self.audited(name)
         self._in_part(table, part).save(self.folder / "policies" / f"{name}.json")
         card = {
             "schema": CARD_SCHEMA,
@@ -73,8 +97,10 @@ class Auditor(ABC):
             "games": {self.game.name: part},
         }
         write_json(self.folder / "scorecards" / f"{name}.json", card)
+        if name == "last" and drawn is not None:
+            write_json(self.folder / CLUSTERS, drawn)
         if name == "last" and self.recipe.episodes:
-            write_text(self.folder / "episodes.jsonl", "".join(json.dumps(line) + "\n" for line in shown()))
+            write_text(self.folder / "episodes.jsonl", "".join(json.dumps(line) + "\n" for line in show()))
         return line
 
     def _in_part(self, table: PolicyTable, part: Mapping[str, Any]) -> PolicyTable:
@@ -150,7 +176,7 @@ class ScoredAuditor(Auditor):
         part = audit_tables(tables, self.games, adversaries=self.recipe.audit.adversaries is not False)
         exploitable = part["exploitability"]
         line = self.line(measures_of(part), exploitable and exploitable["value"], float(look.mass.mean()))
-        return tables[self.game], part, line, lambda: self._on_trees(trees[self.game], look.strategy)
+        return Audited(tables[self.game], part, line, lambda: self._on_trees(trees[self.game], look.strategy))
 
     def _table(self, name: str, game: Game, look: Look) -> PolicyTable:
         """Write a look at all of a game out."""
@@ -163,13 +189,15 @@ class ScoredAuditor(Auditor):
 
     def _asked(self, name: str) -> Audited:
         noted = Noted(self.policy)
-        part = audit(noted, self.games, self.options())
+        options = self.options()
+        found = inspect(noted, self.games, options)
+        part, drawn = document(found, options), clusters(found)
         table = noted.table(f"{self.title}/{name}", self.game)
         line = self.line(measures_of(part), None, part["legal_mass"] and part["legal_mass"]["value"])
         if not isinstance(ground := self.ground, Arena) or ground.beliefs is not None:
-            return table, part, line, lambda: self.stepped(self.policy)
-        questions = ground.space.questions
-        return table, part, line, lambda: self._on_trees(ground, np.concatenate(table.probabilities(questions)))
+            return Audited(table, part, line, lambda: self.stepped(self.policy), drawn)
+        answers = table.probabilities(ground.space.questions)
+        return Audited(table, part, line, lambda: self._on_trees(ground, np.concatenate(answers)), drawn)
 
     def _on_trees(self, ground: Ground, strategy: Floats) -> list[dict[str, Any]]:
         """Return such episodes of a policy that is a vector."""

@@ -46,12 +46,29 @@ class Outcome:
     recovered: Mapping[str, Mapping[int, Figure]]
 
 
+Differences = Mapping[str, Mapping[int, Figure]]
+"""By name and seed."""
+
+
 @dataclass(frozen=True)
 class Outcomes:
-    """What the arms of a run came to."""
+    """What the arms of a run came to.
+
+    Attributes
+    ----------
+    between
+        Tells the differences of an arm from another one, by their names, where more is known of them than both figures.
+    """
 
     game: str
     arms: Sequence[Outcome]
+    between: Callable[[str, str], Differences] | None = None
+
+    def apart(self, ours: Outcome, theirs: Outcome, key: str) -> Mapping[int, Figure]:
+        """Return a figure of an arm minus that of another, over the seeds that both have."""
+        if self.between is not None:
+            return self.between(ours.name, theirs.name).get(key, {})
+        return paired(ours.figures.get(key, {}), theirs.figures.get(key, {}))
 
     def named(self, name: str) -> Outcome:
         """Return an arm that was trained on J, by name."""
@@ -131,9 +148,8 @@ def _at(arm: Outcome, key: str) -> Rest:
     return _rest(f"{key} of {arm.name}", arm.figures.get(key, {}))
 
 
-def _change(before: Outcome, after: Outcome, key: str) -> Rest:
-    found = paired(after.figures.get(key, {}), before.figures.get(key, {}))
-    return _rest(f"{key} of {after.name} minus {before.name}", found)
+def _change(run: Outcomes, before: Outcome, after: Outcome, key: str) -> Rest:
+    return _rest(f"{key} of {after.name} minus {before.name}", run.apart(after, before, key))
 
 
 def _signs(found: Sequence[int]) -> Verdict:
@@ -147,7 +163,7 @@ def _no_advantage(run: Outcomes) -> Finding:
     _played(run, "kuhn")
     sepo = run.named("sepo")
     start = run.of_stage(sepo.start)
-    before, after, change = _at(start, "paper.e"), _at(sepo, "paper.e"), _change(start, sepo, "paper.e")
+    before, after, change = _at(start, "paper.e"), _at(sepo, "paper.e"), _change(run, start, sepo, "paper.e")
     open_to = _at(start, "exploitability")
     rests = [after, before, change, open_to, _at(sepo, "exploitability")]
     if not after.spread.within(NO_ADVANTAGE):
@@ -165,7 +181,7 @@ def _no_advantage(run: Outcomes) -> Finding:
 
 def _above_base(run: Outcomes) -> Finding:
     _played(run, *ABOVE_BASE)
-    change = _change(run.of_stage("base"), run.named("sepo"), "paper.J")
+    change = _change(run, run.of_stage("base"), run.named("sepo"), "paper.J")
     said = f"of {run.game}, one of the four domains (published there {ABOVE_BASE[run.game]})"
     return Finding(_signs([change.spread.sign]), said, [change])
 
@@ -183,7 +199,7 @@ def _corrected(run: Outcomes) -> Finding:
     base, sft, sepo = run.of_stage("base"), run.of_stage("sft"), run.named("sepo")
     if sepo.start != "sft":
         raise UntestedError("a run whose arm 'sepo' starts from sft would test it")
-    rise, fall = _change(base, sft, "paper.e"), _change(sft, sepo, "paper.e")
+    rise, fall = _change(run, base, sft, "paper.e"), _change(run, sft, sepo, "paper.e")
     words = {1: "raises e", 0: "has no effect on e that can be told from zero", -1: "lowers e"}
     said = f"fine-tuning {words[rise.spread.sign]}, training after it {words[fall.spread.sign]}"
     rests = [rise, fall, *(_at(arm, "paper.e") for arm in (base, sft, sepo))]

@@ -16,9 +16,10 @@ from sepo.errors import InputError
 from sepo.files import read_json
 from sepo.games.held import recorded
 from sepo.games.registry import make
+from sepo.train.apart import Apart
 from sepo.train.recipe import Arm, Recipe
 from sepo.train.record import read_metrics
-from sepo.train.seeds import Figure, paired, spread, widened
+from sepo.train.seeds import spread, widened
 
 SCHEMA = "sepo.run/1"
 COMPARED = ("exploitability", "worst_case_advantage", "paper.e", "sepo.e", "paper.J", "sepo.J")
@@ -121,35 +122,23 @@ def _arm(recipe: Recipe, arm: Arm, folder: Path) -> dict[str, Any]:
 def differences(recipe: Recipe, folder: Path) -> dict[str, Any] | None:
     """Return each arm's figures minus those of the arm ``sepo``, or of the last trained one, paired by seed.
 
-    Of the last steps: exploitability, worst case, e and J, those that both have; None where there is no other arm.
+    Of the last steps: exploitability, worst case, e and J, those that both have; None where there is no other arm. See
+    ``train.apart``.
     """
     trained = [arm.name for arm in recipe.arms if arm.stage == "train"]
     if not trained or len(recipe.arms) < 2:
         return None
     of = "sepo" if "sepo" in trained else trained[-1]
-    ours = by_seed(recipe, of, folder)
+    apart = Apart(recipe, folder)
     rows = []
     for arm in recipe.arms:
         if arm.name == of:
             continue
-        theirs = by_seed(recipe, arm.name, folder)
         for key in COMPARED:
-            found = spread(paired(theirs.get(key, {}), ours.get(key, {})))
+            found = spread(apart(arm.name, of).get(key, {}))
             if found is not None:
                 rows.append({"arm": arm.name, "figure": key, **found.document()})
     return {"minus": of, "rows": rows}
-
-
-def by_seed(recipe: Recipe, arm: str, folder: Path) -> dict[str, dict[int, Figure]]:
-    """Return the figures of an arm's last steps, by name and seed."""
-    out: dict[str, dict[int, Figure]] = {}
-    for seed in recipe.seeds:
-        unit = folder / "arms" / arm / f"seed-{seed}"
-        if (unit / "done.json").exists():
-            card = read_json(unit / "scorecards" / "last.json", "scorecard")["games"][recipe.game]
-            for name, figure in figures(card):
-                out.setdefault(name, {})[seed] = Figure(figure["value"], figure["low"], figure["high"])
-    return out
 
 
 def credit(lines: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:

@@ -47,7 +47,7 @@ class WrittenAuditor(Auditor):
         )
         illegal, exploitable = found["illegal_rate"], found["exploitability"]
         line = self.line(measures_of(found), exploitable and exploitable["value"], illegal and 1 - illegal["value"])
-        return table, found, line, lambda: self.stepped(policy.once())
+        return Audited(table, found, line, lambda: self.stepped(policy.once()))
 
 
 class Listed(ReasonedPolicy):
