@@ -21,7 +21,7 @@ from sepo.errors import InputError
 from sepo.games.registry import make
 from sepo.lm.adapter import anchored, make_trainable, restore, save_model, snapshot, trainable
 from sepo.lm.identity import TEMPLATE, contents
-from sepo.lm.load import bundled_folder, load_model
+from sepo.lm.load import arithmetic, bundled_folder, load_model
 from sepo.policies.direct import DirectPolicy
 from sepo.policies.spec import load_policy
 from sepo.solve.expand import expand
@@ -411,3 +411,18 @@ def test_an_adapter_of_the_bundled_model_is_audited_on_top_of_it(tmp_path):
     np.testing.assert_allclose(again, trained, atol=1e-5)
     plain = np.concatenate(load_policy("bundled:smollm2").probabilities(few))
     assert np.abs(plain - trained).max() > 1e-3
+
+
+def test_what_computes_is_named_as_far_as_it_decides_the_last_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: "AVX512")
+    able = {"cpu_name": "Some CPU", "avx2": True, "avx512_bf16": True, "amx_bf16": False}
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: able)
+    assert arithmetic() == "Some CPU, AVX512, avx512_bf16"
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"architecture": "aarch64"})
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: "DEFAULT")
+    assert arithmetic() == "aarch64, DEFAULT"
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda i: f"GPU {i}")
+    assert arithmetic() == "GPU 0, GPU 1"

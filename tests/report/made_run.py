@@ -121,6 +121,7 @@ def made_run(
             "commit": None,
             "platform": "any",
             "cpus": 4,
+            "arithmetic": "A CPU, AVX2",
             "threads": 2,
         },
     )

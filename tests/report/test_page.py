@@ -170,6 +170,12 @@ def test_text_of_the_run_is_shown_as_text(tmp_path: Path) -> None:
     assert f"again {HOSTILE} (abc)" in after.text
 
 
+def test_what_computed_a_run_is_said(tmp_path: Path) -> None:
+    made_run(tmp_path)
+    text = page(read_run(tmp_path)).text
+    assert text[text.index("computed by") :].removeprefix("computed by").lstrip().startswith("A CPU, AVX2")
+
+
 def test_an_arms_name_is_no_markup_in_charts_either(tmp_path: Path) -> None:
     made_run(tmp_path)
     (tmp_path / "arms" / "sepo").rename(tmp_path / "arms" / "<b>bold")

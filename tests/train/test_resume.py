@@ -17,6 +17,7 @@ from sepo.cli.main import main
 from sepo.errors import InputError
 from sepo.files import write_json, write_text
 from sepo.games.registry import make
+from sepo.lm.load import arithmetic
 from sepo.train import unit
 from sepo.train.ablate import ablate, plan
 from sepo.train.frontier import Axis, frontier
@@ -66,7 +67,9 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.no_cover
-def test_added_seeds_and_arms_end_where_a_run_with_all_of_them_does(document: dict[str, Any], tmp_path: Path) -> None:
+def test_added_seeds_and_arms_end_where_a_run_with_all_of_them_does(
+    document: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     steps: set[tuple[str, int]] = set()
 
     def tell(event: Mapping[str, Any]) -> None:
@@ -86,7 +89,12 @@ def test_added_seeds_and_arms_end_where_a_run_with_all_of_them_does(document: di
     assert load_recipe(folder / "recipe.yaml") == wide
     record = json.loads((folder / "environment.json").read_text())
     assert record["command"] == "first"
+    assert record["arithmetic"] == arithmetic()
     assert [later["command"] for later in record["continued"]] == ["second"]
+    monkeypatch.setattr("sepo.train.run.arithmetic", lambda: "another CPU")
+    run(wide, folder, tell, resume=True, command="second")
+    record = json.loads((folder / "environment.json").read_text())
+    assert [later["arithmetic"] for later in record["continued"]] == [arithmetic(), "another CPU"]
     assert summary == run(wide, tmp_path / "whole", lambda e: None)
     assert figures(folder) == figures(tmp_path / "whole")
 

@@ -7,6 +7,7 @@ The bundled model is SmolLM2-135M-Instruct (Apache-2.0) as shipped, in GGUF, by 
 from __future__ import annotations
 
 import pickle
+import platform
 import warnings
 from collections import ChainMap
 from collections.abc import Iterator, Mapping
@@ -203,12 +204,28 @@ def _with_adapter(model: Any, adapter: str, name: str) -> Any:
     return loaded
 
 
+HALF = ("avx512_bf16", "amx_bf16", "bf16")
+"""A CPU's instructions for bfloat16, as torch calls them; the last is of ARM."""
+
+
 def emulated(dtype: Dtype) -> bool:
     """Whether models here are computed by a CPU that has no arithmetic for such numbers, and so many times slower."""
     if dtype == "float32" or torch.cuda.is_available():
         return False
-    able = torch.cpu.get_capabilities()  # avx512_bf16 and amx_bf16, on ARM bf16
-    return not any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    able = torch.cpu.get_capabilities()
+    return not any(able.get(name) for name in HALF)
+
+
+def arithmetic() -> str:
+    """Return what computes models here, as far as the last bits of a figure may depend on it.
+
+    GPUs by name; else the CPU's, its widest vector instructions, and those that it has for bfloat16.
+    """
+    if torch.cuda.is_available():
+        return ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+    able = torch.cpu.get_capabilities()
+    name = able.get("cpu_name") or able.get("architecture") or platform.machine()
+    return ", ".join([str(name), torch.backends.cpu.get_cpu_capability(), *(part for part in HALF if able.get(part))])
 
 
 def bundled_folder() -> Path:

@@ -212,6 +212,7 @@ def provenance(run: Run) -> list[tuple[str, str]]:
         ("seeds", seeds + (f" (finished: {'; '.join(short)})" if short else "")),
         ("platform", _said(found, "platform")),
         *([("processors", _said(found, "cpus"))] if "cpus" in found else []),
+        *([("computed by", _said(found, "arithmetic"))] if "arithmetic" in found else []),
         ("threads", _said(found, "threads")),
         *([("workers", _said(found, "workers"))] if found.get("workers", 1) != 1 else []),
         told,

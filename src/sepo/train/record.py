@@ -133,11 +133,16 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return out
 
 
-def environment(command: str, versions: Mapping[str, str], threads: int, workers: int) -> dict[str, Any]:
+def environment(
+    command: str, versions: Mapping[str, str], arithmetic: str, threads: int, workers: int
+) -> dict[str, Any]:
     """Return what a reader of the figures must know: versions, command, commit, platform, threads and processes.
 
     Parameters
     ----------
+    arithmetic
+        What computes, see ``lm.load.arithmetic``: where that is another, a run takes a way of its own from the first
+        step on.
     threads
         That each process computes with.
     workers
@@ -155,6 +160,7 @@ def environment(command: str, versions: Mapping[str, str], threads: int, workers
         "commit": found,
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
+        "arithmetic": arithmetic,
         "threads": threads,
         "processes": ranks.size(),
         "workers": workers,

@@ -21,6 +21,7 @@ from sepo.audit.scorecard import versions
 from sepo.errors import InputError
 from sepo.files import read_json, write_json, write_text
 from sepo.lm.adapter import hold_to_whole
+from sepo.lm.load import arithmetic
 from sepo.train import optimise, ranks
 from sepo.train.lock import locked
 from sepo.train.part import Domain, Part, drawn
@@ -243,7 +244,7 @@ def prepare(
     """
     file = folder / "recipe.yaml"
     there = _kept(recipe, folder, begun, resume=resume)
-    now = environment(command, versions(model=True), threads(workers), workers)
+    now = environment(command, versions(model=True), arithmetic(), threads(workers), workers)
     document = recipe.model_dump(mode="json", by_alias=True)
     if there is not None:
         if there != recipe:
