@@ -24,7 +24,6 @@ BY_NAME = ("reward_only", "distil", "credited", "rollout", "constant", "paper")
 """Rows that are run only where they are asked for."""
 SAMPLED = {"estimator": "sampled"}
 PUBLISHED = {
-    "measures": "paper",
     "credit": "rollout",
     "estimator": "sampled",
     "scale": "group",
@@ -90,7 +89,7 @@ def grid(recipe: Recipe, sepo: Arm) -> tuple[list[Row], list[LeftOut]]:
         *_of_gradients(section, game),
         *_of_updates(section, tuned=any(arm.stage == "sft" for arm in recipe.arms)),
         *_of_credit(section),
-        _as_published(section, game),
+        _as_published(section, measures, game),
     ]
     rows: list[Row] = []
     left: list[LeftOut] = []
@@ -218,10 +217,11 @@ def _of_credit(section: TrainSection) -> Iterator[Row | LeftOut]:
             yield _row(rule, change, f"penalties charged by credit '{rule}'", _taught(section), _beside(section))
 
 
-def _as_published(section: TrainSection, game: Game) -> Row | LeftOut:
+def _as_published(section: TrainSection, measures: MeasureSet, game: Game) -> Row | LeftOut:
     """Return the row that trains as first published, and as little else as can be as the recipe has it."""
     change = {
         **PUBLISHED,
+        **({} if measures.name == "paper" else {"measures": "paper"}),
         "groups": PUBLISHED_GROUPS,
         "kl": PUBLISHED_KL.get(game.name, 0.1),
         "learning_rate": float(f"{PUBLISHED_RATE * section.learning_rate:.3g}"),
