@@ -151,7 +151,7 @@ def clustered(
     middle, _ = _centred(rows)
     theta = _value(statistic, middle)
     tail = (1 - level) / 2
-    whole = Interval(theta, *bounds, n)
+    whole = Interval(theta, min(bounds[0], theta), max(bounds[1], theta), n)
     l_ = influence(rows, statistic)
     if np.isnan(l_).any():
         return whole
