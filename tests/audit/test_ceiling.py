@@ -9,7 +9,8 @@ import pytest
 
 from sepo.audit.arena import Arena, Meeting, ground_of, layout
 from sepo.audit.capped import capped
-from sepo.audit.ceiling import best_policy, ceiling
+from sepo.audit.ceiling import ceiling
+from sepo.audit.linear import best_policy
 from sepo.audit.measures import Term, objective, terms
 from sepo.audit.methods import Options
 from sepo.audit.scorecard import audit

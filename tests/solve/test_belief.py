@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from sepo.audit.arena import Arena, ground_of, met
-from sepo.audit.ceiling import best_policy, ceiling
+from sepo.audit.ceiling import ceiling
+from sepo.audit.linear import best_policy
 from sepo.audit.measures import objective, terms
 from sepo.errors import TooLargeError
 from sepo.games.registry import make

@@ -23,7 +23,8 @@ from scipy.optimize import OptimizeResult, linprog
 from scipy.sparse import block_diag, coo_array, csr_array, hstack, vstack
 
 from sepo.audit.arena import Adversary, Arena, Ground, layout, whole_of
-from sepo.audit.ceiling import best_policy, exploiters_of, hold_to_ceiling, hold_to_linear, objective_within, priced
+from sepo.audit.ceiling import exploiters_of, hold_to_ceiling, hold_to_linear, objective_within, priced
+from sepo.audit.linear import best_policy
 from sepo.audit.measures import BEHIND, Term, charged, terms
 from sepo.audit.sweep import mass_of
 from sepo.errors import InputError
