@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
+from sepo.audit.compare import ends_of
 from sepo.audit.exact import Expectations
 from sepo.audit.found import Found, number
 from sepo.audit.scorecard import Games, Inspected
 from sepo.errors import InputError
 from sepo.files import read_json
+from sepo.games.held import PLAY
 
 SCHEMA = "sepo.clusters/1"
-COUNTS = "play "
-"""How the names of quantities begin that only frequencies are made of, of which there are no differences."""
 
 
 def clusters(inspected: Inspected) -> dict[str, Any] | None:
@@ -47,7 +47,8 @@ def _drawn(found: Found) -> bool:
 
 def _written(found: Found) -> dict[str, Any]:
     values = found.values
-    kept = {column: at for column, at in values.columns.items() if not column[1].startswith(COUNTS)}
+    # of frequencies, which counts of actions are for, there are no differences
+    kept = {column: at for column, at in values.columns.items() if not column[1].startswith(PLAY)}
     return {
         "method": found.method,
         "episodes": values.episodes,
@@ -101,7 +102,6 @@ def _values(written: Mapping[str, Any]) -> Expectations:
         rows = np.array(one["clusters"], dtype=float)
         out.add(one["opponent"], one["name"], rows, settled=bool(one["settled"]))
     for one in written["fixed"]:
-        value, low, high = (one[end] for end in ("value", "low", "high"))
-        ends = (-math.inf if low is None else low, math.inf if high is None else high)
-        out.fix(one["opponent"], one["name"], math.nan if value is None else value, *ends, n=one["n"])
+        value = math.nan if one["value"] is None else one["value"]
+        out.fix(one["opponent"], one["name"], value, *ends_of(one), n=one["n"])
     return out

@@ -184,6 +184,12 @@ def known(figure: Mapping[str, Any]) -> bool:
     return all(figure[key] is not None for key in ("value", "low", "high"))
 
 
+def ends_of(figure: Mapping[str, Any]) -> tuple[float, float]:
+    """Return the ends of a figure, which are infinite where they are not known."""
+    low, high = figure.get("low"), figure.get("high")
+    return -math.inf if low is None else float(low), math.inf if high is None else float(high)
+
+
 def row_of(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     """Return two values of a figure, their difference, and whether it is for the better, where that can be told."""
     difference = after["value"] - before["value"]

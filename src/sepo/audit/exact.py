@@ -18,6 +18,7 @@ from sepo.audit.figures import ANYONE, Get, Range, exactly
 from sepo.audit.measures import seat_value
 from sepo.errors import ShortcutError, TooLargeError
 from sepo.games.base import CHANCE, Game, Memory
+from sepo.games.held import PLAY
 from sepo.games.repeated import RepeatedGame
 from sepo.policies.script import opponent, played
 from sepo.solve.expand import MAX_NODES, expand
@@ -147,7 +148,7 @@ def weighted(m: Match, due: Mapping[str, float]) -> Floats:
     """Return what falls due on each move for a weighted sum of quantities. (moves,)."""
     out = np.zeros(m.tree.moves)
     for name, weight in due.items():
-        if name.startswith("play "):
+        if name.startswith(PLAY):
             _, seat, bucket = name.split(" ", 2)
             if int(seat) == m.seat:
                 out += weight * (np.array(_labels(m)) == bucket) * m.tree.game.rounds
@@ -215,7 +216,7 @@ def dues(m: Match) -> dict[str, Floats]:
     tree = m.tree
     labels = np.array(_labels(m))
     names = dict.fromkeys(tree.game.bucket(a) for i in tree.infosets if i.seat == m.seat for a in i.decision.legal)
-    counts = {f"play {m.seat} {x}": (labels == x) * float(tree.game.rounds) for x in names}
+    counts = {f"{PLAY}{m.seat} {x}": (labels == x) * float(tree.game.rounds) for x in names}
     return {name: tree.feature(name, m.seat) for name in tree.names} | counts
 
 

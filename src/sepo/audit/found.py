@@ -13,6 +13,7 @@ from sepo.audit.estimate import ANYTHING, Interval, Statistic, clustered, influe
 from sepo.audit.exact import Expectations
 from sepo.audit.figures import ANYONE, SHARE, Figure, Range, frequency, measured
 from sepo.games.base import Game, MeasureName, MeasureSet
+from sepo.games.held import PLAY
 from sepo.keys import generator
 from sepo.solve.tree import Floats
 
@@ -139,7 +140,7 @@ class Found:
 
     def frequencies(self, opponents: Sequence[str], seat: int, key: tuple[object, ...]) -> dict[str, Any]:
         """Return the share of own decisions, in one seat, at which each action is played."""
-        begin = f"play {seat} "
+        begin = f"{PLAY}{seat} "
         counts = list(dict.fromkeys(q for o, q in self.values.columns if o in opponents and q.startswith(begin)))
         for o in opponents:
             for q in counts:

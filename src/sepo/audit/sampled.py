@@ -19,7 +19,7 @@ from sepo.audit.board import Match
 from sepo.audit.exact import Expectations, best_values, dues
 from sepo.errors import InputError
 from sepo.games.base import Game
-from sepo.games.held import hold_to_figures
+from sepo.games.held import PLAY, hold_to_figures
 from sepo.keys import generator
 from sepo.play.lockstep import Tell, play
 from sepo.play.rollout import rollout
@@ -143,7 +143,7 @@ def without_tree(
             names += sorted({q for e in mine for q in getattr(e, of)} - set(names))
             for name in names:
                 rows = np.zeros(len(clusters))
-                rounds = 1 if name.startswith("play ") else game.rounds  # actions are counted by episode, as on trees
+                rounds = 1 if name.startswith(PLAY) else game.rounds  # actions are counted by episode, as on trees
                 for e in mine:
                     found = getattr(e, of)
                     if name not in found and of == "expected" and name in ("own", "other", *game.features):

@@ -14,7 +14,7 @@ import numpy as np
 
 from sepo.errors import ContractError
 from sepo.games.base import CHANCE, TERMINAL, Decision, Game, Opponent, State
-from sepo.games.held import hold_to_divisors, hold_to_figures
+from sepo.games.held import PLAY, hold_to_divisors, hold_to_figures
 from sepo.games.repeated import RepeatedGame, Stage
 from sepo.keys import generator
 from sepo.policies.base import Estimated, Policy, answered
@@ -215,7 +215,7 @@ def _ask(ask: Ask, masses: Callable[[], Mapping[str, float] | None], game: Game,
             _expect(e, game, e.state)
         else:
             for action, p in zip(e.state.legal(), e.answer.tolist(), strict=True):
-                _add(e.expected, f"play {e.seat} {game.bucket(action)}", p)
+                _add(e.expected, f"{PLAY}{e.seat} {game.bucket(action)}", p)
 
 
 def _expect(e: Episode, game: RepeatedGame, stage: Stage) -> None:
@@ -227,7 +227,7 @@ def _expect(e: Episode, game: RepeatedGame, stage: Stage) -> None:
     for a, p in zip(legal, e.answer.tolist(), strict=True):
         if p <= 0:
             continue
-        _add(e.expected, f"play 0 {game.bucket(a)}", p)
+        _add(e.expected, f"{PLAY}0 {game.bucket(a)}", p)
         for b, q in replies:
             end = game.settled(stage.public, stage.private, a, b)
             _add(e.expected, "own", p * q * end.rewards[0])
@@ -243,7 +243,7 @@ def _move(e: Episode, game: Game, legal: Sequence[str], p: Floats, lots: Lots, p
         raise ContractError(f"game '{game.name}': an episode has more than {LONGEST} moves, at {e.state!r}")
     which = drawn(p, lots(party, e.moves))
     if party == "learner":
-        _add(e.plain, f"play {e.seat} {game.bucket(legal[which])}", 1.0)
+        _add(e.plain, f"{PLAY}{e.seat} {game.bucket(legal[which])}", 1.0)
     e.state = e.state.child(legal[which])
     e.moves += 1
     own, other = e.state.rewards()

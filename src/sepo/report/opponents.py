@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
+from sepo.audit.compare import ends_of
 from sepo.display import NONE
 from sepo.report.dots import Whisker, dots, lanes, offset, spread
 from sepo.report.plots import Panel, Plot
@@ -72,9 +72,7 @@ def _met(seeds: tuple[SeedRun, ...]) -> dict[tuple[str, str], dict[str, Whisker]
             for key in CHARTS:
                 figure: Mapping[str, Any] | None = row.get(key)
                 if figure and isinstance(figure.get("value"), int | float):
-                    low, high = figure.get("low"), figure.get("high")
-                    ends = -math.inf if low is None else float(low), math.inf if high is None else float(high)
-                    whisker = Whisker(float(figure["value"]), *ends)
+                    whisker = Whisker(float(figure["value"]), *ends_of(figure))
                     values.setdefault((str(row["pool"]), str(row["name"])), {}).setdefault(key, []).append(whisker)
     return {who: {key: spread(found) for key, found in by.items()} for who, by in values.items()}
 

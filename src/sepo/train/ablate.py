@@ -128,9 +128,9 @@ def ablate(
     return page
 
 
-def outcomes(recipe: Recipe, folder: Path, apart: Apart) -> Outcomes:
-    """Read what the finished arms and seeds of a run folder came to at their last steps; ``apart`` is of it too."""
-    arms = []
+def outcomes(pairs: Apart) -> Outcomes:
+    """Read what the finished arms and seeds of a run came to at their last steps."""
+    recipe, folder, arms = pairs.recipe, pairs.folder, []
     for arm in recipe.arms:
         recovered: dict[str, dict[int, Figure]] = {}
         for seed in recipe.seeds:
@@ -140,16 +140,16 @@ def outcomes(recipe: Recipe, folder: Path, apart: Apart) -> Outcomes:
             for kind, row in credit(read_metrics(unit / "metrics.jsonl")).items():
                 recovered.setdefault(kind, {})[seed] = Figure(*3 * (row["recovered"],))
         section = recipe.settings(arm)
-        figures = apart.figures(arm.name)
+        figures = pairs.figures(arm.name)
         arms.append(Outcome(arm.name, arm.stage, section.start, section.credit, figures, recovered))
-    return Outcomes(recipe.game, arms, apart)
+    return Outcomes(recipe.game, arms, pairs)
 
 
 def document(planned: Plan, folder: Path) -> dict[str, Any]:
     """Return the ablation of a run folder: every arm's figures by seed, their differences, and the claims."""
     recipe = planned.recipe
-    apart = Apart(recipe, folder)
-    found = outcomes(recipe, folder, apart)
+    pairs = Apart(recipe, folder)
+    found = outcomes(pairs)
     by_name = {arm.name: arm for arm in found.arms}
     rows = {row.name: row for row in planned.rows}
     arms = []
@@ -177,7 +177,7 @@ def document(planned: Plan, folder: Path) -> dict[str, Any]:
         "arms": arms,
         "left_out": [row._asdict() for row in planned.left_out],
         "claims": judged(found),
-        "over_clusters": apart.over_clusters,
+        "over_clusters": pairs.over_clusters,
     }
 
 
@@ -188,8 +188,8 @@ def _compared(key: str, of: Outcomes, arm: Outcome, sepo: Outcome, beside: Outco
         return None
     out = whole.document()
     for name, other in (("difference", None if arm is sepo else sepo), ("from_reference", beside)):
-        apart = None if other is None else spread(of.apart(arm, other, key))
-        out[name] = None if apart is None else apart.document()
+        minus = None if other is None else spread(of.apart(arm, other, key))
+        out[name] = None if minus is None else minus.document()
     return out
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from sepo.train.seeds import Figure, Spread, paired, spread
+from sepo.train.seeds import BySeed, Figure, Spread, paired, spread
 
 Verdict = Literal["reproduced", "not reproduced", "reversed", "not tested here"]
 PENALTIES = ("e", "c", "x")
@@ -42,12 +42,8 @@ class Outcome:
     stage: str
     start: str
     credit: str
-    figures: Mapping[str, Mapping[int, Figure]]
-    recovered: Mapping[str, Mapping[int, Figure]]
-
-
-Differences = Mapping[str, Mapping[int, Figure]]
-"""By name and seed."""
+    figures: BySeed
+    recovered: BySeed
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,7 @@ class Outcomes:
 
     game: str
     arms: Sequence[Outcome]
-    between: Callable[[str, str], Differences] | None = None
+    between: Callable[[str, str], BySeed] | None = None
 
     def apart(self, ours: Outcome, theirs: Outcome, key: str) -> Mapping[int, Figure]:
         """Return a figure of an arm minus that of another, over the seeds that both have."""

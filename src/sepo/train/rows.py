@@ -30,6 +30,7 @@ PUBLISHED = {
     "returns": "immediate",
     "update": "clipped",
     "exploiter": "pool",
+    "groups": 16,  # for an opponent; one was published: the expectation is the same, with less noise
     "group_size": 4,
     "margin": 0.0,
     "legal_mass": 0.0,
@@ -39,8 +40,6 @@ PUBLISHED = {
 """Training as first published (arXiv 2605.30854)."""
 PUBLISHED_KL = {"kuhn": 0.2}
 """Weights of the KL divergence by game; 0.1 in all others."""
-PUBLISHED_GROUPS = 16
-"""Groups of rollouts for an opponent; one was published: the expectation is the same, with less noise."""
 PUBLISHED_RATE = 0.3
 """Share of the recipe's learning rate, as in ``recipes/ipd-paper.yaml``: the published rate is of other models."""
 
@@ -222,8 +221,7 @@ def _as_published(section: TrainSection, measures: MeasureSet, game: Game) -> Ro
     change = {
         **PUBLISHED,
         **({} if measures.name == "paper" else {"measures": "paper"}),
-        "groups": PUBLISHED_GROUPS,
         "kl": PUBLISHED_KL.get(game.name, 0.1),
         "learning_rate": float(f"{PUBLISHED_RATE * section.learning_rate:.3g}"),
     }
-    return _row("paper", change, "trained as first published, at 0.3 of the rate", _fixed(section))
+    return _row("paper", change, f"trained as first published, at {PUBLISHED_RATE:g} of the rate", _fixed(section))

@@ -39,6 +39,10 @@ class Figure(NamedTuple):
     high: float
 
 
+BySeed = Mapping[str, Mapping[int, Figure]]
+"""Figures by name and seed."""
+
+
 class Spread(NamedTuple):
     """A mean over seeds with its 95 % Student t interval, widened by what the audits leave open.
 
